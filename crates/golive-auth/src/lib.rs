@@ -1,0 +1,1 @@
+//! Secret keys, tokens, revocation, passwords and accounts.

@@ -1,0 +1,1 @@
+//! Redis-backed revocation, rate limits and read-through cache that fail closed.

@@ -1,0 +1,2 @@
+//! The golive command.
+fn main() {}

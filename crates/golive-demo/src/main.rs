@@ -1,0 +1,2 @@
+//! The demo platform.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Production configuration, container and proxy audit, and the TLS grade.

@@ -1,0 +1,1 @@
+//! Judges go-live evidence against the thirteen criteria and writes the report.

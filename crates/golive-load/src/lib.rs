@@ -1,0 +1,1 @@
+//! Load tests, query review and sizing advice.

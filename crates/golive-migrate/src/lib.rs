@@ -1,0 +1,1 @@
+//! Moves an SQLite database to MariaDB and proves every cell.

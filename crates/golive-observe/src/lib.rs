@@ -1,0 +1,1 @@
+//! Logs, error tracking, health, metrics, traces and alerts in one call.

@@ -1,0 +1,1 @@
+//! Disposable MariaDB, Redis and nginx servers from the system's own binaries.

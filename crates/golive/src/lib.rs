@@ -1,0 +1,1 @@
+//! The go-live flow: steps, order, journal and resume.
