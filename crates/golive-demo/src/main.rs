@@ -1,2 +1,34 @@
-//! The demo platform.
-fn main() {}
+//! The demo platform: production tracking for many tenants, as a client would have it before going live. It embeds
+//! the golive crates as any application would, and nothing published depends on it.
+
+mod cli;
+mod config;
+mod database;
+mod entity;
+mod schema;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Named before anything connects: with two providers in the program, the first TLS connection would panic.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match cli::run(config::Environment::of_process()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_chain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place that prints an error")]
+fn print_chain(error: &dyn Error) {
+    eprintln!("golive-demo: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+}

@@ -1,0 +1,66 @@
+//! The command line: parses, calls, prints. No decision about data is made here.
+#![allow(clippy::print_stdout, reason = "this is the one place that talks to the terminal")]
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Environment;
+use crate::database;
+
+/// Production tracking for many tenants, the platform that goes live.
+#[derive(Debug, Parser)]
+#[command(name = "golive-demo", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the schema of the database at DATABASE_URL up or down.
+    Migrate {
+        #[command(subcommand)]
+        direction: Direction,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Direction {
+    /// Apply what is pending.
+    Up,
+    /// Undo the last migrations, and their data with them.
+    Down {
+        /// How many; without it the last one.
+        #[arg(long, default_value_t = 1)]
+        steps: u32,
+        /// All of them.
+        #[arg(long, conflicts_with = "steps")]
+        all: bool,
+    },
+    /// Say which are applied; changes nothing.
+    Status,
+}
+
+/// Runs the command line.
+pub(crate) async fn run(environment: Environment) -> Result<(), Box<dyn std::error::Error>> {
+    match Arguments::parse().command {
+        Command::Migrate { direction } => migrate(&environment, direction).await,
+    }
+}
+
+async fn migrate(environment: &Environment, direction: Direction) -> Result<(), Box<dyn std::error::Error>> {
+    let url = environment.database_url()?;
+    match direction {
+        Direction::Up => println!("applied {} migrations", database::migrate_up(&url).await?),
+        Direction::Down { steps, all } => {
+            let undone = database::migrate_down(&url, (!all).then_some(steps)).await?;
+            println!("undid {undone} migrations");
+        }
+        Direction::Status => {
+            let connection = database::open(&url, 1).await?;
+            for (name, is_applied) in database::migration_status(&connection).await? {
+                println!("{} {name}", if is_applied { "applied" } else { "pending" });
+            }
+        }
+    }
+    Ok(())
+}
