@@ -1,1 +1,34 @@
 //! Disposable MariaDB, Redis and nginx servers from the system's own binaries.
+//!
+//! Every server has a private directory, listens on 127.0.0.1 only, is ready when `start` returns, and dies with
+//! this process, even when that is killed. Everything blocks; from asynchronous code use a blocking task.
+//!
+//! ```no_run
+//! use golive_sandbox::{MariaDb, MariaDbOptions};
+//!
+//! let mut options = MariaDbOptions::new();
+//! options.databases = vec!["shop".into()];
+//! let server = MariaDb::start(&options)?;
+//! println!("{}", server.url("shop"));
+//! # Ok::<(), golive_sandbox::StartError>(())
+//! ```
+
+mod directory;
+mod environment;
+mod error;
+mod keeper;
+mod mariadb;
+mod port;
+mod process;
+mod redis;
+mod requirements;
+mod server;
+mod sink;
+
+pub use error::{StartError, StopError};
+pub use mariadb::{DatabaseError, MariaDb, MariaDbOptions, ServerTls};
+pub use port::free_port;
+pub use process::{Finished, Process, ProcessError, ProcessSpec, run_to_end};
+pub use redis::{Redis, RedisOptions};
+pub use requirements::{Found, Missing, Packages, Requirement, look};
+pub use sink::{Received, Sink, SinkError};

@@ -1,0 +1,234 @@
+//! A private Redis (or Valkey) server.
+//!
+//! No knowledge of what is done with the server belongs here.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::directory::{PrivateDirectory, at, create_directory, open_log, tail, write_private};
+use crate::error::{StartError, StopError};
+use crate::keeper::{Keeper, Launch};
+use crate::port::free_port;
+use crate::requirements::Requirement;
+use crate::server::{Life, PORT_ATTEMPTS, Persistent, random_password, start_and_wait};
+
+const SERVER: &str = "Redis";
+
+/// How a Redis server is to be. The default keeps everything in memory and forgets it at the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisOptions {
+    /// Keeps its files and its password here, and continues with those that are here. What is kept is decided by
+    /// [`append_only`](Self::append_only).
+    pub directory: Option<PathBuf>,
+    /// Writes every change to disk before it is answered (`appendfsync always`).
+    pub append_only: bool,
+    /// Leaves the private directory for inspection.
+    pub keep: bool,
+    /// More lines for its configuration, as `name value`.
+    pub settings: Vec<String>,
+}
+
+impl RedisOptions {
+    /// A server that keeps everything in memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// A running private Redis server; killed and removed when dropped.
+pub struct Redis {
+    // Dropped in this order: the server before its directory.
+    life: Life,
+    setup: Setup,
+}
+
+struct Setup {
+    program: PathBuf,
+    options: RedisOptions,
+    password: SecretString,
+    port: u16,
+    data: PathBuf,
+    log: PathBuf,
+    private: PrivateDirectory,
+    persistent: Option<Persistent>,
+}
+
+impl Redis {
+    /// Starts a server. Returns when it answers.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(options: &RedisOptions) -> Result<Self, StartError> {
+        if let Some(setting) = options.settings.iter().find(|setting| setting.contains('\n')) {
+            let problem = format!("the setting {setting:?} must be one line, as `name value`");
+            return Err(StartError::Refused { server: SERVER, problem });
+        }
+        let found = Requirement::RedisServer.find()?;
+        let private = PrivateDirectory::new()?;
+        let program = under_its_name(&found, private.path())?;
+        let persistent = options.directory.as_deref().map(Persistent::take).transpose()?;
+        let data = persistent.as_ref().map_or(private.path(), Persistent::path).join("data");
+        create_directory(&data)?;
+        let password = persistent.as_ref().map_or_else(|| Ok(random_password()), Persistent::password)?;
+        let log = private.path().join("log");
+        let options = options.clone();
+        let mut setup = Setup { program, options, password, port: 0, data, log, private, persistent };
+        let keeper = setup.start_on_free_port()?;
+        Ok(Self { life: Life::new(SERVER, setup.log.clone(), keeper), setup })
+    }
+
+    /// Its address, `redis://:PASSWORD@127.0.0.1:PORT/0`. It holds the password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://:{}@127.0.0.1:{}/0", self.setup.password.expose_secret(), self.setup.port)
+    }
+
+    /// The password.
+    #[must_use]
+    pub fn password(&self) -> &SecretString {
+        &self.setup.password
+    }
+
+    /// The port on 127.0.0.1; it stays the same over [`start_again`](Self::start_again).
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.setup.port
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn data_directory(&self) -> &Path {
+        &self.setup.data
+    }
+
+    /// The server's process id while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.life.pid()
+    }
+
+    /// The end of the server's log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        tail(&self.setup.log)
+    }
+
+    /// Stops it in order and waits; what was kept stays for [`start_again`](Self::start_again).
+    ///
+    /// # Errors
+    /// [`StopError`] when it had to be killed.
+    pub fn stop(&self) -> Result<(), StopError> {
+        self.life.stop(Signal::TERM)
+    }
+
+    /// Kills it with SIGKILL and waits until it is gone.
+    ///
+    /// # Errors
+    /// None today; a place for systems that can refuse.
+    pub fn kill(&self) -> Result<(), StopError> {
+        self.life.kill();
+        Ok(())
+    }
+
+    /// Starts it again on the same port, unless it runs.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_again(&self) -> Result<(), StartError> {
+        self.life.start_again(|| self.setup.start_here())
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if self.setup.persistent.is_some() {
+            let _ = self.life.stop(Signal::TERM);
+        }
+        self.life.kill();
+        if self.setup.options.keep {
+            self.setup.private.keep();
+        }
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setup { port, data, .. } = &self.setup;
+        f.debug_struct("Redis").field("port", port).field("data", data).finish_non_exhaustive()
+    }
+}
+
+/// The executable decides by its own name what it is, so one called otherwise gets a link of the right name.
+fn under_its_name(found: &Path, private: &Path) -> Result<PathBuf, StartError> {
+    if found.file_name().is_some_and(|name| name != "redis-check-rdb") {
+        return Ok(found.to_path_buf());
+    }
+    let link = private.join("redis-server");
+    std::os::unix::fs::symlink(found, &link).map_err(at(&link))?;
+    Ok(link)
+}
+
+impl Setup {
+    fn start_on_free_port(&mut self) -> Result<Keeper, StartError> {
+        for _ in 0..PORT_ATTEMPTS {
+            self.port = free_port().map_err(|_| StartError::NoPort)?;
+            match self.start_here() {
+                Err(StartError::Ended { log, .. }) if log.contains("Address already in use") => {}
+                other => return other,
+            }
+        }
+        Err(StartError::NoPort)
+    }
+
+    fn start_here(&self) -> Result<Keeper, StartError> {
+        let file = self.private.path().join("redis.conf");
+        write_private(&file, &self.configuration())?;
+        let mut launch = Launch::server(&self.program).arguments([&file]);
+        launch.errors = Some(open_log(&self.log)?);
+        let keeper = start_and_wait(SERVER, launch, &self.log, |_| self.answers())?;
+        if let Some(persistent) = &self.persistent {
+            persistent.note_server(keeper.pid())?;
+        }
+        Ok(keeper)
+    }
+
+    fn configuration(&self) -> String {
+        let append_only = if self.options.append_only { "yes" } else { "no" };
+        let mut text = format!(
+            "bind 127.0.0.1\nport {}\nrequirepass {}\ndir \"{}\"\nlogfile \"{}\"\ndaemonize no\nsave \"\"\n\
+             appendonly {append_only}\nappendfsync always\n",
+            self.port,
+            self.password.expose_secret(),
+            self.data.display(),
+            self.log.display(),
+        );
+        for setting in &self.options.settings {
+            text.push_str(setting);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Whether it answers to our password: another server on that port would not.
+    fn answers(&self) -> bool {
+        let ask = || -> std::io::Result<Vec<u8>> {
+            let timeout = Duration::from_secs(2);
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+            let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+            stream.set_read_timeout(Some(timeout))?;
+            write!(stream, "AUTH {}\r\nPING\r\n", self.password.expose_secret())?;
+            let mut answer = vec![0; b"+OK\r\n+PONG\r\n".len()];
+            stream.read_exact(&mut answer)?;
+            Ok(answer)
+        };
+        ask().is_ok_and(|answer| answer == b"+OK\r\n+PONG\r\n")
+    }
+}

@@ -1,0 +1,180 @@
+//! The programs that this suite runs, whether they are here, and which package brings each on which system.
+//!
+//! Looking only: nothing is installed here.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use crate::environment::environment;
+use crate::keeper::command;
+
+/// A program that some part of the suite starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Requirement {
+    /// The MariaDB server.
+    Mariadbd,
+    /// Makes an empty MariaDB data directory.
+    MariadbInstallDb,
+    /// The MariaDB client.
+    Mariadb,
+    /// Logical backups.
+    MariadbDump,
+    /// Reads binary logs.
+    MariadbBinlog,
+    /// Physical backups.
+    MariadbBackup,
+    /// The Redis (or Valkey) server.
+    RedisServer,
+    /// The nginx web server.
+    Nginx,
+    /// Ties a child's life to ours (Linux only; a shell does it elsewhere).
+    Setpriv,
+}
+
+/// Package names by system family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Packages {
+    /// Debian, Ubuntu and their relatives.
+    pub debian: &'static str,
+    /// Fedora and its relatives.
+    pub fedora: &'static str,
+    /// Homebrew on macOS; empty where there is none and none is needed.
+    pub macos: &'static str,
+}
+
+impl Requirement {
+    /// All of them, in the order in which they are reported.
+    pub const ALL: [Self; 9] = [
+        Self::Mariadbd,
+        Self::MariadbInstallDb,
+        Self::Mariadb,
+        Self::MariadbDump,
+        Self::MariadbBinlog,
+        Self::MariadbBackup,
+        Self::RedisServer,
+        Self::Nginx,
+        Self::Setpriv,
+    ];
+
+    /// The program's usual name.
+    #[must_use]
+    pub fn program(self) -> &'static str {
+        self.names()[0]
+    }
+
+    /// The names under which it is looked for, best first.
+    ///
+    /// Debian's `redis-server` is the same executable as `redis-check-rdb`, which a smaller package without a
+    /// service brings; it serves when it is called by the other name.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Mariadbd => &["mariadbd"],
+            Self::MariadbInstallDb => &["mariadb-install-db"],
+            Self::Mariadb => &["mariadb"],
+            Self::MariadbDump => &["mariadb-dump"],
+            Self::MariadbBinlog => &["mariadb-binlog"],
+            Self::MariadbBackup => &["mariadb-backup", "mariabackup"],
+            Self::RedisServer => &["redis-server", "redis-check-rdb", "valkey-server"],
+            Self::Nginx => &["nginx"],
+            Self::Setpriv => &["setpriv"],
+        }
+    }
+
+    /// The packages that bring it. None of the Debian ones installs a running database service.
+    #[must_use]
+    pub fn packages(self) -> Packages {
+        let (debian, fedora, macos) = match self {
+            Self::Mariadbd | Self::MariadbInstallDb => ("mariadb-server-core", "mariadb-server", "mariadb"),
+            Self::Mariadb | Self::MariadbDump | Self::MariadbBinlog => {
+                ("mariadb-client", "mariadb", "mariadb")
+            }
+            Self::MariadbBackup => ("mariadb-backup", "mariadb-backup", "mariadb"),
+            Self::RedisServer => ("redis-tools", "valkey", "redis"),
+            Self::Nginx => ("nginx-light", "nginx", "nginx"),
+            Self::Setpriv => ("util-linux", "util-linux", ""),
+        };
+        Packages { debian, fedora, macos }
+    }
+
+    /// Whether work stops without it on this system.
+    #[must_use]
+    pub fn is_needed(self) -> bool {
+        self != Self::Setpriv || cfg!(target_os = "linux")
+    }
+
+    /// Where it is.
+    ///
+    /// # Errors
+    /// [`Missing`], which says how to install it.
+    pub fn find(self) -> Result<PathBuf, Missing> {
+        environment().find_program(self.names()).ok_or(Missing { requirement: self })
+    }
+
+    /// Looks for it and asks it for its version.
+    #[must_use]
+    pub fn look(self) -> Found {
+        let path = self.find().ok();
+        let version = path.as_ref().and_then(|path| {
+            let argument = if self == Self::Nginx { "-v" } else { "--version" };
+            let output = command(path).arg(argument).stdin(Stdio::null()).output().ok()?;
+            let text = [output.stdout, output.stderr].concat();
+            let line = String::from_utf8_lossy(&text).lines().next()?.trim().to_owned();
+            (!line.is_empty()).then_some(line)
+        });
+        Found { requirement: self, path, version }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program())
+    }
+}
+
+/// What looking for one program showed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Found {
+    /// What was looked for.
+    pub requirement: Requirement,
+    /// Where it is; `None` when it is missing.
+    pub path: Option<PathBuf>,
+    /// The first line it prints when asked for its version.
+    pub version: Option<String>,
+}
+
+/// Looks for every program.
+#[must_use]
+pub fn look() -> Vec<Found> {
+    Requirement::ALL.map(Requirement::look).into()
+}
+
+/// A program is not installed; its text says which package brings it, on each system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub struct Missing {
+    /// What is missing.
+    pub requirement: Requirement,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Packages { debian, fedora, macos } = self.requirement.packages();
+        write!(
+            f,
+            "find the program `{}`; install it, then try again:\n  \
+             Debian, Ubuntu:  sudo apt-get install --no-install-recommends {debian}\n  \
+             Fedora:          sudo dnf install {fedora}",
+            self.requirement
+        )?;
+        if !macos.is_empty() {
+            write!(f, "\n  macOS:           brew install {macos}")?;
+        }
+        Ok(())
+    }
+}
