@@ -13,11 +13,14 @@
 //! # Ok::<(), golive_sandbox::StartError>(())
 //! ```
 
+mod certificate;
 mod directory;
 mod environment;
 mod error;
+mod install;
 mod keeper;
 mod mariadb;
+mod nginx;
 mod port;
 mod process;
 mod redis;
@@ -25,8 +28,11 @@ mod requirements;
 mod server;
 mod sink;
 
+pub use certificate::{Certificate, CertificateAuthority, CertificateError};
 pub use error::{StartError, StopError};
+pub use install::{InstallError, InstallPlan, install};
 pub use mariadb::{DatabaseError, MariaDb, MariaDbOptions, ServerTls};
+pub use nginx::{Nginx, NginxOptions};
 pub use port::free_port;
 pub use process::{Finished, Process, ProcessError, ProcessSpec, run_to_end};
 pub use redis::{Redis, RedisOptions};

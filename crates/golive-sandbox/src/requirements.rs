@@ -85,7 +85,7 @@ impl Requirement {
         }
     }
 
-    /// The packages that bring it. None of the Debian ones installs a running database service.
+    /// The packages that bring it. The Debian ones bring no database service.
     #[must_use]
     pub fn packages(self) -> Packages {
         let (debian, fedora, macos) = match self {
@@ -95,7 +95,7 @@ impl Requirement {
             }
             Self::MariadbBackup => ("mariadb-backup", "mariadb-backup", "mariadb"),
             Self::RedisServer => ("redis-tools", "valkey", "redis"),
-            Self::Nginx => ("nginx-light", "nginx", "nginx"),
+            Self::Nginx => ("nginx", "nginx", "nginx"),
             Self::Setpriv => ("util-linux", "util-linux", ""),
         };
         Packages { debian, fedora, macos }
@@ -176,5 +176,16 @@ impl fmt::Display for Missing {
             write!(f, "\n  macOS:           brew install {macos}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_says_how_to_get_it() {
+        let text = Requirement::ALL.map(|requirement| Missing { requirement }.to_string()).join("\n");
+        insta::assert_snapshot!(text);
     }
 }

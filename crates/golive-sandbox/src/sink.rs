@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
+use hyper::header::HeaderMap;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,6 +27,7 @@ const LARGEST_BODY: usize = 8 * 1024 * 1024;
 const MOST_REQUESTS: usize = 10_000;
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// One request, as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,25 +193,14 @@ async fn serve(listener: std::net::TcpListener, store: Arc<Store>) {
 
 async fn answer(request: Request<Incoming>, store: &Store) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let status = match Limited::new(body, LARGEST_BODY).collect().await {
-        Err(_) => StatusCode::PAYLOAD_TOO_LARGE,
+    let status = match collect(body).await {
+        Err(status) => status,
         Ok(body) => {
-            let mut headers: BTreeMap<String, String> = BTreeMap::new();
-            for (name, value) in &head.headers {
-                let value = String::from_utf8_lossy(value.as_bytes());
-                headers
-                    .entry(name.as_str().to_owned())
-                    .and_modify(|known| {
-                        known.push_str(", ");
-                        known.push_str(&value);
-                    })
-                    .or_insert_with(|| value.into_owned());
-            }
             let received = Received {
                 method: head.method.to_string(),
                 path: head.uri.to_string(),
-                headers,
-                body: body.to_bytes().to_vec(),
+                headers: text_of(&head.headers),
+                body,
             };
             if store.keep(received) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
         }
@@ -220,4 +211,31 @@ async fn answer(request: Request<Incoming>, store: &Store) -> Response<Full<Byte
         .headers_mut()
         .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
     response
+}
+
+async fn collect(body: Incoming) -> Result<Vec<u8>, StatusCode> {
+    // A length that is announced is believed before the bytes come.
+    if body.size_hint().lower() > LARGEST_BODY as u64 {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect()).await {
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
+    }
+}
+
+fn text_of(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        texts
+            .entry(name.as_str().to_owned())
+            .and_modify(|known| {
+                known.push_str(", ");
+                known.push_str(&value);
+            })
+            .or_insert_with(|| value.into_owned());
+    }
+    texts
 }
