@@ -1,1 +1,33 @@
-//! Secret keys, tokens, revocation, passwords and accounts.
+//! Credentials of a service that goes live: its secret key, its tokens and their revocation, passwords, and the accounts
+//! that must not survive the demo.
+//!
+//! - [`SecretKey`] cannot be weak; [`TokenService`] signs with it and checks everything (RFC 8725).
+//! - [`Revocation`] and [`RefreshStore`] fail rather than guess: [`AuthenticateError::http_status`] is 503 then, not 401.
+//! - [`PasswordHasher`] makes argon2id hashes and verifies those of bcrypt, Django and passlib.
+//!
+//! Not in this crate: Redis commands (golive-cache, behind the feature `redis`), HTTP (the application).
+
+mod key_file;
+mod password;
+mod random;
+#[cfg(feature = "redis")]
+mod redis;
+mod refresh;
+mod revocation;
+mod secret_key;
+mod token;
+mod token_keys;
+
+pub use key_file::{KeyFile, WriteKeyFileError};
+pub use password::{
+    GeneratedPassword, HashFormat, HashPasswordError, PasswordHasher, PasswordPolicy, PasswordRefusal,
+    Verified, generate_password, hash_password, verify_password,
+};
+pub use refresh::{MemoryRefreshStore, RefreshStore, Rotation, RotationRequest};
+pub use revocation::{MemoryRevocation, Revocation, StoreUnavailable, TokenFacts};
+pub use secret_key::{SecretKey, WeakKeyError};
+pub use token::{
+    AuthenticateError, Claims, IssueTokenError, IssuedToken, RefreshError, Subject, TokenKind, TokenPair,
+    TokenService, TokenSettings, VerifyTokenError,
+};
+pub use token_keys::TokenKeys;
