@@ -1,1 +1,66 @@
 //! Logs, error tracking, health, metrics, traces and alerts in one call.
+//!
+//! ```no_run
+//! use golive_observe::{HealthChecks, Importance, ObserveOptions, init, request_layer};
+//! use std::time::Duration;
+//!
+//! # async fn ping() -> Result<(), std::io::Error> { Ok(()) }
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut options = ObserveOptions::new("orders");
+//! options.environment = "production".to_owned();
+//! let _guard = init(options)?;
+//!
+//! let health = HealthChecks::new().ready("database", Importance::Critical, Duration::from_secs(1), ping);
+//! let app: axum::Router = axum::Router::new()
+//!     .route("/orders/{id}", axum::routing::get(|| async { "an order" }))
+//!     .merge(health.router())
+//!     .layer(request_layer());
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! axum::serve(listener, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Once a request is authenticated, [`identify`] tells whose it is, and every log line and error below it says so.
+//! Log with the macros of [`tracing`]; everything is scrubbed of secrets before it leaves the process.
+//!
+//! Must not be in here: any knowledge of a particular database, cache or backup. What is checked comes in as closures.
+
+mod alerts;
+mod clock;
+mod context;
+mod disk;
+mod envelope;
+mod errors;
+mod fields;
+mod health;
+mod init;
+mod layer;
+mod log;
+mod metrics;
+mod otlp;
+mod process;
+mod proof;
+#[cfg(feature = "axum")]
+mod request;
+#[cfg(feature = "axum")]
+mod routes;
+mod rules;
+mod scrub;
+
+pub use context::{current_request_id, identify, outgoing_headers};
+pub use envelope::{Envelope, EnvelopeEvent, ParseEnvelopeError};
+pub use errors::{ErrorEntry, ReadJournalError, read_error_journal, send_test_error};
+pub use health::{CheckOutput, CheckReport, HealthChecks, HealthReport, HealthStatus, Importance};
+pub use init::{Guard, InitError, ObserveOptions, init};
+pub use log::{LogFile, LogTarget};
+pub use metrics::{Metrics, PoolStatus, metrics, metrics_text};
+pub use proof::{InvalidHealthDocument, MissingFields, check_health_document, check_log_line};
+#[cfg(feature = "axum")]
+pub use request::{RequestLayer, RequestService, request_layer};
+pub use rules::alert_rules;
+pub use scrub::{MASK, Scrubber, scrub};
+
+/// The logging macros, in the version that this crate listens to.
+#[doc(no_inline)]
+pub use tracing;

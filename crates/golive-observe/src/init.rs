@@ -1,0 +1,251 @@
+//! One call that sets everything up, and the guard that flushes it. Decisions are in the parts; this wires them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use secrecy::SecretString;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
+use url::Url;
+
+use crate::alerts::Alerter;
+use crate::errors::{self, Destinations, ErrorTracker, Journal};
+use crate::layer::{CONTEXT_TARGET, ObserveLayer};
+use crate::log::{self, LogTarget};
+use crate::scrub::{self, Scrubber};
+use crate::{metrics, otlp};
+
+/// Libraries that would drown a log at its usual levels; a directive of the caller's goes before.
+const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,opentelemetry=warn,\
+                     opentelemetry_sdk=warn,opentelemetry_otlp=warn,tower=warn,sqlx=warn";
+
+/// What a service wants observed, and where it is to be told.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ObserveOptions {
+    /// The name of the service, in every log line and event.
+    pub service: String,
+    /// `production`, `staging` and the like. `development` by default.
+    pub environment: String,
+    /// The version that runs, as `name@version`; the service's name alone by default.
+    pub release: String,
+    /// Where log lines go. JSON on standard output by default.
+    pub log: LogTarget,
+    /// Which events are logged, as `info` or `info,my_crate::db=debug`. `info` by default.
+    pub level: String,
+    /// Base address of an OpenTelemetry collector (OTLP over HTTP); `/v1/traces` and `/v1/metrics` are appended.
+    pub otlp_endpoint: Option<Url>,
+    /// The address of the error tracking project (Sentry protocol).
+    pub sentry_dsn: Option<SecretString>,
+    /// A webhook that understands `{"text": …}`, as Slack's do, told of every new error.
+    pub alert_webhook: Option<SecretString>,
+    /// Least time between two alerts of the same error. 30 minutes by default.
+    pub alert_repeat: Duration,
+    /// Where errors are kept as JSON lines, private to the user. Without a `sentry_dsn` and with a log file, it is
+    /// `errors.jsonl` beside the log by default, so that nothing is lost.
+    pub error_journal: Option<PathBuf>,
+    /// What is removed from everything that leaves; register the service's own secrets here.
+    pub scrubber: Scrubber,
+}
+
+impl ObserveOptions {
+    /// The default options for a service of this name.
+    #[must_use]
+    pub fn new(service: impl Into<String>) -> Self {
+        let service = service.into();
+        Self {
+            environment: "development".to_owned(),
+            release: service.clone(),
+            service,
+            log: LogTarget::default(),
+            level: "info".to_owned(),
+            otlp_endpoint: None,
+            sentry_dsn: None,
+            alert_webhook: None,
+            alert_repeat: Duration::from_secs(30 * 60),
+            error_journal: None,
+            scrubber: Scrubber::new(),
+        }
+    }
+}
+
+/// Why nothing is observed yet.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// The level is not a filter.
+    #[error(
+        "read the log level {level:?}: use error, warn, info, debug or trace, or directives such as info,sqlx=warn"
+    )]
+    Level {
+        /// What was given.
+        level: String,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// The log file cannot be written.
+    #[error("open the log {target}: create its directory and let this user write there")]
+    Log {
+        /// The file.
+        target: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The error journal cannot be written.
+    #[error("open the error journal {}: create its directory and let this user write there", path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The error tracking address is not one; it is a secret, so it is not repeated.
+    #[error("read the error tracking address (sentry_dsn): it must look like https://KEY@host/PROJECT")]
+    SentryDsn,
+    /// The alert webhook is not an http(s) address; it is a secret, so it is not repeated.
+    #[error("read the alert webhook: it must be an http:// or https:// address")]
+    AlertWebhook,
+    /// The exporter of traces and metrics cannot be built.
+    #[error("export to {endpoint}: {reason}; check otlp_endpoint")]
+    Otlp {
+        /// The collector.
+        endpoint: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A thread cannot be started.
+    #[error("start the alert thread: the system refuses another thread; check its limits")]
+    Thread(#[source] std::io::Error),
+    /// Somebody else has set up logging in this process.
+    #[error("install the log: another logger is installed in this process; call init once, and first")]
+    AlreadyInstalled,
+}
+
+/// Keeps observation running; dropping it flushes logs, errors, alerts, traces and metrics, within bounds.
+#[must_use = "dropping the guard ends logging, so keep it until the end of main"]
+pub struct Guard {
+    errors: Arc<ErrorTracker>,
+    alerter: Option<Arc<Alerter>>,
+    tracer: Option<SdkTracerProvider>,
+    // Last, so that the others can still log while they flush.
+    _log: WorkerGuard,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.errors.close();
+        if let Some(alerter) = &self.alerter {
+            alerter.flush();
+        }
+        if let Some(tracer) = &self.tracer {
+            // A collector that is away must not hold up the end; the exporter has its own time-out.
+            let _ = tracer.shutdown();
+            metrics::metrics().flush();
+        }
+    }
+}
+
+/// Sets up logs, error tracking, traces, metrics and alerts for the whole process; call it once, first thing in `main`.
+///
+/// Panics are from then on logged and reported instead of printed.
+///
+/// # Errors
+/// When an option makes no sense, a file cannot be opened, or logging is already set up; see [`InitError`].
+pub fn init(options: ObserveOptions) -> Result<Guard, InitError> {
+    let filter = filter(&options.level)?;
+    let scrubber = complete_scrubber(&options);
+    let journal = match journal_path(&options) {
+        Some(path) => {
+            Some(Arc::new(Journal::open(&path).map_err(|source| InitError::Journal { path, source })?))
+        }
+        None => None,
+    };
+    let alerter = start_alerter(&options, &scrubber)?;
+    let destinations =
+        Destinations { scrubber: scrubber.clone(), journal, alerter: alerter.clone(), is_remote: false };
+    let dsn = options.sentry_dsn.as_ref();
+    let errors = ErrorTracker::start(dsn, &options.release, &options.environment, destinations)
+        .map_err(|_| InitError::SentryDsn)?;
+    let errors = Arc::new(errors);
+    let (tracer, meter) = match &options.otlp_endpoint {
+        Some(endpoint) => {
+            let resource = metrics::resource(&options.service, &options.release, &options.environment);
+            let (tracer, meter) =
+                otlp::providers(endpoint, &resource, &scrubber).map_err(|error| InitError::Otlp {
+                    endpoint: scrubber.scrub(endpoint.as_str()).into_owned(),
+                    reason: error.to_string(),
+                })?;
+            (Some(tracer), meter)
+        }
+        None => (None, SdkMeterProvider::builder()),
+    };
+    let (writer, log_guard) = log::open(&options.log)
+        .map_err(|source| InitError::Log { target: format!("{:?}", options.log), source })?;
+    let dropped = writer.error_counter();
+    let layer = ObserveLayer {
+        service: options.service.clone(),
+        environment: options.environment.clone(),
+        is_human: matches!(options.log, LogTarget::Human),
+        writer,
+        scrubber: scrubber.clone(),
+        errors: Arc::clone(&errors),
+    };
+    let traces = tracer
+        .as_ref()
+        .map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer.tracer("golive-observe")));
+    let subscriber = Registry::default().with(filter).with(traces).with(layer);
+    subscriber.try_init().map_err(|_| InitError::AlreadyInstalled)?;
+    scrub::install(scrubber);
+    metrics::install(meter).total(
+        "log.lines.dropped",
+        "Log lines dropped because the queue was full.",
+        move || dropped.dropped_lines() as u64,
+    );
+    errors::report_panics();
+    Ok(Guard { errors, alerter, tracer, _log: log_guard })
+}
+
+fn filter(level: &str) -> Result<EnvFilter, InitError> {
+    let parse = |directives: &str| EnvFilter::builder().parse(directives);
+    parse(level).map_err(|source| InitError::Level { level: level.to_owned(), source })?;
+    let directives = format!("{QUIET},{level},{CONTEXT_TARGET}=info");
+    parse(&directives).map_err(|source| InitError::Level { level: level.to_owned(), source })
+}
+
+/// The caller's scrubber, which also knows the secrets that observation itself was given.
+fn complete_scrubber(options: &ObserveOptions) -> Scrubber {
+    let own = [&options.sentry_dsn, &options.alert_webhook];
+    own.into_iter().flatten().fold(options.scrubber.clone(), Scrubber::with_secret)
+}
+
+fn journal_path(options: &ObserveOptions) -> Option<PathBuf> {
+    match (&options.error_journal, &options.sentry_dsn, &options.log) {
+        (Some(path), _, _) => Some(path.clone()),
+        (None, None, LogTarget::File(file)) => Some(file.path.with_file_name("errors.jsonl")),
+        _ => None,
+    }
+}
+
+fn start_alerter(options: &ObserveOptions, scrubber: &Scrubber) -> Result<Option<Arc<Alerter>>, InitError> {
+    use secrecy::ExposeSecret;
+    let Some(webhook) = &options.alert_webhook else { return Ok(None) };
+    let is_address =
+        Url::parse(webhook.expose_secret()).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if !is_address {
+        return Err(InitError::AlertWebhook);
+    }
+    let alerter = Alerter::start(webhook, &options.service, options.alert_repeat, scrubber.clone());
+    Ok(Some(Arc::new(alerter.map_err(InitError::Thread)?)))
+}

@@ -1,0 +1,203 @@
+//! The one tracing layer: turns every event into one scrubbed log line, and every error-level event into an error
+//! report. Where lines go is in `log`, what becomes of errors in `errors`.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Subscriber};
+use tracing_appender::non_blocking::NonBlocking;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::clock;
+use crate::context::{Identity, RequestContext};
+use crate::errors::{ErrorReport, ErrorTracker};
+use crate::fields::Collected;
+use crate::scrub::Scrubber;
+
+/// The target of the span that holds a request's context; it is enabled whatever level is configured.
+pub(crate) const CONTEXT_TARGET: &str = "golive_observe::context";
+
+/// Targets whose errors are logged but never reported: reporting uses them, and would feed on itself.
+const UNREPORTED_TARGETS: &[&str] = &["opentelemetry", "sentry", "reqwest", "hyper"];
+
+/// The fields that a span was created with or recorded later.
+struct SpanFields(Map<String, Value>);
+
+/// Writes log lines and hands errors on.
+pub(crate) struct ObserveLayer {
+    pub(crate) service: String,
+    pub(crate) environment: String,
+    pub(crate) is_human: bool,
+    pub(crate) writer: NonBlocking,
+    pub(crate) scrubber: Scrubber,
+    pub(crate) errors: Arc<ErrorTracker>,
+}
+
+/// A line as it is written. Fields of the program stay under `fields`, so that they cannot forge the head.
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: &'a str,
+    level: &'a str,
+    target: &'a str,
+    message: &'a str,
+    service: &'a str,
+    environment: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span: Option<&'a str>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    fields: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    span_fields: &'a Map<String, Value>,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut collected = Collected::new(&self.scrubber);
+        attributes.record(&mut collected);
+        let inherited =
+            span.parent().and_then(|parent| parent.extensions().get::<Arc<RequestContext>>().cloned());
+        let mut extensions = span.extensions_mut();
+        extensions.replace(SpanFields(collected.fields));
+        if let Some(inherited) = inherited {
+            extensions.replace(inherited);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut collected = Collected::new(&self.scrubber);
+        values.record(&mut collected);
+        if let Some(fields) = span.extensions_mut().get_mut::<SpanFields>() {
+            fields.0.extend(collected.fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut collected = Collected::new(&self.scrubber);
+        event.record(&mut collected);
+        let (mut span_fields, mut span_name, mut request) = (Map::new(), None, None);
+        if let Some(scope) = context.event_scope(event) {
+            for span in scope.from_root() {
+                let extensions = span.extensions();
+                if let Some(fields) = extensions.get::<SpanFields>() {
+                    span_fields.extend(fields.0.clone());
+                }
+                if let Some(found) = extensions.get::<Arc<RequestContext>>() {
+                    request = Some(Arc::clone(found));
+                }
+                span_name = Some(span.name());
+            }
+        }
+        let target = log_target(event, &mut collected);
+        let level = *event.metadata().level();
+        let identity = request.as_ref().map(|request| request.identity()).unwrap_or_default();
+        self.write_line(level, &target, &collected, &span_fields, span_name, request.as_deref(), &identity);
+        if level == Level::ERROR
+            && !UNREPORTED_TARGETS.iter().any(|unreported| target.starts_with(unreported))
+        {
+            if let Some(request) = &request {
+                request.note_error();
+            }
+            let location = event.metadata().file().zip(event.metadata().line());
+            self.errors.report(ErrorReport {
+                message: collected.message,
+                target: &target,
+                fields: collected.fields,
+                span_fields,
+                causes: collected.causes,
+                location: location.map(|(file, line)| format!("{file}:{line}")),
+                request: request.as_deref(),
+                identity,
+            });
+        }
+    }
+}
+
+impl ObserveLayer {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one line, passed on once")]
+    fn write_line(
+        &self,
+        level: Level,
+        target: &str,
+        collected: &Collected<'_>,
+        span_fields: &Map<String, Value>,
+        span: Option<&str>,
+        request: Option<&RequestContext>,
+        identity: &Identity,
+    ) {
+        let timestamp = clock::rfc3339(clock::now());
+        let line = Line {
+            timestamp: &timestamp,
+            level: level.as_str(),
+            target,
+            message: &collected.message,
+            service: &self.service,
+            environment: &self.environment,
+            request_id: request.map(|request| request.request_id.as_str()),
+            trace_id: request.map(|request| request.trace.trace_id.as_str()),
+            client_id: identity.client_id.as_deref(),
+            user_id: identity.user_id.as_deref(),
+            span,
+            fields: &collected.fields,
+            span_fields,
+        };
+        let mut bytes = if self.is_human { human(&line).into_bytes() } else { json(&line) };
+        bytes.push(b'\n');
+        // The queue counts what it must drop; a log line never makes a request wait or fail.
+        let _ = self.writer.clone().write_all(&bytes);
+    }
+}
+
+fn json(line: &Line<'_>) -> Vec<u8> {
+    serde_json::to_vec(line).expect("texts and JSON values always serialize")
+}
+
+/// The readable form; control characters are escaped so that a value cannot forge a line.
+fn human(line: &Line<'_>) -> String {
+    let mut text = format!("{} {:>5} {}: {}", line.timestamp, line.level, line.target, line.message);
+    let ids = [("request_id", line.request_id), ("client_id", line.client_id), ("user_id", line.user_id)];
+    for (name, value) in ids {
+        if let Some(value) = value {
+            text.push_str(&format!(" {name}={value}"));
+        }
+    }
+    for (name, value) in line.fields.iter().chain(line.span_fields) {
+        text.push_str(&format!(" {name}={value}"));
+    }
+    text.chars().flat_map(escape).collect()
+}
+
+fn escape(character: char) -> impl Iterator<Item = char> {
+    let escaped = character.is_control().then(|| character.escape_default());
+    let plain = escaped.is_none().then_some(character);
+    escaped.into_iter().flatten().chain(plain)
+}
+
+/// The target of the event; a record that came through the `log` crate carries its own in a field.
+fn log_target(event: &Event<'_>, collected: &mut Collected<'_>) -> String {
+    let target = event.metadata().target();
+    if target != "log" {
+        return target.to_owned();
+    }
+    collected.fields.remove("log.module_path");
+    collected.fields.remove("log.file");
+    collected.fields.remove("log.line");
+    match collected.fields.remove("log.target") {
+        Some(Value::String(own)) => own,
+        _ => target.to_owned(),
+    }
+}

@@ -1,0 +1,314 @@
+//! The numbers of a service: one set of OpenTelemetry instruments, read as Prometheus text and, when an endpoint is
+//! configured, pushed over OTLP too. Labels come from route templates and fixed words, never from a caller.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider, UpDownCounter};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::TextEncoder;
+
+use crate::process;
+
+/// Bucket bounds in seconds that the semantic conventions prescribe for request durations.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Routes told apart; further ones count as `other`, so that nothing can grow without bound.
+const MOST_ROUTES: usize = 500;
+
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+
+/// The numbers of this process.
+pub struct Metrics {
+    registry: prometheus::Registry,
+    provider: SdkMeterProvider,
+    meter: Meter,
+    routes: Mutex<HashSet<String>>,
+    request_duration: Histogram<f64>,
+    active_requests: UpDownCounter<i64>,
+    request_errors: Counter<u64>,
+    cache_requests: Counter<u64>,
+    error_events: Counter<u64>,
+    suppressed_errors: Counter<u64>,
+    unsendable_errors: Counter<u64>,
+    alerts: Counter<u64>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// The state of a connection pool at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// Connections that are open.
+    pub size: u64,
+    /// Of these, connections that nobody uses.
+    pub idle: u64,
+    /// Callers that wait for a connection.
+    pub waiting: u64,
+}
+
+impl PoolStatus {
+    /// A pool of `size` open connections, of which `idle` are free, with `waiting` callers in line.
+    #[must_use]
+    pub fn new(size: u64, idle: u64, waiting: u64) -> Self {
+        Self { size, idle, waiting }
+    }
+}
+
+/// The numbers of this process; usable before and without [`init`](crate::init).
+pub fn metrics() -> &'static Metrics {
+    METRICS.get_or_init(|| Metrics::build(SdkMeterProvider::builder()))
+}
+
+/// Everything as Prometheus text (version 0.0.4).
+#[must_use]
+pub fn metrics_text() -> String {
+    metrics().text()
+}
+
+/// Builds the metrics of the process with readers of its own besides; without effect when they exist already.
+pub(crate) fn install(builder: opentelemetry_sdk::metrics::MeterProviderBuilder) -> &'static Metrics {
+    METRICS.get_or_init(|| Metrics::build(builder))
+}
+
+impl Metrics {
+    fn build(builder: opentelemetry_sdk::metrics::MeterProviderBuilder) -> Self {
+        let registry = prometheus::Registry::new();
+        let exporter = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .without_target_info()
+            .build()
+            .expect("the registry is new, so nothing in it can clash");
+        let provider = builder.with_reader(exporter).build();
+        let meter = provider.meter("golive-observe");
+        process::register(&meter);
+        let counter =
+            |name: &'static str, help: &'static str| meter.u64_counter(name).with_description(help).build();
+        Self {
+            routes: Mutex::default(),
+            request_duration: meter
+                .f64_histogram("http.server.request.duration")
+                .with_unit("s")
+                .with_description("Time from the request's head to the response's head.")
+                .with_boundaries(DURATION_BUCKETS.to_vec())
+                .build(),
+            active_requests: meter
+                .i64_up_down_counter("http.server.active_requests")
+                .with_description("Requests being answered now.")
+                .build(),
+            request_errors: counter(
+                "http.server.errors",
+                "Requests answered with a 5xx status or by a panic.",
+            ),
+            cache_requests: counter("cache.requests", "Lookups in a cache by result, hit or miss."),
+            error_events: counter("error.events", "Error-level events and panics."),
+            suppressed_errors: counter("error.events.suppressed", "Error events held back during a storm."),
+            unsendable_errors: counter(
+                "error.events.lost",
+                "Error events that could not be scrubbed or kept.",
+            ),
+            alerts: counter("alerts", "Alerts by outcome: sent, failed or dropped."),
+            registry,
+            provider,
+            meter,
+        }
+    }
+
+    /// Everything as Prometheus text (version 0.0.4).
+    #[must_use]
+    pub fn text(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// Reads the state of a connection pool at every scrape, as `db_pool_size`, `db_pool_idle` and `db_pool_waiting`.
+    /// The closure must not wait for anything.
+    pub fn observe_pool(&self, read: impl Fn() -> PoolStatus + Send + Sync + Clone + 'static) {
+        let (size, idle, waiting) = (read.clone(), read.clone(), read);
+        self.gauge("db.pool.size", "Open database connections.", move || size().size as f64);
+        self.gauge("db.pool.idle", "Open database connections that nobody uses.", move || idle().idle as f64);
+        self.gauge("db.pool.waiting", "Callers waiting for a database connection.", move || {
+            waiting().waiting as f64
+        });
+    }
+
+    /// Reads at every scrape whether Redis answers, as `redis_up` (1 or 0). The closure must not wait for anything.
+    pub fn observe_redis(&self, is_up: impl Fn() -> bool + Send + Sync + 'static) {
+        self.gauge("redis.up", "Whether Redis answers: 1 or 0.", move || f64::from(u8::from(is_up())));
+    }
+
+    /// Reads at every scrape how old the last good backup is, as `backup_age_seconds`; left out while unknown.
+    pub fn observe_backup_age(&self, seconds: impl Fn() -> Option<f64> + Send + Sync + 'static) {
+        let gauge = self.meter.f64_observable_gauge("backup.age").with_unit("s");
+        let gauge = gauge.with_description("Age of the last good backup.");
+        gauge
+            .with_callback(move |observer| {
+                if let Some(seconds) = seconds() {
+                    observer.observe(seconds, &[]);
+                }
+            })
+            .build();
+    }
+
+    /// A gauge of the service's own, read at every scrape. Dots in the name become underscores.
+    pub fn gauge(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        let gauge = self.meter.f64_observable_gauge(name).with_description(help);
+        gauge.with_callback(move |observer| observer.observe(read(), &[])).build();
+    }
+
+    /// Totals kept elsewhere (a cache's own counters, for example), read at every scrape. The exposed name ends in
+    /// `_total`.
+    pub fn total(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        let counter = self.meter.u64_observable_counter(name).with_description(help);
+        counter.with_callback(move |observer| observer.observe(read(), &[])).build();
+    }
+
+    /// Counts a value that the cache had, as `cache_requests_total{result="hit"}`.
+    pub fn cache_hit(&self) {
+        self.cache_requests.add(1, &[KeyValue::new("result", "hit")]);
+    }
+
+    /// Counts a value that the cache did not have, as `cache_requests_total{result="miss"}`.
+    pub fn cache_miss(&self) {
+        self.cache_requests.add(1, &[KeyValue::new("result", "miss")]);
+    }
+
+    /// Notes one answered request.
+    pub(crate) fn record_request(&self, method: &'static str, route: &str, status: u16, seconds: f64) {
+        let route = self.bounded_route(route);
+        let labels = [
+            KeyValue::new("http.request.method", method),
+            KeyValue::new("http.route", route.clone()),
+            KeyValue::new("http.response.status_code", i64::from(status)),
+        ];
+        self.request_duration.record(seconds, &labels);
+        if status >= 500 {
+            let labels = [KeyValue::new("http.route", route), KeyValue::new("error.type", i64::from(status))];
+            self.request_errors.add(1, &labels);
+        }
+    }
+
+    pub(crate) fn add_active_requests(&self, change: i64) {
+        self.active_requests.add(change, &[]);
+    }
+
+    pub(crate) fn count_error_event(&self) {
+        self.error_events.add(1, &[]);
+    }
+
+    pub(crate) fn count_suppressed_error(&self) {
+        self.suppressed_errors.add(1, &[]);
+    }
+
+    pub(crate) fn count_unsendable_error(&self) {
+        self.unsendable_errors.add(1, &[]);
+    }
+
+    pub(crate) fn count_alert(&self, outcome: &'static str) {
+        self.alerts.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    pub(crate) fn flush(&self) {
+        // Nothing is lost for a scraper when the push fails; a down collector must not hold up the end.
+        let _ = self.provider.force_flush();
+    }
+
+    fn bounded_route(&self, route: &str) -> String {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if routes.contains(route) {
+            return route.to_owned();
+        }
+        if routes.len() >= MOST_ROUTES {
+            return "other".to_owned();
+        }
+        routes.insert(route.to_owned());
+        route.to_owned()
+    }
+}
+
+/// The resource that traces and pushed metrics belong to.
+pub(crate) fn resource(service: &str, release: &str, environment: &str) -> Resource {
+    let attributes = [
+        KeyValue::new("service.version", release.to_owned()),
+        KeyValue::new("deployment.environment.name", environment.to_owned()),
+    ];
+    Resource::builder().with_service_name(service.to_owned()).with_attributes(attributes).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh() -> Metrics {
+        Metrics::build(SdkMeterProvider::builder())
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        let metrics = fresh();
+        metrics.observe_pool(|| PoolStatus::new(5, 3, 1));
+        metrics.observe_redis(|| true);
+        metrics.observe_backup_age(|| Some(12.0));
+        metrics.cache_hit();
+        metrics.cache_miss();
+        metrics.record_request("GET", "/entries/{id}", 200, 0.02);
+        metrics.record_request("GET", "/entries/{id}", 503, 0.02);
+        metrics.add_active_requests(1);
+        metrics.count_error_event();
+        let text = metrics.text();
+        for line in [
+            "# TYPE http_server_request_duration_seconds histogram",
+            "http_route=\"/entries/{id}\",http_response_status_code=\"200\",le=\"0.025\"} 1",
+            "# TYPE http_server_errors_total counter",
+            "http_server_active_requests 1",
+            "db_pool_size 5",
+            "db_pool_idle 3",
+            "db_pool_waiting 1",
+            "redis_up 1",
+            "backup_age_seconds 12",
+            "cache_requests_total{result=\"hit\"} 1",
+            "cache_requests_total{result=\"miss\"} 1",
+            "error_events_total 1",
+            "process_resident_memory_bytes ",
+            "process_cpu_seconds_total ",
+        ] {
+            let parts: Vec<&str> = line.split(',').collect();
+            assert!(
+                text.lines().any(|found| parts.iter().all(|part| found.contains(part))),
+                "{line}\n{text}"
+            );
+        }
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (_, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn routes_are_bounded() {
+        let metrics = fresh();
+        for number in 0..2 * MOST_ROUTES {
+            metrics.record_request("GET", &format!("/{number}"), 200, 0.0);
+        }
+        assert!(metrics.routes.lock().unwrap().len() <= MOST_ROUTES);
+        assert!(metrics.text().contains("http_route=\"other\""));
+    }
+}

@@ -1,0 +1,274 @@
+//! Removes secrets from everything that leaves the process: log lines, error events, alerts, the journal, spans.
+//! Pure functions over text and JSON; it rather hides too much than too little. No I/O here.
+
+mod names;
+mod scan;
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+/// What stands where a secret stood.
+pub const MASK: &str = "[redacted]";
+
+/// Registered secrets shorter than this are not searched for: they would tear up ordinary text.
+const SHORTEST_SECRET_BYTES: usize = 6;
+
+static GLOBAL: OnceLock<Scrubber> = OnceLock::new();
+
+/// Knows which field names and which values are secrets.
+///
+/// Built in are names such as `password`, `token`, `authorization`, `cookie`, `api_key`, `secret` (in any spelling:
+/// `apiKey`, `API-KEY`), and values such as JWTs, bearer credentials, password hashes, private keys in PEM, well-known
+/// key prefixes, payment card numbers (with a valid check digit) and the credentials inside a URL. A program's own live
+/// secrets can be registered, and are then removed wherever they stand, also percent-encoded or escaped.
+#[derive(Clone, Default)]
+pub struct Scrubber {
+    names: Arc<Vec<String>>,
+    secrets: Arc<Vec<String>>,
+}
+
+impl std::fmt::Debug for Scrubber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scrubber").field("names", &self.names).field("secrets", &self.secrets.len()).finish()
+    }
+}
+
+impl Scrubber {
+    /// A scrubber with the built-in names and patterns.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Also treats every field whose name contains `name` as a secret; case and separators do not matter.
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        let normalized: String =
+            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+        if !normalized.is_empty() {
+            Arc::make_mut(&mut self.names).push(normalized);
+        }
+        self
+    }
+
+    /// Also removes this very value wherever it stands. Values shorter than six bytes are ignored.
+    #[must_use]
+    pub fn with_secret(mut self, secret: &SecretString) -> Self {
+        let plain = secret.expose_secret();
+        if plain.len() < SHORTEST_SECRET_BYTES {
+            return self;
+        }
+        let percent: String = url::form_urlencoded::byte_serialize(plain.as_bytes()).collect();
+        let json = serde_json::to_string(plain).expect("a string always serializes");
+        let debug = format!("{plain:?}");
+        let unquoted = |text: &str| text[1..text.len() - 1].to_owned();
+        let secrets = Arc::make_mut(&mut self.secrets);
+        for form in
+            [plain.to_owned(), percent.replace('+', "%20"), percent, unquoted(&json), unquoted(&debug)]
+        {
+            if !secrets.contains(&form) {
+                secrets.push(form);
+            }
+        }
+        // A secret may contain another: the longest goes first, so that no tail of it stays.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self
+    }
+
+    /// The text without its secrets; borrowed when there were none.
+    #[must_use]
+    pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut clean = Cow::Borrowed(text);
+        for secret in self.secrets.iter() {
+            if clean.contains(secret.as_str()) {
+                clean = Cow::Owned(clean.replace(secret.as_str(), MASK));
+            }
+        }
+        match scan::scan(&clean, self) {
+            Some(scanned) => Cow::Owned(scanned),
+            None => clean,
+        }
+    }
+
+    /// The value of a named field without its secrets: the mask when the name says that it is one.
+    #[must_use]
+    pub fn scrub_field<'t>(&self, name: &str, value: &'t str) -> Cow<'t, str> {
+        if self.is_sensitive(name) { Cow::Borrowed(MASK) } else { self.scrub(value) }
+    }
+
+    /// Scrubs every text of a JSON tree, and masks whole what stands under a sensitive name.
+    pub fn scrub_json(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(clean) = self.scrub(text) {
+                    *text = clean;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_json(item)),
+            Value::Object(members) => {
+                for (name, member) in members.iter_mut() {
+                    if self.is_sensitive(name) && !member.is_null() {
+                        *member = Value::String(MASK.to_owned());
+                    } else {
+                        self.scrub_json(member);
+                    }
+                }
+            }
+            Value::Number(number) => {
+                let digits = number.to_string();
+                if let Cow::Owned(clean) = self.scrub(&digits) {
+                    *value = Value::String(clean);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// Does a field of this name hold a secret?
+    #[must_use]
+    pub fn is_sensitive(&self, name: &str) -> bool {
+        names::is_sensitive(name, &self.names)
+    }
+}
+
+/// Scrubs with the scrubber given to [`init`](crate::init), or with the built-in rules before that.
+#[must_use]
+pub fn scrub(text: &str) -> Cow<'_, str> {
+    global().scrub(text)
+}
+
+/// The scrubber of this process.
+pub(crate) fn global() -> &'static Scrubber {
+    static BUILT_IN: OnceLock<Scrubber> = OnceLock::new();
+    GLOBAL.get().unwrap_or_else(|| BUILT_IN.get_or_init(Scrubber::new))
+}
+
+/// Makes `scrubber` that of the process; the first one stays.
+pub(crate) fn install(scrubber: Scrubber) {
+    let _ = GLOBAL.set(scrubber);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn clean(text: &str) -> String {
+        Scrubber::new().scrub(text).into_owned()
+    }
+
+    #[test]
+    fn named_values_go_in_every_notation() {
+        for text in [
+            "login failed password=PLANTED for user 7",
+            "password: \"PLANTED\"",
+            "password = 'PLANTED'",
+            r#"{"user":"bob","password":"PLANTED","n":1}"#,
+            r#"{\"password\":\"PLANTED\"}"#,
+            "User { name: \"bob\", password: Some(\"PLANTED PLANTED\") }",
+            "api_key=PLANTED&next=1",
+            "apiKey: PLANTED",
+            "X-Api-Key: PLANTED",
+            "api key: PLANTED",
+            "DB_PASS=PLANTED",
+            "token => PLANTED",
+            "secrets = [\"PLANTED\", \"PLANTED\"]",
+            "?next=%2F&password%3DPLANTED",
+            "%22password%22%3A%22PLANTED%22",
+            "Authorization: Basic PLANTED PLANTED",
+            "cookie: a=PLANTED; b=PLANTED",
+            "authorization=Bearer PLANTED",
+            "sent Bearer PLANTED.PLANTED to",
+            "mysql://app:PLANTED@db.example:3306/app",
+            "redis://:PLANTED@127.0.0.1/0",
+            "mysql://app:PLA/NTED@db.example/app",
+            "-----BEGIN RSA PRIVATE KEY-----\nPLANTED\n-----END RSA PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----\nPLANTED",
+            "hash $argon2id$v=19$m=19456,t=2,p=1$PLANTED",
+            "key sk_live_PLANTED0000000000",
+        ] {
+            let cleaned = clean(text);
+            assert!(!cleaned.contains("PLANTED") && !cleaned.contains("NTED"), "{text} -> {cleaned}");
+            assert!(cleaned.contains(MASK), "{text} -> {cleaned}");
+        }
+    }
+
+    #[test]
+    fn recognizable_values_go_without_a_name() {
+        assert_eq!(
+            clean("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJl twice"),
+            "got [redacted] twice"
+        );
+        assert_eq!(clean("card 4111 1111 1111 1111 declined"), "card [redacted] declined");
+        assert_eq!(clean("card 4111111111111111"), "card [redacted]");
+        assert_eq!(clean("AKIAIOSFODNN7EXAMPLE"), "[redacted]");
+    }
+
+    #[test]
+    fn ordinary_text_stays_borrowed() {
+        for text in [
+            "request finished in 12.5 ms, status 200",
+            "2026-11-22T20:31:32.000001Z golive_demo::token::verify called",
+            "http://127.0.0.1:8080/health/ready?verbose=1",
+            "order 1732300000000000 shipped, 1234567890123456 units",
+            "see https://example.org/a@b for basic authentication",
+            "über: naïve — ok",
+        ] {
+            assert!(matches!(Scrubber::new().scrub(text), Cow::Borrowed(_)), "{} -> {}", text, clean(text));
+        }
+    }
+
+    #[test]
+    fn a_registered_secret_goes_from_plain_text() {
+        let scrubber = Scrubber::new().with_secret(&SecretString::from("p\"l ant/ed+1"));
+        for text in ["x p\"l ant/ed+1 y", "p\\\"l ant/ed+1", "p%22l+ant%2Fed%2B1", "p%22l%20ant%2Fed%2B1"] {
+            let cleaned = scrubber.scrub(text);
+            assert!(!cleaned.contains("ant"), "{text} -> {cleaned}");
+        }
+        assert!(!format!("{scrubber:?}").contains("ant/"));
+    }
+
+    #[test]
+    fn json_is_scrubbed_by_name_and_by_value() {
+        let mut value = serde_json::json!({
+            "a": {"Refresh-Token": ["x", "y"], "note": "password=abc", "card": 4_111_111_111_111_111_u64}, "n": 3
+        });
+        Scrubber::new().with_name("n").scrub_json(&mut value);
+        assert_eq!(value["a"]["Refresh-Token"], MASK);
+        assert_eq!(value["a"]["note"], MASK); // "note" contains the extra name "n"
+        let mut value = serde_json::json!({"note": "password=abc", "card": 4_111_111_111_111_111_u64});
+        Scrubber::new().scrub_json(&mut value);
+        assert_eq!(value, serde_json::json!({"note": "password=[redacted]", "card": MASK}));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_settles(text in "\\PC{0,200}") {
+            let once = clean(&text);
+            prop_assert_eq!(clean(&once).matches("hunter2").count(), once.matches("hunter2").count());
+        }
+
+        #[test]
+        fn a_value_after_a_sensitive_name_never_stays(
+            before in "[ a-z0-9,;({\\[]{0,20}",
+            name in "(user_|db-|X-|)(password|PASSWORD|secret|accessToken|api_key|Api-Key)(_old|)",
+            separator in "( = |=|: |:|\": \"|\\\\\": \\\\\"|'='|=\\[\"|=Some\\(\")",
+            secret in "[A-Z]{6}[0-9]{6}",
+            after in "[ ,;\"')}&].{0,20}",
+        ) {
+            let text = format!("{before} {name}{separator}{secret}{after}");
+            prop_assert!(!clean(&text).contains(&secret), "{} -> {}", text, clean(&text));
+        }
+
+        #[test]
+        fn a_registered_secret_never_stays(before in "\\PC{0,30}", secret in "[ -~]{6,30}", after in "\\PC{0,30}") {
+            prop_assume!(!MASK.contains(&secret));
+            let scrubber = Scrubber::new().with_secret(&SecretString::from(secret.clone()));
+            let text = format!("{before}{secret}{after}");
+            prop_assert!(!scrubber.scrub(&text).contains(&secret));
+        }
+    }
+}
