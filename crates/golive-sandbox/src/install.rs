@@ -81,6 +81,12 @@ impl fmt::Display for InstallPlan {
 /// An index that is missing or stale is fetched only when installing did not do without. A package must not start
 /// its service, which the policy file prevents while packages are set up.
 fn apt_script(packages: &str) -> String {
+    // Nor at the next start of the machine; a web server that was there before is not touched.
+    let quiet = if packages.split(' ').any(|name| name == "nginx") {
+        "if command -v systemctl >/dev/null; then systemctl -q disable nginx || true; fi\n"
+    } else {
+        ""
+    };
     format!(
         r#"set -u
 export DEBIAN_FRONTEND=noninteractive
@@ -91,8 +97,8 @@ if [ ! -e "$policy" ]; then
 fi
 apt() {{ apt-get -q -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o Acquire::http::Timeout=60 "$@"; }}
 get() {{ apt install -y --no-install-recommends {packages}; }}
-get || {{ apt update && get; }}
-"#
+get || {{ apt update && get; }} || exit
+{quiet}"#
     )
 }
 

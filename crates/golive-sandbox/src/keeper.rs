@@ -256,3 +256,49 @@ fn setpriv() -> Option<&'static Path> {
         })
         .as_deref()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    fn sleeper() -> Launch {
+        Launch::server(Path::new("/bin/sleep")).arguments(["1000"])
+    }
+
+    #[test]
+    fn without_setpriv_the_closing_of_our_pipe_kills_the_child() {
+        let (mut child, watchdog) = spawn_watched(sleeper()).unwrap();
+        let mut watchdog = watchdog.unwrap();
+        assert!(child.try_wait().unwrap().is_none());
+        drop(watchdog.0.stdin.take());
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn both_ways_give_the_programs_own_id_input_and_status() {
+        for setpriv in [None, setpriv()] {
+            let mut input = tempfile::tempfile().unwrap();
+            input.write_all(b"one\ntwo\n").unwrap();
+            std::io::Seek::rewind(&mut input).unwrap();
+            let mut output = tempfile::tempfile().unwrap();
+            let mut launch = Launch::server(Path::new("/bin/sh")).arguments(["-c", "echo $$; cat; exit 5"]);
+            launch.input = Some(input);
+            launch.output = Some(output.try_clone().unwrap());
+            let keeper = Keeper::start_tied(launch, setpriv).unwrap();
+            let status = keeper.wait(Duration::from_secs(20)).unwrap();
+            assert_eq!(status.code(), Some(5));
+            std::io::Seek::rewind(&mut output).unwrap();
+            assert_eq!(std::io::read_to_string(output).unwrap(), format!("{}\none\ntwo\n", keeper.pid()));
+        }
+    }
+
+    #[test]
+    fn a_child_outlives_the_thread_that_asked_for_it_and_dies_with_its_keeper() {
+        let keeper = std::thread::spawn(|| Keeper::start(sleeper()).unwrap()).join().unwrap();
+        assert_eq!(keeper.wait(Duration::from_millis(50)), None);
+        let pid = keeper.pid();
+        drop(keeper);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+}

@@ -133,3 +133,21 @@ fn a_database_name_that_needs_quoting_is_refused() {
     let error = server.create_database("a`; DROP DATABASE mysql; --").unwrap_err().to_string();
     assert!(error.contains("must be 1 to 64 of"), "{error}");
 }
+
+#[test]
+fn two_starts_at_once_make_one_template() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut options = MariaDbOptions::new();
+    options.template_directory = Some(cache.path().to_path_buf());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| assert_eq!(MariaDb::start(&options).unwrap().execute("SELECT 1").unwrap(), "1\n"));
+        }
+    });
+    let made: Vec<_> = std::fs::read_dir(cache.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+}

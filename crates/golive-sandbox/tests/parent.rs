@@ -1,8 +1,10 @@
 //! Nothing outlives its parent, whatever becomes of that.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use golive_sandbox::{MariaDb, MariaDbOptions};
@@ -13,18 +15,25 @@ struct Held {
     private: PathBuf,
 }
 
-/// Starts `examples/hold`, which is built beside the tests.
-#[expect(clippy::disallowed_methods, reason = "the parent to be killed must not be tied to our life")]
-fn hold(directory: Option<&Path>) -> Held {
+/// `examples/hold`, which is built beside the tests.
+fn example() -> PathBuf {
     let me = std::env::current_exe().expect("we run");
-    let program =
-        me.ancestors().nth(2).expect("tests are built in target/PROFILE/deps").join("examples/hold");
-    let mut program = std::process::Command::new(program)
-        .args(directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the example is built with the tests");
+    me.ancestors().nth(2).expect("tests are built in target/PROFILE/deps").join("examples/hold")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the parent to be killed must not be tied to our life")]
+fn command(program: &Path) -> Command {
+    Command::new(program)
+}
+
+fn hold(directory: Option<&Path>) -> Held {
+    let mut program = command(&example());
+    program.args(directory);
+    held(program)
+}
+
+fn held(mut program: Command) -> Held {
+    let mut program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is built");
     let mut line = String::new();
     BufReader::new(program.stdout.take().expect("it is a pipe")).read_line(&mut line).expect("it prints");
     let mut words = line.split_whitespace();
@@ -80,4 +89,31 @@ fn a_directory_can_be_used_at_once_after_its_owner_was_killed() {
     let server = MariaDb::start(&options).unwrap();
     assert_eq!(server.execute("SELECT 1").unwrap(), "1\n");
     assert!(!runs(held.pids[0]));
+}
+
+/// When the tests run as a normal user, they all show that; as root this one does.
+#[test]
+fn a_normal_user_without_a_home_starts_them_too() {
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    let program = home.path().join("hold");
+    fs::copy(example(), &program).unwrap();
+    let theirs = home.path().join("u");
+    fs::create_dir(&theirs).unwrap();
+    let is_root = fs::metadata(&theirs).unwrap().uid() == 0;
+    let mut start = if is_root {
+        chown(&theirs, Some(65534), Some(65534)).unwrap();
+        let mut start = command(Path::new("setpriv"));
+        start.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(&program);
+        start
+    } else {
+        command(&program)
+    };
+    start.env("TMPDIR", &theirs).env("HOME", "/nonexistent").env_remove("XDG_CACHE_HOME");
+    let mut held = held(start);
+    let owner = fs::metadata(format!("/proc/{}", held.pids[0])).unwrap().uid();
+    assert_ne!(owner, 0, "the server runs as root");
+    held.program.kill().unwrap();
+    held.program.wait().unwrap();
+    until_gone(&held.pids);
 }
