@@ -1,0 +1,198 @@
+//! Compares a restored database with the manifest of its backup: objects, definitions, rows, content. It reads the
+//! database itself and trusts nothing that the restore reported.
+
+use std::fmt;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::digest;
+use crate::inventory::{self, InspectError, Inventory, ObjectKind};
+use crate::manifest::{BackupId, DatabaseFacts, Manifest, SnapshotMethod};
+use crate::progress::{Progress, Stage};
+use crate::server::{ConnectError, Server};
+
+/// One way in which the restored database differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "difference", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Difference {
+    /// An object of the backup is not there.
+    Missing {
+        /// What it is.
+        kind: ObjectKind,
+        /// Its name.
+        name: String,
+    },
+    /// An object is there that the backup does not have.
+    Unexpected {
+        /// What it is.
+        kind: ObjectKind,
+        /// Its name.
+        name: String,
+    },
+    /// An object is defined otherwise.
+    Definition {
+        /// What it is.
+        kind: ObjectKind,
+        /// Its name.
+        name: String,
+    },
+    /// A table has another number of rows.
+    Rows {
+        /// The table.
+        table: String,
+        /// Rows in the backup.
+        expected: u64,
+        /// Rows found.
+        actual: u64,
+    },
+    /// A table has as many rows, with other content.
+    Content {
+        /// The table.
+        table: String,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { kind, name } => write!(formatter, "{kind} {name} is missing"),
+            Self::Unexpected { kind, name } => write!(formatter, "{kind} {name} is not in the backup"),
+            Self::Definition { kind, name } => write!(formatter, "{kind} {name} is defined otherwise"),
+            Self::Rows { table, expected, actual } => {
+                write!(formatter, "table {table} has {actual} rows, the backup {expected}")
+            }
+            Self::Content { table } => write!(formatter, "table {table} has other content"),
+        }
+    }
+}
+
+/// The result of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// Which backup.
+    pub id: BackupId,
+    /// The restored database.
+    pub database: String,
+    /// Whether the manifest describes exactly the dumped snapshot; otherwise a difference may be a write meanwhile.
+    pub exact: bool,
+    /// Tables whose content was compared.
+    pub tables: usize,
+    /// Rows in them.
+    pub rows: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// What differs; empty when all is equal.
+    pub differences: Vec<Difference>,
+}
+
+impl Comparison {
+    /// Whether nothing differs.
+    pub fn equal(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+/// Why nothing could be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompareError {
+    /// The server is out of reach.
+    #[error("compare the restored database")]
+    Connect(#[from] ConnectError),
+    /// The database could not be looked at.
+    #[error("look at the restored database")]
+    Inspect(#[from] InspectError),
+    /// It is a backup of something else.
+    #[error("compare {id} with a database: it holds files, not a database; choose another backup")]
+    NotADatabase {
+        /// The backup.
+        id: BackupId,
+    },
+    /// The digests of the manifest are of another method.
+    #[error(
+        "compare digests of method {found} with {}: use the version of golive that took the backup",
+        digest::METHOD
+    )]
+    Method {
+        /// The method of the manifest.
+        found: String,
+    },
+}
+
+/// Compares a database with the manifest it should equal.
+///
+/// # Errors
+/// When either could not be read. A difference is no error.
+pub async fn compare_restored(
+    manifest: &Manifest,
+    server: &Server,
+    database: &str,
+    progress: &Progress,
+) -> Result<Comparison, CompareError> {
+    let began = Instant::now();
+    let facts = manifest.database().ok_or_else(|| CompareError::NotADatabase { id: manifest.id.clone() })?;
+    if facts.digest_method != digest::METHOD {
+        return Err(CompareError::Method { found: facts.digest_method.clone() });
+    }
+    let mut connection = server.connect().await?.connection;
+    let found = inventory::read_inventory(&mut connection, database).await?;
+    let mut differences = compare_inventories(&facts.inventory, &found);
+    let common: Vec<String> = facts
+        .inventory
+        .names(ObjectKind::Table)
+        .filter(|name| found.names(ObjectKind::Table).any(|other| other == *name))
+        .map(str::to_owned)
+        .collect();
+    let tables =
+        inventory::read_tables(&mut connection, database, &common, progress, Stage::Comparing).await?;
+    for table in &tables {
+        let Some(expected) = facts.tables.iter().find(|expected| expected.name == table.name) else {
+            continue;
+        };
+        if expected.rows != table.rows {
+            differences.push(Difference::Rows {
+                table: table.name.clone(),
+                expected: expected.rows,
+                actual: table.rows,
+            });
+        } else if expected.digest != table.digest {
+            differences.push(Difference::Content { table: table.name.clone() });
+        }
+    }
+    Ok(Comparison {
+        id: manifest.id.clone(),
+        database: database.to_owned(),
+        exact: is_exact(facts),
+        tables: tables.len(),
+        rows: tables.iter().map(|table| table.rows).sum(),
+        seconds: began.elapsed().as_secs_f64(),
+        differences,
+    })
+}
+
+fn is_exact(facts: &DatabaseFacts) -> bool {
+    facts.snapshot == SnapshotMethod::Locked
+}
+
+fn compare_inventories(expected: &Inventory, found: &Inventory) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for object in &expected.objects {
+        let (kind, name) = (object.kind, object.name.clone());
+        match found.objects.iter().find(|other| other.kind == kind && other.name == name) {
+            None => differences.push(Difference::Missing { kind, name }),
+            Some(other) if other.definition != object.definition => {
+                differences.push(Difference::Definition { kind, name });
+            }
+            Some(_) => {}
+        }
+    }
+    for object in &found.objects {
+        if !expected.objects.iter().any(|other| other.kind == object.kind && other.name == object.name) {
+            differences.push(Difference::Unexpected { kind: object.kind, name: object.name.clone() });
+        }
+    }
+    differences
+}

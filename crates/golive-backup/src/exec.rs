@@ -1,0 +1,201 @@
+//! The one room where programs are started: the dump tool and the client of MariaDB, without a shell. Every status is
+//! looked at, error output is bounded, and a program dies with the operation that started it.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+/// How much of a program's error output is kept: its end.
+const STDERR_TAIL_BYTES: usize = 4 * 1024;
+/// How long `--version` may take.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the programs are; by default the search path decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tools {
+    /// `mariadb-dump`.
+    pub dump: PathBuf,
+    /// `mariadb`, the client.
+    pub client: PathBuf,
+}
+
+impl Tools {
+    /// The names under which MariaDB installs them.
+    pub fn new() -> Self {
+        Self { dump: PathBuf::from("mariadb-dump"), client: PathBuf::from("mariadb") }
+    }
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a program did not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToolError {
+    /// It could not be started.
+    #[error("start {}; install the MariaDB client programs (Debian and Ubuntu: mariadb-client) or give their path", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It ended badly.
+    #[error("finish {}: {status}; it said: {stderr}", program.display())]
+    Failed {
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of its error output, without values.
+        stderr: String,
+    },
+    /// It could not be waited for.
+    #[error("wait for {}", program.display())]
+    Wait {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It did not end in time.
+    #[error("see {} end within {seconds} s", program.display())]
+    Timeout {
+        /// The program.
+        program: PathBuf,
+        /// The limit.
+        seconds: u64,
+    },
+}
+
+/// A started program; dropped, it is killed.
+pub(crate) struct Running {
+    program: PathBuf,
+    pub(crate) child: Child,
+    stderr: JoinHandle<Vec<u8>>,
+}
+
+/// Starts a program with the given standard streams.
+pub(crate) fn start(
+    program: &Path,
+    arguments: &[String],
+    stdin: Stdio,
+    stdout: Stdio,
+) -> Result<Running, ToolError> {
+    #[expect(clippy::disallowed_methods, reason = "the one place of this crate that starts programs")]
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        // One language, one time zone, and no password from the surroundings.
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC")
+        .env_remove("MYSQL_PWD")
+        .stdin(stdin)
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child =
+        command.spawn().map_err(|source| ToolError::Start { program: program.to_owned(), source })?;
+    let stderr = child.stderr.take().expect("stderr was asked for as a pipe");
+    Ok(Running { program: program.to_owned(), child, stderr: tokio::spawn(tail(stderr)) })
+}
+
+impl Running {
+    /// Waits for the end and insists on status 0. `mask` hides quoted values in what the program said.
+    pub(crate) async fn finish(mut self, mask: Mask) -> Result<(), ToolError> {
+        let program = self.program.clone();
+        let status =
+            self.child.wait().await.map_err(|source| ToolError::Wait { program: program.clone(), source })?;
+        let stderr = self.stderr.await.unwrap_or_default();
+        if status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&stderr).trim().to_owned();
+        let stderr = match mask {
+            Mask::Nothing => text,
+            Mask::QuotedValues => hide_quoted(&text),
+        };
+        Err(ToolError::Failed { program, status, stderr })
+    }
+}
+
+/// What to hide in a program's error output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mask {
+    /// The program speaks of names only.
+    Nothing,
+    /// The program quotes cell values.
+    QuotedValues,
+}
+
+/// The first line that `program --version` prints.
+pub(crate) async fn version(program: &Path) -> Result<String, ToolError> {
+    let mut running = start(program, &["--version".to_owned()], Stdio::null(), Stdio::piped())?;
+    let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
+    let work = async {
+        let text = tail(stdout).await;
+        running.finish(Mask::Nothing).await?;
+        Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
+    };
+    tokio::time::timeout(VERSION_TIMEOUT, work).await.unwrap_or_else(|_| {
+        Err(ToolError::Timeout { program: program.to_owned(), seconds: VERSION_TIMEOUT.as_secs() })
+    })
+}
+
+async fn tail(mut stream: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        kept.extend_from_slice(&buffer[..read]);
+        let surplus = kept.len().saturating_sub(STDERR_TAIL_BYTES);
+        kept.drain(..surplus);
+    }
+    kept
+}
+
+/// Replaces what stands between single quotes: the client quotes cell values there, names stand in backticks.
+fn hide_quoted(text: &str) -> String {
+    text.lines()
+        .map(|line| match (line.find('\''), line.rfind('\'')) {
+            (Some(first), Some(last)) if first < last => {
+                format!("{}'...'{}", &line[..first], &line[last + 1..])
+            }
+            (Some(first), _) => format!("{}'...", &line[..first]),
+            _ => line.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_hidden_and_names_stay() {
+        assert_eq!(
+            hide_quoted(
+                "ERROR 1062 (23000) at line 40: Duplicate entry 'it's bob@acme.test' for key 'PRIMARY'"
+            ),
+            "ERROR 1062 (23000) at line 40: Duplicate entry '...'"
+        );
+        assert_eq!(hide_quoted("Table `kpi`.`a` is gone"), "Table `kpi`.`a` is gone");
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_says_what_to_install() {
+        let error = version(Path::new("/nowhere/mariadb-dump")).await.unwrap_err();
+        assert!(error.to_string().contains("mariadb-client"), "{error}");
+    }
+}

@@ -1,0 +1,250 @@
+//! What a backup says about itself. Plain data: how it is obtained and checked is the business of the other rooms.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::Inventory;
+
+/// The layout of the manifest this version writes; older ones stay readable.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Names one backup: a sequence number that only grows in its repository, and the time (`000012-20261122T021500Z`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BackupId(String);
+
+/// The text names no backup.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "read {text:?} as the name of a backup, like 000012-20261122T021500Z; `golive backup list` shows them"
+)]
+pub struct InvalidBackupId {
+    text: String,
+}
+
+impl BackupId {
+    pub(crate) fn new(sequence: u32, created_at: DateTime<Utc>) -> Self {
+        Self(format!("{sequence:06}-{}", created_at.format("%Y%m%dT%H%M%SZ")))
+    }
+
+    /// The number that orders backups of one repository, whatever the clock did.
+    pub fn sequence(&self) -> u32 {
+        self.0.split('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for BackupId {
+    type Error = InvalidBackupId;
+
+    fn try_from(text: String) -> Result<Self, InvalidBackupId> {
+        // Strict, because the name becomes a path.
+        let valid = text.split_once('-').is_some_and(|(sequence, time)| {
+            (6..=9).contains(&sequence.len())
+                && sequence.bytes().all(|byte| byte.is_ascii_digit())
+                && time.len() == 16
+                && time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'T' | b'Z'))
+        });
+        if valid { Ok(Self(text)) } else { Err(InvalidBackupId { text }) }
+    }
+}
+
+impl std::str::FromStr for BackupId {
+    type Err = InvalidBackupId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBackupId> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<BackupId> for String {
+    fn from(id: BackupId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for BackupId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Everything known about one backup without opening it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// Layout of this document.
+    pub format: u32,
+    /// The name.
+    pub id: BackupId,
+    /// When it was begun.
+    pub created_at: DateTime<Utc>,
+    /// How long it took, in seconds.
+    pub duration_seconds: f64,
+    /// Version of golive that wrote it.
+    pub golive_version: String,
+    /// Public keys that can open it.
+    pub recipients: Vec<String>,
+    /// The stored files with their digests.
+    pub parts: Vec<Part>,
+    /// What is inside.
+    pub content: Content,
+}
+
+impl Manifest {
+    /// The database facts, when this is a backup of a database.
+    pub fn database(&self) -> Option<&DatabaseFacts> {
+        match &self.content {
+            Content::Database(facts) => Some(facts),
+            Content::State(_) => None,
+        }
+    }
+
+    /// Bytes stored.
+    pub fn stored_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Content {
+    /// A MariaDB database.
+    Database(Box<DatabaseFacts>),
+    /// Files: provider state, environment, deployment configuration.
+    State(StateFacts),
+}
+
+/// One stored file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Part {
+    /// File name inside the backup.
+    pub name: String,
+    /// Size as stored: compressed and encrypted.
+    pub bytes: u64,
+    /// BLAKE3 of the stored bytes.
+    pub blake3: String,
+    /// Size before compression.
+    pub plain_bytes: u64,
+    /// BLAKE3 of the bytes before compression.
+    pub plain_blake3: String,
+}
+
+/// What the database held in the snapshot that was dumped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DatabaseFacts {
+    /// Name of the database.
+    pub name: String,
+    /// Default character set of the database.
+    pub character_set: String,
+    /// Default collation of the database.
+    pub collation: String,
+    /// `VERSION()` of the server.
+    pub server_version: String,
+    /// What `mariadb-dump --version` says.
+    pub tool_version: String,
+    /// How dump and digests were made to see one snapshot.
+    pub snapshot: SnapshotMethod,
+    /// How long writes had to wait, in milliseconds.
+    pub lock_milliseconds: u64,
+    /// Where the binary log stood, when it was on.
+    pub binlog: Option<BinlogPosition>,
+    /// Tables, views, triggers, routines, events, sequences.
+    pub inventory: Inventory,
+    /// How the digests below are computed; only equal methods compare.
+    pub digest_method: String,
+    /// Row counts and content digests.
+    pub tables: Vec<TableFacts>,
+    /// What an operator should know about this backup, each a sentence.
+    pub notes: Vec<String>,
+}
+
+impl DatabaseFacts {
+    /// Rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// How the manifest and the dump came to describe the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SnapshotMethod {
+    /// Writes waited while both snapshots were opened: counts and digests are exact.
+    Locked,
+    /// No lock could be had: a difference may be a write between the two snapshots.
+    Advisory,
+}
+
+/// A position in the binary log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BinlogPosition {
+    /// File name.
+    pub file: String,
+    /// Offset in the file.
+    pub position: u64,
+    /// GTID position, empty when none was ever written.
+    pub gtid: String,
+}
+
+/// One table of the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TableFacts {
+    /// Name.
+    pub name: String,
+    /// Rows.
+    pub rows: u64,
+    /// Digest of the content, independent of row order.
+    pub digest: String,
+}
+
+/// The files of a state backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StateFacts {
+    /// Every file, in the order given.
+    pub files: Vec<StateFile>,
+}
+
+/// One file of a state backup. Its content digest is not here: it would let somebody confirm a guessed secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StateFile {
+    /// Where it stood.
+    pub path: String,
+    /// Where it stands in a restored directory.
+    pub restored_as: String,
+    /// Size.
+    pub bytes: u64,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_order_by_sequence_and_never_become_paths() {
+        let at = DateTime::from_timestamp(1_795_312_800, 0).unwrap();
+        let id = BackupId::new(12, at);
+        assert_eq!(id.to_string().parse::<BackupId>().unwrap(), id);
+        assert_eq!(id.sequence(), 12);
+        for bad in ["", "..", "000001-../../../etc", "1-20261122T021500Z", "000001-20261122T0215/0Z"] {
+            assert!(bad.parse::<BackupId>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What may be deleted: a pure decision that prints in full, and the act that follows it and nothing else.
+//!
+//! A backup counts as good when somebody looked at it and no later look failed. However old, the newest good ones of
+//! every stream (a database, or the state files) stay, and so does the newest backup. A backup from the future is
+//! kept and counts for nothing: the clock was wrong then, or is wrong now.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use crate::manifest::{BackupId, Content, Manifest};
+use crate::repository::{Proof, ProofLevel, Repository, RepositoryError, Scan};
+
+/// How far a backup may be ahead of the clock before it counts as from the future.
+const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(5);
+/// A plan that deletes more than this many backups *and* more than half of them needs its own call.
+const MANY: usize = 3;
+
+/// How long backups are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// Backups younger than this many days stay.
+    pub days: u32,
+    /// The newest good backups that stay however old they are; 0 means 1.
+    pub keep_last_good: usize,
+}
+
+impl Retention {
+    /// 30 days, and always the last two good ones.
+    pub fn new() -> Self {
+        Self { days: 30, keep_last_good: 2 }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What retention needs to know of one backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// The backup.
+    pub id: BackupId,
+    /// Which stream it belongs to.
+    pub stream: String,
+    /// When it was taken.
+    pub created_at: DateTime<Utc>,
+    /// The deepest proof that holds; `None` when never looked at, or found damaged.
+    pub proven: Option<ProofLevel>,
+}
+
+impl Candidate {
+    /// A backup with what is known of it.
+    pub fn new(
+        id: BackupId,
+        stream: impl Into<String>,
+        created_at: DateTime<Utc>,
+        proven: Option<ProofLevel>,
+    ) -> Self {
+        Self { id, stream: stream.into(), created_at, proven }
+    }
+
+    fn of(manifest: &Manifest, proofs: &[Proof]) -> Self {
+        let stream = match &manifest.content {
+            Content::Database(facts) => format!("database {}", facts.name),
+            Content::State(_) => "state".to_owned(),
+        };
+        Self::new(manifest.id.clone(), stream, manifest.created_at, proven(proofs))
+    }
+}
+
+/// The deepest proof that passed, unless the last look of any kind failed.
+fn proven(proofs: &[Proof]) -> Option<ProofLevel> {
+    match proofs.last() {
+        Some(last) if last.passed => {
+            proofs.iter().filter(|proof| proof.passed).map(|proof| proof.level).max()
+        }
+        _ => None,
+    }
+}
+
+/// Why a backup stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kept {
+    /// Young enough.
+    InWindow,
+    /// One of the newest good ones.
+    LastGood,
+    /// The newest of its stream, proven or not.
+    Newest,
+    /// No other backup of its stream is proven, so none is deleted.
+    NothingProven,
+    /// Its time is ahead of the clock.
+    FromTheFuture,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::InWindow => "within the kept days",
+            Self::LastGood => "one of the last good ones",
+            Self::Newest => "the newest",
+            Self::NothingProven => "no backup of this kind is proven yet: verify one first",
+            Self::FromTheFuture => "dated in the future: check the clock",
+        })
+    }
+}
+
+/// What would be deleted and why the rest stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct PrunePlan {
+    /// To be deleted, oldest first.
+    pub delete: Vec<BackupId>,
+    /// To be kept, with the reason.
+    pub keep: Vec<(BackupId, Kept)>,
+}
+
+impl PrunePlan {
+    /// Whether the plan deletes so much that a wrong clock is likelier than a long pause.
+    pub fn deletes_suspiciously_much(&self) -> bool {
+        self.delete.len() > MANY && self.delete.len() > self.keep.len()
+    }
+}
+
+impl fmt::Display for PrunePlan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (id, reason) in &self.keep {
+            writeln!(formatter, "keep    {id}  {reason}")?;
+        }
+        for id in &self.delete {
+            writeln!(formatter, "delete  {id}  older than the kept days")?;
+        }
+        write!(formatter, "{} to delete, {} kept", self.delete.len(), self.keep.len())
+    }
+}
+
+/// What a prune did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// Deleted.
+    pub deleted: Vec<BackupId>,
+}
+
+/// Decides what may be deleted. Touches nothing.
+pub fn plan_prune(candidates: &[Candidate], retention: &Retention, now: DateTime<Utc>) -> PrunePlan {
+    let mut streams: BTreeMap<&str, Vec<&Candidate>> = BTreeMap::new();
+    for candidate in candidates {
+        streams.entry(&candidate.stream).or_default().push(candidate);
+    }
+    let mut plan = PrunePlan::default();
+    for mut stream in streams.into_values() {
+        stream.sort_by_key(|candidate| std::cmp::Reverse(candidate.id.sequence()));
+        plan_stream(&stream, retention, now, &mut plan);
+    }
+    plan.delete.sort();
+    plan.keep.sort_by(|one, other| one.0.cmp(&other.0));
+    plan
+}
+
+/// One stream, newest first by sequence, which a clock cannot turn back.
+fn plan_stream(stream: &[&Candidate], retention: &Retention, now: DateTime<Utc>, plan: &mut PrunePlan) {
+    let oldest_kept = now.checked_sub_signed(TimeDelta::days(i64::from(retention.days)));
+    let future = |candidate: &Candidate| candidate.created_at > now + CLOCK_SLACK;
+    let good = || stream.iter().filter(|candidate| candidate.proven.is_some() && !future(candidate));
+    let wanted = retention.keep_last_good.max(1);
+    // The newest that were looked at in any depth, and the newest that were really restored.
+    let last_good: Vec<&BackupId> = good()
+        .take(wanted)
+        .chain(good().filter(|candidate| candidate.proven == Some(ProofLevel::Restored)).take(wanted))
+        .map(|candidate| &candidate.id)
+        .collect();
+    for (index, candidate) in stream.iter().enumerate() {
+        let reason = if future(candidate) {
+            Some(Kept::FromTheFuture)
+        } else if oldest_kept.is_none_or(|oldest| candidate.created_at >= oldest) {
+            Some(Kept::InWindow)
+        } else if last_good.contains(&&candidate.id) {
+            Some(Kept::LastGood)
+        } else if index == 0 {
+            Some(Kept::Newest)
+        } else if last_good.is_empty() {
+            Some(Kept::NothingProven)
+        } else {
+            None
+        };
+        match reason {
+            Some(reason) => plan.keep.push((candidate.id.clone(), reason)),
+            None => plan.delete.push(candidate.id.clone()),
+        }
+    }
+}
+
+impl Scan {
+    /// What retention needs to know of everything readable. Damaged entries are not touched by retention.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        self.backups.iter().map(|(manifest, proofs)| Candidate::of(manifest, proofs)).collect()
+    }
+}
+
+impl Repository {
+    /// Carries out a plan, after deciding again under the lock that every deletion is still right.
+    ///
+    /// # Errors
+    /// When a backup or prune is running, when the repository changed so that the plan is stale, or when the plan
+    /// [deletes suspiciously much](PrunePlan::deletes_suspiciously_much).
+    pub fn prune(
+        &self,
+        plan: &PrunePlan,
+        retention: &Retention,
+        now: DateTime<Utc>,
+    ) -> Result<Pruned, RepositoryError> {
+        if plan.deletes_suspiciously_much() {
+            return Err(RepositoryError::PruneRefused {
+                reason: format!(
+                    "the plan deletes {} and keeps {}; check the clock, then confirm the deletion of many",
+                    plan.delete.len(),
+                    plan.keep.len()
+                ),
+            });
+        }
+        self.dangerous_prune_many(plan, retention, now)
+    }
+
+    /// [`Repository::prune`] without the guard against a wrong clock.
+    ///
+    /// # Errors
+    /// When a backup or prune is running, or the plan is stale.
+    pub fn dangerous_prune_many(
+        &self,
+        plan: &PrunePlan,
+        retention: &Retention,
+        now: DateTime<Utc>,
+    ) -> Result<Pruned, RepositoryError> {
+        let lock = self.lock()?;
+        let fresh = plan_prune(&self.scan()?.candidates(), retention, now);
+        if let Some(stale) = plan.delete.iter().find(|id| !fresh.delete.contains(id)) {
+            return Err(RepositoryError::PruneRefused {
+                reason: format!("{stale} may not be deleted any more; make a new plan"),
+            });
+        }
+        let mut pruned = Pruned::default();
+        for id in &plan.delete {
+            self.remove(id, &lock)?;
+            pruned.deleted.push(id.clone());
+        }
+        Ok(pruned)
+    }
+}

@@ -1,0 +1,112 @@
+//! One moment, seen by two: the session that writes the digests and the dump tool.
+//!
+//! Both open a transaction with a consistent snapshot. So that no write falls between the two, a third session holds
+//! `FLUSH TABLES WITH READ LOCK` from before the first snapshot until the dump tool has shown that its own is open:
+//! some milliseconds, since the tool opens it before it prints the first table. The wait for the lock is short and
+//! repeated, because a waiting lock makes every write behind it wait too.
+
+use std::time::{Duration, Instant};
+
+use sqlx::mysql::MySqlConnection;
+use sqlx::{Connection, Row};
+
+use crate::manifest::{BinlogPosition, SnapshotMethod};
+use crate::server::{ConnectError, Server};
+
+/// How often the lock is tried.
+const LOCK_ATTEMPTS: u32 = 5;
+/// How long one attempt may make others wait, in seconds.
+const LOCK_WAIT: &str = "SET SESSION lock_wait_timeout = 2";
+
+/// An open snapshot, and the lock that still keeps it equal to the present.
+pub(crate) struct Snapshot {
+    pub(crate) reader: MySqlConnection,
+    pub(crate) method: SnapshotMethod,
+    pub(crate) binlog: Option<BinlogPosition>,
+    locker: Option<(MySqlConnection, Instant)>,
+}
+
+/// Why no snapshot could be opened.
+#[derive(Debug)]
+pub(crate) enum SnapshotError {
+    Connect(ConnectError),
+    Query(sqlx::Error),
+    Lock(sqlx::Error),
+}
+
+impl Snapshot {
+    /// Opens the snapshot. Without `exact` a missing lock is accepted, and the method says so.
+    pub(crate) async fn open(server: &Server, exact: bool) -> Result<Self, SnapshotError> {
+        let mut reader = server.connect().await.map_err(SnapshotError::Connect)?.connection;
+        let mut locker = server.connect().await.map_err(SnapshotError::Connect)?.connection;
+        let locked = match lock(&mut locker).await {
+            Ok(()) => Some((locker, Instant::now())),
+            Err(error) if exact => return Err(SnapshotError::Lock(error)),
+            Err(error) => {
+                tracing::warn!(%error, "no lock could be had; the manifest will be advisory");
+                None
+            }
+        };
+        let binlog = begin(&mut reader).await.map_err(SnapshotError::Query)?;
+        let method = if locked.is_some() { SnapshotMethod::Locked } else { SnapshotMethod::Advisory };
+        Ok(Self { reader, method, binlog, locker: locked })
+    }
+
+    /// Lets writes go on; says how long they had to wait.
+    pub(crate) async fn unlock(&mut self) -> Result<Duration, sqlx::Error> {
+        let Some((mut locker, since)) = self.locker.take() else { return Ok(Duration::ZERO) };
+        sqlx::raw_sql("UNLOCK TABLES").execute(&mut locker).await?;
+        let held = since.elapsed();
+        // The lock is gone; a failing farewell changes nothing.
+        drop(locker.close().await);
+        Ok(held)
+    }
+}
+
+async fn lock(locker: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(LOCK_WAIT).execute(&mut *locker).await?;
+    let mut attempt = 1;
+    loop {
+        match sqlx::raw_sql("FLUSH TABLES WITH READ LOCK").execute(&mut *locker).await {
+            Ok(_) => return Ok(()),
+            Err(error) if attempt == LOCK_ATTEMPTS || !is_lock_timeout(&error) => return Err(error),
+            Err(_) => {
+                // Let the writers that queued behind us through before asking again.
+                tokio::time::sleep(Duration::from_millis(500) * attempt).await;
+                attempt += 1;
+            }
+        }
+    }
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
+        .is_some_and(|error| error.number() == 1205)
+}
+
+async fn begin(reader: &mut MySqlConnection) -> Result<Option<BinlogPosition>, sqlx::Error> {
+    sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
+    sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT").execute(&mut *reader).await?;
+    let mut file = String::new();
+    let mut position = 0;
+    for row in sqlx::raw_sql("SHOW STATUS LIKE 'binlog_snapshot_%'").fetch_all(&mut *reader).await? {
+        let name: String = row.try_get_unchecked(0)?;
+        let value: String = row.try_get_unchecked(1)?;
+        match name.to_ascii_lowercase().as_str() {
+            "binlog_snapshot_file" => file = value,
+            "binlog_snapshot_position" => position = value.parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+    if file.is_empty() {
+        return Ok(None);
+    }
+    let gtid: Option<String> = sqlx::query_scalar("SELECT CAST(BINLOG_GTID_POS(?, ?) AS CHAR)")
+        .bind(&file)
+        .bind(position)
+        .fetch_one(reader)
+        .await?;
+    Ok(Some(BinlogPosition { file, position, gtid: gtid.unwrap_or_default() }))
+}
