@@ -1,1 +1,30 @@
-//! Load tests, query review and sizing advice.
+//! Load tests that check what was answered, a review of the queries behind them, and sizing advice for the server.
+//!
+//! - [`run`] drives an HTTP application by a [`LoadPlan`]: closed scenarios (so many users with think time) and open ones
+//!   (so many arrivals a second, measured from the moment a request *should* have gone out, so that a stalled server
+//!   cannot hide its stall). Every answer is held against an [`Expect`]: an application that answers defaults while its
+//!   database is down fails, however fast it is.
+//! - [`review_queries`] finds the statements that cost most, explains their plans and says which index is missing.
+//! - [`size_server`] computes the memory settings of a MariaDB server from its facts, with the arithmetic shown.
+//!
+//! What must not be here: knowledge of any particular application, its paths or its tables.
+
+mod check;
+mod measure;
+mod plan;
+mod report;
+mod review;
+mod run;
+mod size;
+mod target;
+mod template;
+
+pub use check::{Expect, JsonCheck, JsonTest};
+pub use plan::{Body, LoadPlan, RequestTemplate, Scenario, ScenarioKind};
+pub use report::{KindReport, Latency, LoadReport, Sample, ScenarioReport, StopReason};
+pub use review::{
+    Finding, FindingKind, QueryReview, QuerySource, ReviewError, ReviewOptions, ReviewedQuery, review_queries,
+};
+pub use run::{LoadError, Progress, Sampler, run, run_sampled};
+pub use size::{ServerFacts, Setting, SizingAdvice, Subtraction, size_server};
+pub use target::PublicTargetConfirmation;

@@ -1,0 +1,221 @@
+//! What to send: the plan of a load test as plain data, readable from TOML.
+//!
+//! What must not be here: sending. Tokens are the only secrets, and they are never read from or written to a file here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+use crate::check::Expect;
+use crate::target::PublicTargetConfirmation;
+
+/// A whole load test.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadPlan {
+    /// Where the application answers; request paths are put behind it.
+    pub base_url: Url,
+    /// How long requests are started for.
+    pub duration: Duration,
+    /// Before that, the same load goes on for this long without being counted.
+    pub warm_up: Duration,
+    /// Who does what, all at the same time.
+    pub scenarios: Vec<Scenario>,
+    /// No more requests than this are sent, warm-up included.
+    pub max_requests: u64,
+    /// A request that is not fully answered by then is an error.
+    pub request_timeout: Duration,
+    /// A certificate authority to trust besides the usual ones, as PEM.
+    pub root_certificate_pem: Option<String>,
+    /// Makes `{random}` repeatable.
+    pub seed: u64,
+    /// Any host but the loopback is refused without this.
+    pub dangerous_public_target: Option<PublicTargetConfirmation>,
+}
+
+impl LoadPlan {
+    /// A plan of `scenarios` against `base_url`: 30 seconds after a warm-up of 2, at most 100,000 requests.
+    #[must_use]
+    pub fn new(base_url: Url, scenarios: Vec<Scenario>) -> Self {
+        Self {
+            base_url,
+            duration: Duration::from_secs(30),
+            warm_up: Duration::from_secs(2),
+            scenarios,
+            max_requests: 100_000,
+            request_timeout: Duration::from_secs(30),
+            root_certificate_pem: None,
+            seed: 1,
+            dangerous_public_target: None,
+        }
+    }
+}
+
+/// One kind of user, doing one thing over and over.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// Name in the report.
+    pub name: String,
+    /// What it is, for thresholds that hold for a kind.
+    #[serde(default)]
+    pub kind: ScenarioKind,
+    /// How many at once. In the open model (`arrivals_per_second`), how many requests may be under way at once.
+    #[serde(default = "one")]
+    pub users: u32,
+    /// A user's pause after an answer, in seconds in a file; varied by half around it.
+    #[serde(default, rename = "think_seconds", with = "seconds")]
+    pub think_time: Duration,
+    /// Makes the scenario open: requests start at this rate whatever the server does, and time runs from the moment each
+    /// should have started.
+    #[serde(default)]
+    pub arrivals_per_second: Option<f64>,
+    /// When it begins, counted from the end of the warm-up, in seconds in a file.
+    #[serde(default, rename = "start_after_seconds", with = "seconds")]
+    pub start_after: Duration,
+    /// Stops after so many requests, over all users; such a scenario takes no part in the warm-up.
+    #[serde(default)]
+    pub iterations: Option<u64>,
+    /// What is sent.
+    pub request: RequestTemplate,
+    /// What must come back.
+    #[serde(default)]
+    pub expect: Expect,
+    /// Values for `{name}` placeholders, taken in turn, one an iteration.
+    #[serde(default)]
+    pub values: BTreeMap<String, Vec<String>>,
+    /// Bearer tokens, one a user, taken in turn when there are fewer.
+    #[serde(skip)]
+    pub tokens: Vec<SecretString>,
+}
+
+impl Scenario {
+    /// One user who sends `request` again and again without a pause, and expects 200.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: ScenarioKind, request: RequestTemplate) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            users: 1,
+            think_time: Duration::ZERO,
+            arrivals_per_second: None,
+            start_after: Duration::ZERO,
+            iterations: None,
+            request,
+            expect: Expect::default(),
+            values: BTreeMap::new(),
+            tokens: Vec::new(),
+        }
+    }
+}
+
+/// What a scenario is, for people and for thresholds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ScenarioKind {
+    /// Looking at figures.
+    Dashboard,
+    /// Entering data.
+    Entry,
+    /// Sending files.
+    Upload,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+/// A request with placeholders: `{sequence}` (unique in the scenario), `{user}`, `{random}`, `{random:1-500}`, `{row}`
+/// inside [`Body::Rows`], and `{name}` from [`Scenario::values`]. They may stand in the path, in header values and in the
+/// body. In [`Body::Json`], a string that is one placeholder with a `#`, as `"{#sequence}"`, becomes a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RequestTemplate {
+    /// HTTP method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Path and query, from `/`.
+    pub path: String,
+    /// Further headers. Tokens do not belong here but into [`Scenario::tokens`].
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// What is sent along.
+    #[serde(default)]
+    pub body: Option<Body>,
+}
+
+impl RequestTemplate {
+    /// A GET of `path`.
+    #[must_use]
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { method: get(), path: path.into(), headers: BTreeMap::new(), body: None }
+    }
+
+    /// A POST of `body` to `path`.
+    #[must_use]
+    pub fn post(path: impl Into<String>, body: Body) -> Self {
+        Self { method: "POST".to_owned(), path: path.into(), headers: BTreeMap::new(), body: Some(body) }
+    }
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Body {
+    /// JSON; placeholders in its strings.
+    Json(Value),
+    /// CSV as it is, sent as `text/csv`.
+    Csv(String),
+    /// Text as it is.
+    Text(String),
+    /// CSV made of a header and `count` times the row, `{row}` counting from 1.
+    Rows {
+        /// The first line.
+        header: String,
+        /// The line that is repeated.
+        row: String,
+        /// How often.
+        count: u32,
+    },
+    /// A file in a `multipart/form-data` form.
+    File {
+        /// Name of the form field.
+        field: String,
+        /// Name of the file.
+        file_name: String,
+        /// What is in it; not a file again.
+        content: Box<Body>,
+    },
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+/// Durations in files are seconds, with a fraction if need be.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(from)?;
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|_| D::Error::custom("must be a number of seconds, not negative"))
+    }
+}
