@@ -1,10 +1,12 @@
 //! The command line: parses, calls, prints. No decision about data is made here.
 #![allow(clippy::print_stdout, reason = "this is the one place that talks to the terminal")]
 
+use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
 
 use crate::config::Environment;
 use crate::database;
+use crate::seed::{self, Plan};
 
 /// Production tracking for many tenants, the platform that goes live.
 #[derive(Debug, Parser)]
@@ -20,6 +22,18 @@ enum Command {
     Migrate {
         #[command(subcommand)]
         direction: Direction,
+    },
+    /// Fill an empty database with the demonstration; brings its schema up first.
+    Seed {
+        /// Size: 1 is small, 100 has about two million production entries.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        scale: u32,
+        /// The same seed makes the same rows.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The day that counts as today.
+        #[arg(long, value_name = "YYYY-MM-DD", default_value = "2026-01-15")]
+        as_of: NaiveDate,
     },
 }
 
@@ -44,6 +58,7 @@ enum Direction {
 pub(crate) async fn run(environment: Environment) -> Result<(), Box<dyn std::error::Error>> {
     match Arguments::parse().command {
         Command::Migrate { direction } => migrate(&environment, direction).await,
+        Command::Seed { scale, seed, as_of } => fill(&environment, &Plan::new(seed, scale, as_of)).await,
     }
 }
 
@@ -62,5 +77,15 @@ async fn migrate(environment: &Environment, direction: Direction) -> Result<(), 
             }
         }
     }
+    Ok(())
+}
+
+async fn fill(environment: &Environment, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
+    let url = environment.database_url()?;
+    database::migrate_up(&url).await?;
+    let connection = database::open(&url, 1).await?;
+    let seeded = seed::seed(&connection, plan, |table, rows| println!("{rows:>9} {table}")).await?;
+    println!("{:>9} rows in {} tables", seeded.rows(), seeded.tables.len());
+    database::close(connection).await?;
     Ok(())
 }

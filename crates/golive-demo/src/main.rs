@@ -6,6 +6,7 @@ mod config;
 mod database;
 mod entity;
 mod schema;
+mod seed;
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -99,11 +99,6 @@ impl Column {
             (Kind::Identity, _) => {
                 definition.big_integer().auto_increment().primary_key();
             }
-            // Declared with REAL affinity: under NUMERIC affinity SQLite stores 8.00 as an integer, which the driver
-            // refuses to read as a decimal.
-            (Kind::Decimal(precision, scale), _) => {
-                definition.decimal_len(precision, scale);
-            }
             // Declared with TEXT affinity: otherwise SQLite would turn the document `5` into an integer.
             (Kind::Json, _) => {
                 definition.json();
@@ -134,7 +129,10 @@ fn spelling(kind: Kind, backend: DbBackend) -> String {
         Kind::Boolean => either("TINYINT(1)", "BOOLEAN"),
         Kind::Integer => either("INT", "INTEGER"),
         Kind::Identity | Kind::BigInteger => String::from("BIGINT"),
-        Kind::Decimal(precision, scale) => format!("DECIMAL({precision},{scale})"),
+        // REAL affinity: under the NUMERIC one SQLite stores 8.00 as an integer, which the driver refuses to read as
+        // a decimal. The framework's own word, `real(10, 2)`, hides from other readers that it is one.
+        Kind::Decimal(precision, scale) if is_mariadb => format!("DECIMAL({precision},{scale})"),
+        Kind::Decimal(precision, scale) => format!("real_decimal({precision},{scale})"),
         Kind::Single => String::from("FLOAT"),
         Kind::Double => String::from("DOUBLE"),
         Kind::Date => String::from("DATE"),

@@ -1,11 +1,10 @@
-//! Creates the tables of tenants, users and what they prefer. Only their shape: rows are seeded elsewhere.
+//! Creates the tables of tenants and users. Only their shape: rows are seeded elsewhere.
 
 use sea_orm_migration::async_trait::async_trait;
 use sea_orm_migration::prelude::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 
 use super::column::{
-    blob, boolean, date_time, decimal, double, identity, integer, json, long_text, reference, single, tenant,
-    text,
+    blob, boolean, date_time, decimal, double, identity, integer, json, long_text, single, tenant, text,
 };
 use super::table::{TableSpec, create_all, drop_all};
 
@@ -79,27 +78,5 @@ fn tables() -> Vec<TableSpec> {
                 date_time("updated_at"),
             ],
         ),
-        TableSpec::new(
-            "user_preference",
-            [
-                reference("user_id", "user").primary(),
-                text("key", 80).primary(),
-                json("value"),
-                date_time("updated_at"),
-            ],
-        ),
-        TableSpec::new(
-            "saved_filter",
-            [
-                identity(),
-                reference("user_id", "user"),
-                text("filter_name", 80),
-                text("view_name", 40),
-                json("filter"),
-                boolean("is_default").default_value(false),
-                date_time("created_at"),
-            ],
-        )
-        .unique(&["user_id", "view_name", "filter_name"]),
     ]
 }

@@ -1,9 +1,9 @@
-//! Creates the tables of tokens and the audit log. Only their shape: rows are seeded elsewhere.
+//! Creates the tables of what belongs to a login: preferences, filters, tokens, the audit log. Only their shape: rows are seeded elsewhere.
 
 use sea_orm_migration::async_trait::async_trait;
 use sea_orm_migration::prelude::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 
-use super::column::{date_time, identity, json, reference, tenant, text};
+use super::column::{boolean, date_time, identity, json, reference, tenant, text};
 use super::table::{TableSpec, create_all, drop_all};
 
 pub(super) struct Migration;
@@ -27,6 +27,28 @@ impl MigrationTrait for Migration {
 
 fn tables() -> Vec<TableSpec> {
     vec![
+        TableSpec::new(
+            "user_preference",
+            [
+                reference("user_id", "user").primary(),
+                text("key", 80).primary(),
+                json("value"),
+                date_time("updated_at"),
+            ],
+        ),
+        TableSpec::new(
+            "saved_filter",
+            [
+                identity(),
+                reference("user_id", "user"),
+                text("filter_name", 80),
+                text("view_name", 40),
+                json("filter"),
+                boolean("is_default").default_value(false),
+                date_time("created_at"),
+            ],
+        )
+        .unique(&["user_id", "view_name", "filter_name"]),
         TableSpec::new(
             "refresh_token",
             [
