@@ -1,13 +1,15 @@
 //! Nothing outlives its parent, whatever becomes of that.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use golive_sandbox::{MariaDb, MariaDbOptions};
+use golive_sandbox::{
+    MariaDb, MariaDbOptions, Nginx, NginxOptions, Process, ProcessSpec, Redis, RedisOptions,
+};
 
 struct Held {
     program: Child,
@@ -15,10 +17,34 @@ struct Held {
     private: PathBuf,
 }
 
-/// `examples/hold`, which is built beside the tests.
-fn example() -> PathBuf {
-    let me = std::env::current_exe().expect("we run");
-    me.ancestors().nth(2).expect("tests are built in target/PROFILE/deps").join("examples/hold")
+/// Marks the run of this very program that is to be the parent.
+const HOLD: &str = "GOLIVE_TEST_HOLD";
+
+/// Not a test of its own: what the others start as a program of its own, and kill.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it must do nothing when it is run as a test")]
+fn hold_servers_until_the_input_ends() {
+    let Some(directory) = std::env::var_os(HOLD) else { return };
+    let mut options = MariaDbOptions::new();
+    options.directory = (!directory.is_empty()).then(|| directory.into());
+    let database = MariaDb::start(&options).unwrap();
+    let redis = Redis::start(&RedisOptions::new()).unwrap();
+    let nginx = Nginx::start(&NginxOptions::new("events {}")).unwrap();
+    let process = Process::start(ProcessSpec::new("sleep").argument("1000")).unwrap();
+    let pids = [database.pid(), redis.pid(), nginx.pid(), Some(process.pid())].map(Option::unwrap);
+    println!(
+        "\nheld {} {} {} {} {}",
+        pids[0],
+        pids[1],
+        pids[2],
+        pids[3],
+        database.private_directory().display()
+    );
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("we run")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the parent to be killed must not be tied to our life")]
@@ -27,18 +53,20 @@ fn command(program: &Path) -> Command {
 }
 
 fn hold(directory: Option<&Path>) -> Held {
-    let mut program = command(&example());
-    program.args(directory);
-    held(program)
+    held(command(&this_program()), directory)
 }
 
-fn held(mut program: Command) -> Held {
+fn held(mut program: Command, directory: Option<&Path>) -> Held {
+    program.args(["--exact", "hold_servers_until_the_input_ends", "--nocapture"]);
+    program.env(HOLD, directory.unwrap_or(Path::new("")));
     let mut program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is built");
-    let mut line = String::new();
-    BufReader::new(program.stdout.take().expect("it is a pipe")).read_line(&mut line).expect("it prints");
-    let mut words = line.split_whitespace();
+    let output = BufReader::new(program.stdout.take().expect("it is a pipe"));
+    let mut lines = output.lines().map(|line| line.expect("it prints"));
+    let line = lines.find(|line| line.starts_with("held ")).expect("it starts all of them");
+    // Its later words go into a pipe that somebody has to read.
+    std::thread::spawn(move || lines.for_each(drop));
+    let mut words = line.split_whitespace().skip(1);
     let pids: Vec<u32> = words.by_ref().take(4).map(|word| word.parse().expect("a number")).collect();
-    assert_eq!(pids.len(), 4, "{line:?}");
     Held { program, pids, private: words.next().expect("a path").into() }
 }
 
@@ -96,8 +124,8 @@ fn a_directory_can_be_used_at_once_after_its_owner_was_killed() {
 fn a_normal_user_without_a_home_starts_them_too() {
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
-    let program = home.path().join("hold");
-    fs::copy(example(), &program).unwrap();
+    let program = home.path().join("parent");
+    fs::copy(this_program(), &program).unwrap();
     let theirs = home.path().join("u");
     fs::create_dir(&theirs).unwrap();
     let is_root = fs::metadata(&theirs).unwrap().uid() == 0;
@@ -110,7 +138,7 @@ fn a_normal_user_without_a_home_starts_them_too() {
         command(&program)
     };
     start.env("TMPDIR", &theirs).env("HOME", "/nonexistent").env_remove("XDG_CACHE_HOME");
-    let mut held = held(start);
+    let mut held = held(start, None);
     let owner = fs::metadata(format!("/proc/{}", held.pids[0])).unwrap().uid();
     assert_ne!(owner, 0, "the server runs as root");
     held.program.kill().unwrap();
