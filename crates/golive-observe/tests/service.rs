@@ -1,0 +1,301 @@
+//! The whole crate inside a running service: what it logs, reports, alerts, exports and answers, seen from outside.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use golive_observe::{Envelope, HealthStatus, check_health_document, check_log_line, read_error_journal};
+use golive_sandbox::{Process, ProcessSpec, Received, Sink, free_port};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The service's own secret: registered, so it goes even where nothing marks it.
+const OWN_SECRET: &str = "planted-own/secret 4711";
+/// A caller's secret: known only by the names and shapes around it.
+const CALLERS_SECRET: &str = "PlantedCallersSecret4711";
+
+struct Service {
+    process: Process,
+    client: reqwest::blocking::Client,
+    address: String,
+    directory: tempfile::TempDir,
+}
+
+impl Service {
+    fn start(arguments: &[String]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let address = format!("127.0.0.1:{}", free_port().unwrap());
+        let spec = ProcessSpec::new(example())
+            .argument(format!("address={address}"))
+            .arguments(arguments.to_vec())
+            .input(OWN_SECRET)
+            .output(directory.path().join("output"));
+        let process = Process::start(spec).unwrap();
+        let client = reqwest::blocking::Client::builder().timeout(LIMIT).build().unwrap();
+        let service = Self { process, client, address, directory };
+        until("the service answers", || {
+            assert!(service.process.is_running(), "{}", service.output());
+            service
+                .client
+                .get(service.url("/health/live"))
+                .send()
+                .is_ok_and(|response| response.status() == 200)
+        });
+        service
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn get(&self, path: &str) -> reqwest::blocking::Response {
+        self.client.get(self.url(path)).send().unwrap()
+    }
+
+    fn output(&self) -> String {
+        fs::read_to_string(self.directory.path().join("output")).unwrap_or_default()
+    }
+
+    /// Ends the service as an orchestrator does, which flushes everything; returns what it printed.
+    fn finish(self) -> String {
+        let status = self.process.terminate(LIMIT);
+        let output = self.output();
+        assert!(status.is_some_and(|status| status.success()), "{status:?}\n{output}");
+        output
+    }
+}
+
+fn example() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join("examples/observed_service");
+    assert!(path.exists(), "{} is missing: cargo builds it with the tests", path.display());
+    path
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < LIMIT, "still not: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn lines(output: &str) -> Vec<Value> {
+    output
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect()
+}
+
+fn to<'r>(received: &'r [Received], path: &str) -> Vec<&'r Received> {
+    received.iter().filter(|request| request.path.starts_with(path)).collect()
+}
+
+fn events(received: &[Received]) -> Vec<golive_observe::EnvelopeEvent> {
+    to(received, "/api/7/envelope")
+        .into_iter()
+        .flat_map(|request| Envelope::parse(&request.body).unwrap().events)
+        .collect()
+}
+
+fn destinations(sink: &Sink) -> Vec<String> {
+    let (url, port) = (sink.url(), sink.port());
+    vec![
+        format!("dsn=http://0123456789abcdef0123456789abcdef@127.0.0.1:{port}/7"),
+        format!("webhook={url}/alert"),
+        format!("otlp={url}"),
+    ]
+}
+
+#[test]
+fn every_line_of_a_request_says_whose_it_is() {
+    let service = Service::start(&[]);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let response = service
+        .client
+        .get(service.url("/orders/17?password=PlantedInQuery"))
+        .header("x-request-id", "probe-0001")
+        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
+        .send()
+        .unwrap();
+    assert_eq!(response.headers()["x-request-id"], "probe-0001");
+    let refused =
+        service.client.get(service.url("/orders/18")).header("x-request-id", "a b;c").send().unwrap();
+    let made = refused.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert!(made.len() == 32 && made.bytes().all(|byte| byte.is_ascii_hexdigit()), "{made}");
+
+    let output = service.finish();
+    assert!(!output.contains("PlantedInQuery") && !output.contains("a b;c"), "{output}");
+    let found: Vec<Value> =
+        lines(&output).into_iter().filter(|line| line["request_id"] == "probe-0001").collect();
+    let messages: Vec<&str> = found.iter().filter_map(|line| line["message"].as_str()).collect();
+    assert_eq!(messages, ["order read", "read by another task", "request answered"]);
+    for line in &found {
+        check_log_line(&line.to_string()).unwrap();
+        assert_eq!((&line["client_id"], &line["user_id"]), (&"ACME-MFG".into(), &"operator1".into()));
+        assert_eq!(line["trace_id"], trace);
+        assert_eq!(line["span_fields"]["http.route"], "/orders/{id}");
+    }
+    assert_eq!(found[0]["fields"]["order"], 17);
+    assert_eq!(found[2]["fields"]["status"], 200);
+    assert_eq!(lines(&output).iter().filter(|line| line["request_id"] == made.as_str()).count(), 3);
+}
+
+#[test]
+fn errors_are_tracked_grouped_and_told_once() {
+    let sink = Sink::start().unwrap();
+    let service = Service::start(&destinations(&sink));
+    for _ in 0..30 {
+        assert_eq!(service.get("/fail").status(), 500);
+    }
+    let panicked = service.get("/panic");
+    assert_eq!(panicked.status(), 500);
+    let body: Value = serde_json::from_str(&panicked.text().unwrap()).unwrap();
+    assert_eq!(service.get("/silent-failure").status(), 500);
+    assert_eq!(service.get("/orders/1").status(), 200);
+    let text = service.get("/metrics").text().unwrap();
+    assert!(text.contains("error_events_total 32"), "{text}");
+    assert!(text.contains("error_events_suppressed_total 25"), "{text}");
+    assert!(text.contains("http_server_errors_total{error_type=\"500\",http_route=\"/fail\"} 30"), "{text}");
+    let output = service.finish();
+
+    let received = sink.received();
+    let events = events(&received);
+    let failures: Vec<_> = events.iter().filter(|event| event.message == "order lost").collect();
+    assert_eq!(failures.len(), 5);
+    assert_eq!(failures[0].exception_values, ["the disk is gone", "save the order"]);
+    assert_eq!(failures[0].exception_types[1], "SaveFailed");
+    assert_eq!(failures[0].release.as_deref(), Some("observed-service@1.2.3"));
+    assert_eq!(failures[0].environment.as_deref(), Some("test"));
+    assert_eq!(failures[0].document["tags"]["http.route"], "/fail");
+    assert_eq!(failures[0].document["tags"]["client_id"], "ACME-MFG");
+    assert_eq!(failures[0].document["user"]["id"], "operator1");
+    let panic = events.iter().find(|event| event.exception_types == ["panic"]).unwrap();
+    assert_eq!((panic.message.as_str(), &panic.document["level"]), ("no such shift", &"fatal".into()));
+    assert_eq!(panic.document["tags"]["request_id"], body["request_id"]);
+    assert!(events.iter().any(|event| event.message == "request failed"), "an unreported 500 is reported");
+
+    let alerts: Vec<String> = to(&received, "/alert")
+        .into_iter()
+        .map(|request| {
+            serde_json::from_slice::<Value>(&request.body).unwrap()["text"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(alerts.len(), 3, "{alerts:?}");
+    assert!(
+        alerts[0].starts_with("[test] observed-service: order lost (SaveFailed: save the order) in "),
+        "{alerts:?}"
+    );
+    assert!(!to(&received, "/v1/traces").is_empty(), "traces are exported");
+    assert!(!to(&received, "/v1/metrics").is_empty(), "metrics are exported");
+    let reported = lines(&output).into_iter().filter(|line| line["level"] == "ERROR").count();
+    assert_eq!(reported, 32, "the log keeps every one");
+}
+
+#[test]
+fn no_planted_secret_gets_out_anywhere() {
+    let sink = Sink::start().unwrap();
+    let journals = tempfile::tempdir().unwrap();
+    let journal = journals.path().join("errors.jsonl");
+    let log = journals.path().join("app.log");
+    let mut arguments = destinations(&sink);
+    arguments.push(format!("journal={}", journal.display()));
+    arguments.push(format!("log={}", log.display()));
+    let service = Service::start(&arguments);
+    let response = service
+        .client
+        .get(service.url(&format!("/leak?token={CALLERS_SECRET}")))
+        .header("authorization", format!("Bearer {CALLERS_SECRET}"))
+        .header("cookie", format!("session={CALLERS_SECRET}"))
+        .header("x-request-id", "planted-own")
+        .send()
+        .unwrap();
+    assert_eq!(response.status(), 500);
+    let body = response.text().unwrap();
+    let health = service.get("/health/deep").text().unwrap();
+    let numbers = service.get("/metrics").text().unwrap();
+    let output = service.finish();
+
+    let received = sink.received();
+    assert_eq!(events(&received).len(), 2, "the error and the panic");
+    assert_eq!(to(&received, "/alert").len(), 2);
+    assert!(!to(&received, "/v1/traces").is_empty());
+    assert_eq!(read_error_journal(&journal).unwrap().len(), 2);
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.contains("leaking") && log.contains("[redacted]"), "{log}");
+    let mut everything: Vec<(&str, Vec<u8>)> = vec![
+        ("standard output and error", output.into_bytes()),
+        ("log", log.into_bytes()),
+        ("journal", fs::read(&journal).unwrap()),
+        ("response", body.into_bytes()),
+        ("health", health.into_bytes()),
+        ("metrics", numbers.into_bytes()),
+    ];
+    for request in received {
+        assert!(!request.headers.contains_key("content-encoding"), "{} is sent uncompressed", request.path);
+        everything.push(("request", request.path.into_bytes()));
+        everything.push(("body", request.body));
+    }
+    for (place, bytes) in everything {
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in [OWN_SECRET, CALLERS_SECRET] {
+            assert!(!text.contains(secret), "{secret} in {place}: {text}");
+        }
+    }
+}
+
+#[test]
+fn without_an_endpoint_errors_stay_in_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("logs/app.log");
+    let service = Service::start(&[format!("log={}", log.display())]);
+    assert_eq!(service.get("/fail").status(), 500);
+    // Killed, not stopped: what was journaled before must be there all the same.
+    service.process.kill();
+    let entries = read_error_journal(log.with_file_name("errors.jsonl")).unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].title(), "order lost");
+    assert_eq!(entries[0].exceptions, ["SaveFailed: save the order", "Custom: the disk is gone"]);
+    assert_eq!(entries[0].client_id.as_deref(), Some("ACME-MFG"));
+    assert_eq!(entries[0].release.as_deref(), Some("observed-service@1.2.3"));
+}
+
+#[test]
+fn health_tells_the_truth_and_pages_after_three_failures() {
+    let sink = Sink::start().unwrap();
+    let service = Service::start(&destinations(&sink));
+    let probe = |path: &str| {
+        let response = service.get(path);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["content-type"], "application/health+json");
+        let status = response.status().as_u16();
+        (status, check_health_document(&serde_json::from_str(&response.text().unwrap()).unwrap()).unwrap())
+    };
+    let (status, report) = probe("/health/ready");
+    assert_eq!((status, report.status), (200, HealthStatus::Up));
+    let (status, report) = probe("/health/deep");
+    assert_eq!(status, 200, "{report:?}");
+    assert_eq!(report.checks.len(), 2);
+    service.client.post(service.url("/database/stop")).send().unwrap();
+    until("readiness is down three times in a row and somebody was told", || {
+        probe("/health/ready");
+        // The pause between probes ends early when something arrives.
+        let before = sink.received().len();
+        !to(&sink.wait_for(before + 1, Duration::from_millis(200)), "/alert").is_empty()
+    });
+    let (status, report) = probe("/health/ready");
+    assert_eq!((status, report.status), (503, HealthStatus::Down));
+    assert_eq!(report.checks[0].detail.as_deref(), Some("connection refused"));
+    assert_eq!(probe("/health/live").0, 200);
+    let text = service.get("/metrics").text().unwrap();
+    let failures =
+        text.lines().find_map(|line| line.strip_prefix("health_ready_consecutive_failures ")).unwrap();
+    assert!(failures.parse::<f64>().unwrap() >= 3.0);
+    service.finish();
+    let received = sink.received();
+    let alerts = to(&received, "/alert");
+    assert_eq!(alerts.len(), 1);
+    let alert = String::from_utf8_lossy(&alerts[0].body);
+    assert!(alert.contains("not ready 3 times in a row: database"), "{alert}");
+}
