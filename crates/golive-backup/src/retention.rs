@@ -256,3 +256,98 @@ impl Repository {
         Ok(pruned)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
+        let level = prop_oneof![
+            Just(None),
+            Just(Some(ProofLevel::Bytes)),
+            Just(Some(ProofLevel::Contents)),
+            Just(Some(ProofLevel::Restored))
+        ];
+        prop::collection::vec((0..500_i64, level, prop::bool::ANY), 0..40).prop_map(|rows| {
+            rows.into_iter()
+                .enumerate()
+                .map(|(index, (day, proven, state))| {
+                    let at = day_number(day);
+                    let sequence = u32::try_from(index).unwrap() + 1;
+                    Candidate::new(
+                        BackupId::new(sequence, at),
+                        if state { "state" } else { "database kpi" },
+                        at,
+                        proven,
+                    )
+                })
+                .collect()
+        })
+    }
+
+    fn day_number(day: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000 + day * 86_400, 0).unwrap()
+    }
+
+    proptest! {
+        /// Whatever the clock says now, said then, or was proven: the invariants of retention.
+        #[test]
+        fn the_last_good_ones_survive_any_clock(
+            candidates in candidates(), now in -1000..3000_i64, days in 0..60_u32, keep in 0..5_usize,
+        ) {
+            let now = day_number(now);
+            let retention = Retention { days, keep_last_good: keep };
+            let plan = plan_prune(&candidates, &retention, now);
+            prop_assert_eq!(plan.delete.len() + plan.keep.len(), candidates.len());
+            let deleted = |candidate: &Candidate| plan.delete.contains(&candidate.id);
+            for stream in ["state", "database kpi"] {
+                let of_stream: Vec<_> = candidates.iter().filter(|candidate| candidate.stream == stream).collect();
+                let good = |candidate: &&&Candidate| candidate.proven.is_some() && candidate.created_at <= now;
+                let newest_good: Vec<_> = of_stream.iter().rev().filter(good).take(keep.max(1)).collect();
+                prop_assert!(newest_good.iter().all(|candidate| !deleted(candidate)));
+                let restored = |candidate: &&&Candidate| good(candidate) && candidate.proven == Some(ProofLevel::Restored);
+                prop_assert!(of_stream.iter().rev().find(restored).is_none_or(|candidate| !deleted(candidate)));
+                prop_assert!(of_stream.last().is_none_or(|newest| !deleted(newest)));
+                if newest_good.is_empty() {
+                    prop_assert!(of_stream.iter().all(|candidate| !deleted(candidate)));
+                }
+            }
+            for candidate in candidates.iter().filter(|candidate| deleted(candidate)) {
+                prop_assert!(candidate.created_at < now - TimeDelta::days(i64::from(days)));
+            }
+            // Deciding again after the deletions deletes nothing more.
+            let left: Vec<_> = candidates.iter().filter(|candidate| !deleted(candidate)).cloned().collect();
+            prop_assert!(plan_prune(&left, &retention, now).delete.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_month_of_daily_backups_prints_and_a_leap_of_the_clock_is_held_up() {
+        let daily: Vec<Candidate> = (0..34_u32)
+            .map(|day| {
+                let at = day_number(i64::from(day));
+                Candidate::new(BackupId::new(day + 1, at), "database kpi", at, Some(ProofLevel::Contents))
+            })
+            .collect();
+        let plan = plan_prune(&daily, &Retention::new(), day_number(33));
+        assert_eq!(plan.delete.len(), 3);
+        assert!(!plan.deletes_suspiciously_much());
+        let text = plan.to_string();
+        assert!(text.starts_with("keep    000004-") && text.ends_with("3 to delete, 31 kept"), "{text}");
+        let leap = plan_prune(&daily, &Retention::new(), day_number(400));
+        assert_eq!(leap.keep.len(), 2);
+        assert!(leap.deletes_suspiciously_much());
+    }
+
+    #[test]
+    fn a_backup_found_damaged_is_not_good_whatever_was_proven_before() {
+        let at = day_number(0);
+        let mut proofs =
+            vec![Proof::new(at, ProofLevel::Restored, true, ""), Proof::new(at, ProofLevel::Bytes, true, "")];
+        assert_eq!(proven(&proofs), Some(ProofLevel::Restored));
+        proofs.push(Proof::new(at, ProofLevel::Bytes, false, ""));
+        assert_eq!(proven(&proofs), None);
+    }
+}

@@ -1,0 +1,8 @@
+//! Backups on a real MariaDB. One server for all tests, its own databases for each.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as tests")]
+
+mod faults;
+mod files;
+mod proof;
+mod world;
