@@ -4,9 +4,12 @@
 //! - [`SecretKey`] cannot be weak; [`TokenService`] signs with it and checks everything (RFC 8725).
 //! - [`Revocation`] and [`RefreshStore`] fail rather than guess: [`AuthenticateError::http_status`] is 503 then, not 401.
 //! - [`PasswordHasher`] makes argon2id hashes and verifies those of bcrypt, Django and passlib.
+//! - [`Accounts`] works on any table of users in MariaDB or SQLite, described by an [`AccountsMapping`]: scan for known
+//!   passwords, deactivate, create.
 //!
 //! Not in this crate: Redis commands (golive-cache, behind the feature `redis`), HTTP (the application).
 
+mod accounts;
 mod key_file;
 mod password;
 mod random;
@@ -18,6 +21,12 @@ mod secret_key;
 mod token;
 mod token_keys;
 
+pub use accounts::{
+    Account, AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DEFAULT_CANDIDATES,
+    DeactivateError, Deactivated, IdStrategy, KnownCredential, Literal, MatchRule, NewAccount, NewTenant,
+    ScanOptions, ScanReport, SeedFileError, Tenant, TenantMapping, TenantRule, Tenants, Untried,
+    literals_of_seed_file,
+};
 pub use key_file::{KeyFile, WriteKeyFileError};
 pub use password::{
     GeneratedPassword, HashFormat, HashPasswordError, PasswordHasher, PasswordPolicy, PasswordRefusal,

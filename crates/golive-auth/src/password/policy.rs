@@ -78,7 +78,7 @@ impl PasswordPolicy {
         for part in parts.filter(|part| part.chars().count() >= 4) {
             let rest = Zeroizing::new(lower.replace(&part.to_lowercase(), ""));
             // What is left must stand as a password's main part by itself.
-            if rest.len() < lower.len() && rest.chars().count() < self.min_length.div_ceil(2) {
+            if rest.len() < lower.len() && rest.chars().count() < self.min_length * 2 / 3 {
                 return Err(PasswordRefusal::Context);
             }
         }

@@ -1,0 +1,230 @@
+//! Looking at accounts and switching them off.
+
+use std::collections::BTreeSet;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::mapping::AccountsMapping;
+use super::rows::{
+    self, AccountState, ActiveColumn, DeactivateError, Deactivated, begin, connect, quote, select_text,
+    switch_off,
+};
+
+/// The accounts of an application. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    pub(super) connection: DatabaseConnection,
+    pub(super) mapping: AccountsMapping,
+}
+
+/// An account, without its password hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Account {
+    /// The key, as text.
+    pub id: String,
+    /// The login name.
+    pub username: String,
+    /// Whether it may log in.
+    pub state: AccountState,
+    /// The role, if the mapping names a column.
+    pub role: Option<String>,
+    /// The tenant's key, as text.
+    pub tenant: Option<String>,
+    /// Whether the password must be changed at the next login, if the mapping names a column.
+    pub must_change_password: Option<bool>,
+    /// The last login, as the database writes it.
+    pub last_login: Option<String>,
+}
+
+/// Why accounts cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountsError {
+    /// No connection.
+    #[error("connect to the database of `{table}`: check that it runs, and user and password in the URL")]
+    Connect {
+        /// The table asked for.
+        table: String,
+        /// What the driver said. Its text holds no password.
+        #[source]
+        source: DbErr,
+    },
+    /// The table or a column is not as the mapping says.
+    #[error("read `{table}`: check its columns in golive.toml and the grants")]
+    Read {
+        /// The table.
+        table: String,
+        /// What the database said.
+        #[source]
+        source: DbErr,
+    },
+    /// More rows than this tool is made for.
+    #[error("read `{table}`: it has more than {most} rows")]
+    TooMany {
+        /// The table.
+        table: String,
+        /// The limit.
+        most: usize,
+    },
+}
+
+/// An account with its stored hash, which stays inside this module's neighbors.
+pub(super) struct StoredAccount {
+    pub(super) account: Account,
+    pub(super) stored: Option<String>,
+}
+
+impl Accounts {
+    /// Connects to `mysql://` or `sqlite://`.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn connect(url: &SecretString, mapping: AccountsMapping) -> Result<Self, AccountsError> {
+        let connection = connect(url)
+            .await
+            .map_err(|source| AccountsError::Connect { table: mapping.table.clone(), source })?;
+        Ok(Self { connection, mapping })
+    }
+
+    /// On a connection that the application already has.
+    pub fn on(connection: DatabaseConnection, mapping: AccountsMapping) -> Self {
+        Self { connection, mapping }
+    }
+
+    /// The mapping.
+    pub fn mapping(&self) -> &AccountsMapping {
+        &self.mapping
+    }
+
+    /// All accounts, by login name.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn list(&self) -> Result<Vec<Account>, AccountsError> {
+        let order = format!("ORDER BY {} LIMIT {}", quote(&self.mapping.username), MOST_ACCOUNTS + 1);
+        let stored = self.read(&self.connection, &order, Vec::new()).await?;
+        Ok(stored.into_iter().map(|stored| stored.account).collect())
+    }
+
+    /// One account by its login name.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn get(&self, username: &str) -> Result<Option<Account>, AccountsError> {
+        Ok(self.find(&self.connection, username).await?.map(|stored| stored.account))
+    }
+
+    /// Switches accounts off, all or none, and tells which were on. Their tokens live on until the caller revokes them.
+    ///
+    /// # Errors
+    /// When no administrator would be left, or the database refuses; then nothing is changed.
+    pub async fn deactivate(&self, usernames: &[String]) -> Result<Deactivated, DeactivateError> {
+        let table = &self.mapping.table;
+        let failed = |source| DeactivateError::Database { table: table.clone(), source };
+        let transaction = begin(&self.connection).await.map_err(failed)?;
+        // What is left is counted with the table locked, so that two runs cannot each leave it to the other.
+        let done = switch_off(&transaction, table, &self.mapping.username, self.active(), usernames).await?;
+        let administrators = self.count_active_admins(&transaction).await.map_err(failed)?;
+        if administrators == Some(0) && !done.changed.is_empty() {
+            transaction.rollback().await.map_err(failed)?;
+            return Err(DeactivateError::LastAdmin { table: table.clone() });
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(done)
+    }
+
+    /// Switches off the demo's accounts, [`AccountsMapping::demo_usernames`], and those named besides: what a scan found.
+    ///
+    /// # Errors
+    /// As [`Accounts::deactivate`].
+    pub async fn deactivate_demo(&self, besides: &[String]) -> Result<Deactivated, DeactivateError> {
+        let names: BTreeSet<String> = self.mapping.demo_usernames.iter().chain(besides).cloned().collect();
+        self.deactivate(&names.into_iter().collect::<Vec<_>>()).await
+    }
+
+    pub(super) fn active(&self) -> ActiveColumn<'_> {
+        ActiveColumn {
+            column: self.mapping.active.as_deref(),
+            yes: &self.mapping.active_values,
+            no: &self.mapping.inactive_value,
+        }
+    }
+
+    pub(super) async fn find<C: ConnectionTrait>(
+        &self,
+        connection: &C,
+        username: &str,
+    ) -> Result<Option<StoredAccount>, AccountsError> {
+        let condition = format!("WHERE {} = ?", quote(&self.mapping.username));
+        let mut found = self.read(connection, &condition, vec![username.into()]).await?;
+        Ok(found.pop())
+    }
+
+    /// All accounts that are not switched off, with their hashes.
+    pub(super) async fn not_inactive(&self) -> Result<Vec<StoredAccount>, AccountsError> {
+        let order = format!("ORDER BY {} LIMIT {}", quote(&self.mapping.username), MOST_ACCOUNTS + 1);
+        let mut stored = self.read(&self.connection, &order, Vec::new()).await?;
+        stored.retain(|stored| stored.account.state != AccountState::Inactive);
+        Ok(stored)
+    }
+
+    async fn read<C: ConnectionTrait>(
+        &self,
+        connection: &C,
+        condition: &str,
+        values: Vec<sea_orm::Value>,
+    ) -> Result<Vec<StoredAccount>, AccountsError> {
+        let mapping = &self.mapping;
+        let columns = [
+            Some(mapping.id.as_str()),
+            Some(mapping.username.as_str()),
+            Some(mapping.password.as_str()),
+            mapping.active.as_deref(),
+            mapping.role.as_deref(),
+            mapping.tenant.as_deref(),
+            mapping.must_change_password.as_deref(),
+            mapping.last_login.as_deref(),
+        ];
+        let found = select_text(connection, &mapping.table, &columns, condition, values)
+            .await
+            .map_err(|source| AccountsError::Read { table: mapping.table.clone(), source })?;
+        if found.len() > MOST_ACCOUNTS {
+            return Err(AccountsError::TooMany { table: mapping.table.clone(), most: MOST_ACCOUNTS });
+        }
+        let stored = found.into_iter().map(|row| {
+            let [id, username, stored, active, role, tenant, must_change, last_login] =
+                <[Option<String>; 8]>::try_from(row).expect("as many cells as columns");
+            let account = Account {
+                id: id.unwrap_or_default(),
+                username: username.unwrap_or_default(),
+                state: self.active().state(active.as_deref()),
+                role,
+                tenant,
+                must_change_password: must_change
+                    .map(|cell| super::mapping::Literal::Bool(true).is_text(&cell)),
+                last_login,
+            };
+            StoredAccount { account, stored }
+        });
+        Ok(stored.collect())
+    }
+
+    /// How many active administrators there are; `None` when the mapping cannot tell.
+    async fn count_active_admins<C: ConnectionTrait>(&self, connection: &C) -> Result<Option<usize>, DbErr> {
+        let (Some(role), Some(active)) = (&self.mapping.role, &self.mapping.active) else { return Ok(None) };
+        let roles: Vec<sea_orm::Value> =
+            self.mapping.admin_roles.iter().map(|role| role.clone().into()).collect();
+        if roles.is_empty() {
+            return Ok(None);
+        }
+        let condition = format!("WHERE {} IN ({})", quote(role), rows::placeholders(roles.len()));
+        let found = select_text(connection, &self.mapping.table, &[Some(active)], &condition, roles).await?;
+        let active = self.active();
+        Ok(Some(found.iter().filter(|row| active.state(row[0].as_deref()) == AccountState::Active).count()))
+    }
+}
+
+const MOST_ACCOUNTS: usize = 200_000;

@@ -1,0 +1,20 @@
+//! The accounts and tenants of any application, in MariaDB or SQLite, as a mapping describes them. Tokens and sessions are
+//! not known here: after a deactivation the caller revokes.
+
+mod candidates;
+mod create;
+mod directory;
+mod mapping;
+mod rows;
+mod scan;
+mod seed_files;
+mod tenants;
+
+pub use candidates::DEFAULT_CANDIDATES;
+pub use create::{CreateAccountError, NewAccount};
+pub use directory::{Account, Accounts, AccountsError};
+pub use mapping::{AccountsMapping, IdStrategy, Literal, TenantMapping, TenantRule};
+pub use rows::{AccountState, DeactivateError, Deactivated};
+pub use scan::{KnownCredential, MatchRule, ScanOptions, ScanReport, Untried};
+pub use seed_files::{SeedFileError, literals_of_seed_file};
+pub use tenants::{NewTenant, Tenant, Tenants};
