@@ -5,7 +5,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-/// A value for people: yes/no, thousands apart, at most three decimals, one line, shortened when long.
+use crate::step::{StepResult, StepStatus};
+
+/// A value for people: yes/no, thousands apart, few decimals, one line, shortened when long.
 pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::Null => "—".to_owned(),
@@ -19,7 +21,9 @@ pub(crate) fn value(value: &Value) -> String {
 
 /// `1234567.5` as `1 234 567.5`, with a narrow no-break space.
 pub(crate) fn number(number: f64) -> String {
-    let rounded = (number * 1000.0).round() / 1000.0;
+    // A small rate keeps its first digits: 0.0005 is not 0.001.
+    let scale = if number.abs() < 0.1 { 1e6 } else { 1e3 };
+    let rounded = (number * scale).round() / scale;
     let text = rounded.abs().to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let mut out = String::from(if rounded < 0.0 { "-" } else { "" });
@@ -81,9 +85,61 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
+/// How long a step took; nothing for one that did not run.
+pub(crate) fn took(step: &StepResult) -> String {
+    match step.status {
+        StepStatus::Skipped | StepStatus::Planned => String::new(),
+        _ => seconds(step.seconds),
+    }
+}
+
 /// Bidirectional overrides reorder what is read; they count as unprintable.
 fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 const VALUE_CHARS: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable_and_not_rounded_to_something_else() {
+        let cases = [
+            (0.0, "0"),
+            (0.0005, "0.0005"),
+            (12.5, "12.5"),
+            (182.4449, "182.445"),
+            (9999.0, "9999"),
+            (2_054_318.0, "2\u{202f}054\u{202f}318"),
+            (-12_345.6, "-12\u{202f}345.6"),
+            (499.996, "499.996"),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(number(input), expected);
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        let cases = [
+            (0.04, "0.0 s"),
+            (9.94, "9.9 s"),
+            (9.96, "10 s"),
+            (59.6, "1 min 00 s"),
+            (75.0, "1 min 15 s"),
+            (7384.0, "2 h 03 min"),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(seconds(input), expected);
+        }
+        assert_eq!(seconds(f64::NAN), "—");
+    }
+
+    #[test]
+    fn a_line_is_one_line() {
+        assert_eq!(line("a\n\tb\u{1b}[31m\u{202e}c", 40), "a b [31m c");
+        assert_eq!(line("abcdef", 3), "abc…");
+    }
+}

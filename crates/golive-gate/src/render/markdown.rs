@@ -89,7 +89,7 @@ fn steps(report: &Report) -> String {
             escape(&step.title),
             step.status.as_str(),
             why.unwrap_or_default(),
-            format::seconds(step.seconds)
+            format::took(step)
         ));
     }
     out

@@ -58,7 +58,7 @@ impl Page {
             StepStatus::Skipped => ("–", DIM),
             StepStatus::Planned => ("·", DIM),
         };
-        let time = format::seconds(step.seconds);
+        let time = format::took(step);
         let room = self.width.saturating_sub(6 + time.chars().count());
         let title = format::line(&step.title, room.saturating_sub(1));
         let gap = " ".repeat(room.saturating_sub(title.chars().count()));
