@@ -1,6 +1,6 @@
 //! A small service that embeds golive-observe, and misbehaves on request: tests drive it, readers copy from it.
 //!
-//! `observed_service address=127.0.0.1:8080 [log=PATH] [dsn=URL] [webhook=URL] [otlp=URL] [journal=PATH]`
+//! `observed_service address=127.0.0.1:8080 [level=FILTER] [log=PATH] [dsn=URL] [webhook=URL] [otlp=URL] [journal=PATH]`
 //!
 //! Its own secret comes in on standard input, as one must not stand among the arguments.
 
@@ -70,6 +70,9 @@ fn options(arguments: &HashMap<String, String>, secret: &str) -> Result<ObserveO
     options.alert_webhook = arguments.get("webhook").map(|webhook| SecretString::from(webhook.as_str()));
     options.otlp_endpoint = arguments.get("otlp").map(|endpoint| endpoint.parse()).transpose()?;
     options.error_journal = arguments.get("journal").map(Into::into);
+    if let Some(level) = arguments.get("level") {
+        options.level.clone_from(level);
+    }
     if let Some(path) = arguments.get("log") {
         options.log = LogTarget::File(LogFile::new(path));
     }

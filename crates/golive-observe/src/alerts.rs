@@ -24,7 +24,7 @@ const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_
 const ALL_TOGETHER: u32 = 30;
 
 /// How long the end of the program waits for alerts on their way.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Longest text of an alert.
 const LONGEST_TEXT_CHARS: usize = 1000;

@@ -38,7 +38,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 const NO_ENDPOINT: &str = "https://local@errors.invalid/1";
 
 /// How long the end of the program waits for reports on their way.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An error-level event, already scrubbed field by field.
 pub(crate) struct ErrorReport<'a> {

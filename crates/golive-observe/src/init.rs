@@ -25,6 +25,9 @@ use crate::{metrics, otlp};
 const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,opentelemetry=warn,\
                      opentelemetry_sdk=warn,opentelemetry_otlp=warn,tower=warn,sqlx=warn";
 
+/// How long the end of the program waits for traces on their way; an orchestrator kills after ten seconds.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What a service wants observed, and where it is to be told.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -47,8 +50,8 @@ pub struct ObserveOptions {
     pub alert_webhook: Option<SecretString>,
     /// Least time between two alerts of the same error. 30 minutes by default.
     pub alert_repeat: Duration,
-    /// Where errors are kept as JSON lines, private to the user. Without a `sentry_dsn` and with a log file, it is
-    /// `errors.jsonl` beside the log by default, so that nothing is lost.
+    /// Where errors are kept as JSON lines, private to the user. With a log file it is `errors.jsonl` beside it by
+    /// default, so that nothing is lost while no error tracking endpoint is there.
     pub error_journal: Option<PathBuf>,
     /// What is removed from everything that leaves; register the service's own secrets here.
     pub scrubber: Scrubber,
@@ -90,10 +93,10 @@ pub enum InitError {
         source: tracing_subscriber::filter::ParseError,
     },
     /// The log file cannot be written.
-    #[error("open the log {target}: create its directory and let this user write there")]
+    #[error("open the log {}: create its directory and let this user write there", path.display())]
     Log {
         /// The file.
-        target: String,
+        path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
@@ -151,7 +154,7 @@ impl Drop for Guard {
         }
         if let Some(tracer) = &self.tracer {
             // A collector that is away must not hold up the end; the exporter has its own time-out.
-            let _ = tracer.shutdown();
+            let _ = tracer.shutdown_with_timeout(CLOSE_TIMEOUT);
             metrics::metrics().flush();
         }
     }
@@ -191,8 +194,13 @@ pub fn init(options: ObserveOptions) -> Result<Guard, InitError> {
         }
         None => (None, SdkMeterProvider::builder()),
     };
-    let (writer, log_guard) = log::open(&options.log)
-        .map_err(|source| InitError::Log { target: format!("{:?}", options.log), source })?;
+    let (writer, log_guard) = log::open(&options.log).map_err(|source| {
+        let path = match &options.log {
+            LogTarget::File(file) => file.path.clone(),
+            LogTarget::Json | LogTarget::Human => PathBuf::from("standard output"),
+        };
+        InitError::Log { path, source }
+    })?;
     let dropped = writer.error_counter();
     let layer = ObserveLayer {
         service: options.service.clone(),
@@ -231,10 +239,10 @@ fn complete_scrubber(options: &ObserveOptions) -> Scrubber {
 }
 
 fn journal_path(options: &ObserveOptions) -> Option<PathBuf> {
-    match (&options.error_journal, &options.sentry_dsn, &options.log) {
-        (Some(path), _, _) => Some(path.clone()),
-        (None, None, LogTarget::File(file)) => Some(file.path.with_file_name("errors.jsonl")),
-        _ => None,
+    match (&options.error_journal, &options.log) {
+        (Some(path), _) => Some(path.clone()),
+        (None, LogTarget::File(file)) => Some(file.path.with_file_name("errors.jsonl")),
+        (None, LogTarget::Json | LogTarget::Human) => None,
     }
 }
 
@@ -248,4 +256,45 @@ fn start_alerter(options: &ObserveOptions, scrubber: &Scrubber) -> Result<Option
     }
     let alerter = Alerter::start(webhook, &options.service, options.alert_repeat, scrubber.clone());
     Ok(Some(Arc::new(alerter.map_err(InitError::Thread)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn what_makes_no_sense_is_refused_without_repeating_a_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let refused = |change: &dyn Fn(&mut ObserveOptions)| {
+            let mut options = ObserveOptions::new("demo");
+            change(&mut options);
+            let error = init(options).unwrap_err();
+            format!("{error} / {:?} / {error:?}", error.source().map(ToString::to_string))
+        };
+        let level = refused(&|options| options.level = "demo=loud".to_owned());
+        assert!(level.starts_with("read the log level \"demo=loud\": use error, warn"), "{level}");
+        let journal = refused(&|options| options.error_journal = Some(file.join("errors.jsonl")));
+        assert!(
+            journal.starts_with("open the error journal ") && journal.contains("create its directory"),
+            "{journal}"
+        );
+        let log = refused(&|options| options.log = LogTarget::File(log::LogFile::new(directory.path())));
+        assert!(log.starts_with("open the "), "{log}");
+        let dsn = refused(&|options| options.sentry_dsn = Some("PLANTED".into()));
+        assert!(dsn.contains("https://KEY@host/PROJECT") && !dsn.contains("PLANTED"), "{dsn}");
+        let webhook = refused(&|options| options.alert_webhook = Some("file:///PLANTED".into()));
+        assert!(webhook.contains("http:// or https://") && !webhook.contains("PLANTED"), "{webhook}");
+    }
+
+    #[test]
+    fn options_never_show_a_secret() {
+        let mut options = ObserveOptions::new("demo");
+        options.sentry_dsn = Some("PLANTED".into());
+        options.alert_webhook = Some("PLANTED".into());
+        options.scrubber = options.scrubber.with_secret(&"PLANTED".into());
+        assert!(!format!("{options:?}").contains("PLANTED"));
+    }
 }

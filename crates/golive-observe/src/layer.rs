@@ -201,3 +201,111 @@ fn log_target(event: &Event<'_>, collected: &mut Collected<'_>) -> String {
         _ => target.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Mutex, PoisonError};
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use crate::context::{TraceParent, identify};
+    use crate::errors::Destinations;
+    use crate::proof::check_log_line;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written while `act` runs.
+    fn written(is_human: bool, act: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
+        let (writer, guard) = tracing_appender::non_blocking(buffer.clone());
+        let destinations =
+            Destinations { scrubber: Scrubber::new(), journal: None, alerter: None, is_remote: false };
+        let errors = Arc::new(ErrorTracker::start(None, "r", "e", destinations).unwrap());
+        let (service, environment, scrubber) = ("demo".to_owned(), "test".to_owned(), Scrubber::new());
+        let layer = ObserveLayer { service, environment, is_human, writer, scrubber, errors };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);
+        drop(guard);
+        let bytes = buffer.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn request_span() -> tracing::Span {
+        let span = tracing::info_span!(target: CONTEXT_TARGET, "request", late = tracing::field::Empty);
+        let (id, trace) = ("r-1234567".to_owned(), TraceParent::start());
+        Arc::new(RequestContext::new(id, trace, "GET".to_owned(), "/x".to_owned())).attach(&span);
+        span
+    }
+
+    #[test]
+    fn fields_cannot_forge_the_head_of_a_line() {
+        let text = written(false, || {
+            tracing::warn!(
+                level = "INFO",
+                timestamp = "never",
+                request_id = "forged",
+                "two\nlines \u{1b}[31m"
+            );
+        });
+        assert_eq!(text.lines().count(), 1);
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&line["level"], &line["fields"]["level"]), (&"WARN".into(), &"INFO".into()));
+        assert_eq!((&line["request_id"], &line["fields"]["request_id"]), (&Value::Null, &"forged".into()));
+        assert_eq!(text.matches("\"timestamp\"").count(), 2);
+    }
+
+    #[test]
+    fn nested_spans_inherit_the_request_and_its_identity() {
+        let text = written(false, || {
+            request_span().in_scope(|| {
+                let inner = tracing::info_span!("inner", table = "orders", token = "PLANTED");
+                inner.in_scope(|| {
+                    identify("ACME-MFG", "operator1");
+                    tracing::info!(rows = 3, "saved");
+                });
+                tracing::Span::current().record("late", 7);
+                identify("", "operator2");
+                tracing::info!("done");
+            });
+            tracing::info!("outside");
+        });
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        check_log_line(&lines[0].to_string()).unwrap();
+        check_log_line(&lines[1].to_string()).unwrap();
+        assert_eq!((&lines[0]["user_id"], &lines[1]["user_id"]), (&"operator1".into(), &"operator2".into()));
+        assert_eq!(
+            (&lines[0]["span"], &lines[0]["span_fields"]["table"]),
+            (&"inner".into(), &"orders".into())
+        );
+        assert_eq!(
+            (&lines[1]["client_id"], &lines[1]["span_fields"]["late"]),
+            (&"ACME-MFG".into(), &7.into())
+        );
+        assert!(lines[2].get("request_id").is_none() && !text.contains("PLANTED"), "{text}");
+    }
+
+    #[test]
+    fn a_readable_line_stays_one_line() {
+        let text = written(true, || {
+            request_span().in_scope(|| tracing::info!(path = "a\nb", "password=PLANTED\n2026 ERROR forged"));
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            text.contains(" INFO golive_observe::layer::tests: password=[redacted]\\n2026 ERROR forged"),
+            "{text}"
+        );
+        assert!(text.contains("request_id=r-1234567") && !text.contains("PLANTED"), "{text}");
+    }
+}

@@ -1,4 +1,5 @@
 //! The whole crate inside a running service: what it logs, reports, alerts, exports and answers, seen from outside.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,6 +141,17 @@ fn every_line_of_a_request_says_whose_it_is() {
     assert_eq!(found[0]["fields"]["order"], 17);
     assert_eq!(found[2]["fields"]["status"], 200);
     assert_eq!(lines(&output).iter().filter(|line| line["request_id"] == made.as_str()).count(), 3);
+}
+
+#[test]
+fn a_quiet_level_does_not_lose_the_request() {
+    let service = Service::start(&["level=error".to_owned()]);
+    assert_eq!(service.get("/orders/1").status(), 200);
+    assert_eq!(service.get("/fail").status(), 500);
+    let output = service.finish();
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 1, "{output}");
+    check_log_line(&lines[0].to_string()).unwrap();
 }
 
 #[test]
