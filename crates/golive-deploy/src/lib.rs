@@ -1,1 +1,27 @@
 //! Production configuration, container and proxy audit, and the TLS grade.
+//!
+//! Four things, each usable alone:
+//! - [`check_config`] holds settings against the rules for production;
+//! - [`audit_files`] reads Dockerfile, compose and nginx files and says what is wrong, with file and line;
+//! - [`render_nginx`] writes a proxy configuration that passes that audit and is graded A+;
+//! - [`tls::grade`] grades a live endpoint as SSL Labs would, also where no public scanner reaches.
+//!
+//! Nothing here changes anything, starts a program, or reads the environment or the clock.
+
+mod audit;
+mod config;
+mod explain;
+mod finding;
+mod render;
+pub mod tls;
+
+pub use audit::{
+    AuditError, AuditFile, AuditInputs, AuditKind, audit_compose, audit_dockerfile, audit_files, audit_nginx,
+};
+pub use config::{
+    ConfigReport, ConfigRule, ConfigRules, PoolLimits, Settings, SettingsError, TrackedCheck, VariableNames,
+    check_config,
+};
+pub use explain::{RuleText, explain, rules};
+pub use finding::{Finding, Severity, worst};
+pub use render::{NginxOptions, RenderError, render_nginx};

@@ -1,0 +1,417 @@
+//! The audit of an nginx configuration: what each block really sends, after inheritance.
+//!
+//! `include` is not followed: each file is audited as it is given.
+
+use super::nginx_syntax::{Directive, parse};
+use crate::finding::Finding;
+
+/// Six months: less gives no A+.
+const HSTS_SECONDS: u64 = 15_552_000;
+
+pub(super) fn audit(name: &str, text: &str) -> Vec<Finding> {
+    let mut audit = Audit { name, findings: Vec::new() };
+    match parse(text) {
+        Ok(directives) => {
+            let http = directives.iter().find(|directive| directive.name == "http");
+            let inside = http.map_or(directives.as_slice(), Directive::children);
+            audit.http(inside);
+        }
+        Err(error) => {
+            audit.find("DEP-001", error.line, format!("is not an nginx configuration: {}", error.reason));
+        }
+    }
+    audit.findings
+}
+
+/// A header that a block sends.
+#[derive(Clone, Debug)]
+struct Header {
+    line: u32,
+    name: String,
+    value: String,
+    always: bool,
+}
+
+struct Audit<'a> {
+    name: &'a str,
+    findings: Vec<Finding>,
+}
+
+impl Audit<'_> {
+    fn find(&mut self, id: &'static str, line: u32, message: impl Into<String>) {
+        self.findings.push(Finding::of(id, message).at(self.name, line));
+    }
+
+    fn http(&mut self, http: &[Directive]) {
+        let servers: Vec<&Directive> =
+            http.iter().filter(|directive| directive.name == "server" && directive.block.is_some()).collect();
+        let outer = headers(http);
+        for server in &servers {
+            self.server(http, server, &outer);
+        }
+        let encrypted = servers.iter().any(|server| is_encrypted(server));
+        let plain: Vec<&&Directive> = servers.iter().filter(|server| !is_encrypted(server)).collect();
+        for server in &plain {
+            if encrypted && !redirects(server) {
+                self.find(
+                    "DEP-306",
+                    server.line,
+                    "this server answers plain http without redirecting all of it to https",
+                );
+            }
+        }
+        if !servers.is_empty() && !encrypted {
+            self.find("DEP-306", servers[0].line, "no server listens with ssl");
+        }
+    }
+
+    fn server(&mut self, http: &[Directive], server: &Directive, outer: &[Header]) {
+        let encrypted = is_encrypted(server);
+        let block = server.children();
+        self.names(server);
+        let own = headers(block);
+        let effective = if own.is_empty() { outer.to_vec() } else { own };
+        if !encrypted {
+            for header in all_headers(server).iter().filter(|header| is(header, "Strict-Transport-Security"))
+            {
+                self.find("DEP-302", header.line, "HSTS is sent by a server that does not listen with ssl");
+            }
+        }
+        if encrypted || !redirects(server) {
+            self.sent(server, &effective, encrypted);
+        }
+        if encrypted {
+            self.tls(http, server);
+        }
+        let off = value(block, "server_tokens")
+            .or_else(|| value(http, "server_tokens"))
+            .is_some_and(|word| word == "off");
+        if !off {
+            self.find("DEP-307", server.line, "the version of nginx is told in every answer");
+        }
+        self.inside(block, &effective);
+    }
+
+    fn names(&mut self, server: &Directive) {
+        let local = |word: &String| word == "localhost" || word.starts_with("127.") || word == "::1";
+        let loopback =
+            server.children().iter().filter(|directive| directive.name == "listen").all(|listen| {
+                let address = listen.first();
+                address.starts_with("127.")
+                    || address.starts_with("localhost")
+                    || address.starts_with("[::1]")
+                    || address.starts_with("unix:")
+            });
+        let Some(names) = server.children().iter().find(|directive| directive.name == "server_name") else {
+            return;
+        };
+        if names.words.iter().all(local) && !loopback {
+            self.find("DEP-301", names.line, "server_name is a local name on a public listener");
+        }
+    }
+
+    /// The headers that a server sends where nothing below it interferes.
+    fn sent(&mut self, server: &Directive, sent: &[Header], encrypted: bool) {
+        let get = |name: &str| sent.iter().find(|header| is(header, name));
+        let line = server.line;
+        match get("Content-Security-Policy") {
+            None => self.find("DEP-303", line, "no Content-Security-Policy is sent"),
+            Some(policy) => {
+                let scripts = directive_of(&policy.value, "script-src")
+                    .or_else(|| directive_of(&policy.value, "default-src"))
+                    .unwrap_or_default();
+                if scripts.contains("'unsafe-inline'")
+                    || scripts.contains("'unsafe-eval'")
+                    || policy.value.contains("localhost")
+                {
+                    self.find(
+                        "DEP-316",
+                        policy.line,
+                        "the policy allows inline scripts, eval, or a local address",
+                    );
+                }
+            }
+        }
+        if encrypted {
+            match get("Strict-Transport-Security") {
+                None => self.find("DEP-308", line, "no Strict-Transport-Security is sent over https"),
+                Some(header) if max_age(&header.value).is_none_or(|seconds| seconds < HSTS_SECONDS) => {
+                    self.find(
+                        "DEP-308",
+                        header.line,
+                        format!("HSTS lasts less than six months ({HSTS_SECONDS} seconds)"),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        let framing = get("X-Frame-Options").is_some()
+            || get("Content-Security-Policy").is_some_and(|policy| policy.value.contains("frame-ancestors"));
+        for (there, what) in [
+            (get("X-Content-Type-Options").is_some(), "X-Content-Type-Options"),
+            (framing, "X-Frame-Options or frame-ancestors"),
+            (get("Referrer-Policy").is_some(), "Referrer-Policy"),
+        ] {
+            if !there {
+                self.find("DEP-311", line, format!("no {what} is sent"));
+            }
+        }
+        for header in sent.iter().filter(|header| is_security(&header.name) && !header.always) {
+            self.find("DEP-309", header.line, format!("{} is not sent with error pages", header.name));
+        }
+    }
+
+    fn tls(&mut self, http: &[Directive], server: &Directive) {
+        let block = server.children();
+        let get = |name: &str| block.iter().chain(http).find(|directive| directive.name == name);
+        for name in ["ssl_certificate", "ssl_certificate_key"] {
+            if get(name).is_none() {
+                self.find("DEP-318", server.line, format!("listens with ssl without {name}"));
+            }
+        }
+        match get("ssl_protocols") {
+            // nginx before 1.23.4 speaks 1.0 and 1.1 when it is not told otherwise.
+            None => self.find(
+                "DEP-305",
+                server.line,
+                "ssl_protocols is not set, so that old nginx versions speak TLS 1.0 and 1.1",
+            ),
+            Some(protocols) => {
+                for old in protocols
+                    .words
+                    .iter()
+                    .filter(|word| ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1"].contains(&word.as_str()))
+                {
+                    self.find("DEP-305", protocols.line, format!("{old} is spoken"));
+                }
+            }
+        }
+        match get("ssl_ciphers") {
+            None => self.find(
+                "DEP-310",
+                server.line,
+                "ssl_ciphers is not set, so that nginx offers CBC and RSA key exchange",
+            ),
+            Some(ciphers) => {
+                for weak in weak_ciphers(ciphers.first()) {
+                    self.find("DEP-310", ciphers.line, format!("ssl_ciphers allows {weak}"));
+                }
+            }
+        }
+        if get("ssl_session_tickets").is_none_or(|tickets| tickets.first() != "off") {
+            self.find("DEP-319", server.line, "session tickets are on");
+        }
+    }
+
+    /// Blocks within a server, to any depth.
+    fn inside(&mut self, block: &[Directive], inherited: &[Header]) {
+        for directive in block {
+            self.directive(directive);
+            let Some(inner) = &directive.block else { continue };
+            if !["location", "if", "limit_except"].contains(&directive.name.as_str()) {
+                continue;
+            }
+            let own = headers(inner);
+            if let Some(first) = own.first() {
+                let lost: Vec<&str> = inherited
+                    .iter()
+                    .filter(|header| {
+                        is_security(&header.name) && !own.iter().any(|other| is(other, &header.name))
+                    })
+                    .map(|header| header.name.as_str())
+                    .collect();
+                // A block that only answers or is never reached from outside sends no page.
+                if !lost.is_empty() && !inner.iter().any(|directive| directive.name == "internal") {
+                    self.find(
+                        "DEP-304",
+                        first.line,
+                        format!("add_header in this {} drops {}", directive.name, lost.join(", ")),
+                    );
+                }
+            }
+            self.location(directive, inner);
+            let effective = if own.is_empty() { inherited.to_vec() } else { own };
+            self.inside(inner, &effective);
+        }
+    }
+
+    fn location(&mut self, directive: &Directive, inner: &[Directive]) {
+        if let Some(alias) = inner.iter().find(|directive| directive.name == "alias") {
+            let prefix =
+                directive.words.last().filter(|path| path.starts_with('/') && directive.words.len() <= 2);
+            let regular = directive.first().starts_with('~') || directive.first() == "=";
+            if prefix.is_some_and(|path| !path.ends_with('/')) && alias.first().ends_with('/') && !regular {
+                self.find(
+                    "DEP-312",
+                    alias.line,
+                    "the location does not end with a slash, and its alias does",
+                );
+            }
+        }
+        if inner.iter().any(|directive| directive.name == "proxy_pass") {
+            let set = |name: &str| {
+                inner.iter().any(|directive| {
+                    directive.name == "proxy_set_header" && directive.first().eq_ignore_ascii_case(name)
+                })
+            };
+            let any = inner.iter().any(|directive| directive.name == "proxy_set_header");
+            // Without a single one of its own, the block inherits those above; `include` may bring them.
+            let included = inner.iter().any(|directive| directive.name == "include");
+            if any && !set("X-Forwarded-Proto") && !included {
+                self.find(
+                    "DEP-314",
+                    directive.line,
+                    "the application is not told whether the visitor came by https",
+                );
+            }
+        }
+    }
+
+    fn directive(&mut self, directive: &Directive) {
+        match directive.name.as_str() {
+            "return" | "rewrite" | "add_header" => {
+                let decoded = directive.words.iter().any(|word| {
+                    word.contains("$document_uri")
+                        || word.match_indices("$uri").any(|(at, _)| {
+                            !word[at + 4..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+                        })
+                });
+                if decoded {
+                    self.find(
+                        "DEP-313",
+                        directive.line,
+                        format!("{} sends the decoded $uri back", directive.name),
+                    );
+                }
+            }
+            "proxy_set_header"
+                if directive.first().eq_ignore_ascii_case("Host")
+                    && directive.words.iter().any(|word| word.contains("$http_host")) =>
+            {
+                self.find("DEP-315", directive.line, "the Host header is passed on as the client wrote it");
+            }
+            "autoindex" if directive.first() == "on" => {
+                self.find("DEP-317", directive.line, "directories are listed");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is(header: &Header, name: &str) -> bool {
+    header.name.eq_ignore_ascii_case(name)
+}
+
+fn is_security(name: &str) -> bool {
+    [
+        "Strict-Transport-Security",
+        "Content-Security-Policy",
+        "X-Content-Type-Options",
+        "X-Frame-Options",
+        "Referrer-Policy",
+        "Permissions-Policy",
+    ]
+    .iter()
+    .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Headers that a block adds itself.
+fn headers(block: &[Directive]) -> Vec<Header> {
+    let added = block.iter().filter(|directive| directive.name == "add_header");
+    added
+        .map(|directive| Header {
+            line: directive.line,
+            name: directive.first().to_owned(),
+            value: directive.words.get(1).cloned().unwrap_or_default(),
+            always: directive.words.get(2).is_some_and(|word| word == "always"),
+        })
+        .collect()
+}
+
+/// Headers added anywhere within a block.
+fn all_headers(directive: &Directive) -> Vec<Header> {
+    let mut found = headers(directive.children());
+    for inner in directive.children() {
+        found.extend(all_headers(inner));
+    }
+    found
+}
+
+fn value<'a>(block: &'a [Directive], name: &str) -> Option<&'a str> {
+    block.iter().find(|directive| directive.name == name).map(Directive::first)
+}
+
+fn is_encrypted(server: &Directive) -> bool {
+    server.children().iter().any(|directive| {
+        directive.name == "listen" && directive.words.iter().any(|word| word == "ssl" || word == "quic")
+    }) || value(server.children(), "ssl") == Some("on")
+}
+
+/// Everything goes to https: by the server itself, or by its location for all.
+fn redirects(server: &Directive) -> bool {
+    let to_https = |block: &[Directive]| {
+        block.iter().any(|directive| {
+            let permanent =
+                directive.name == "return" && ["301", "308", "302", "307"].contains(&directive.first());
+            let rewrites = directive.name == "rewrite";
+            (permanent || rewrites) && directive.words.iter().any(|word| word.starts_with("https://"))
+        })
+    };
+    let whole =
+        server.children().iter().find(|directive| directive.name == "location" && directive.words == ["/"]);
+    to_https(server.children()) || whole.is_some_and(|location| to_https(location.children()))
+}
+
+fn directive_of<'a>(policy: &'a str, name: &str) -> Option<&'a str> {
+    policy.split(';').map(str::trim).find(|directive| directive.split_whitespace().next() == Some(name))
+}
+
+fn max_age(value: &str) -> Option<u64> {
+    let directive =
+        value.split(';').map(str::trim).find(|part| part.to_ascii_lowercase().starts_with("max-age"))?;
+    directive.split_once('=')?.1.trim().trim_matches('"').parse().ok()
+}
+
+/// What a cipher string lets in that should stay out. Words after `!` or `-` take away.
+fn weak_ciphers(list: &str) -> Vec<String> {
+    const WEAK: &[&str] = &[
+        "RC4",
+        "DES",
+        "3DES",
+        "MD5",
+        "NULL",
+        "aNULL",
+        "eNULL",
+        "EXPORT",
+        "EXP",
+        "LOW",
+        "ADH",
+        "AECDH",
+        "SEED",
+        "IDEA",
+        "ALL",
+        "MEDIUM",
+        "HIGH",
+        "DEFAULT",
+        "COMPLEMENTOFALL",
+    ];
+    let words: Vec<&str> = list.split([':', ',', ' ']).filter(|word| !word.is_empty()).collect();
+    words
+        .iter()
+        .filter(|word| !word.starts_with(['!', '-', '@']))
+        .filter(|word| {
+            let parts: Vec<&str> = word.split(['-', '+']).collect();
+            let modern = word.contains("GCM")
+                || word.contains("CHACHA20")
+                || word.contains("CCM")
+                || word.starts_with("TLS_");
+            let forward = word.starts_with("ECDHE")
+                || word.starts_with("DHE")
+                || word.starts_with("EECDH")
+                || word.starts_with("EDH")
+                || word.starts_with("TLS_");
+            parts.iter().any(|part| WEAK.contains(part)) || !modern || !forward
+        })
+        .map(|word| (*word).to_owned())
+        .collect()
+}

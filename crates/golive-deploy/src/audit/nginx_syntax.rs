@@ -1,0 +1,178 @@
+//! The syntax of nginx files: words, quotes, comments, `;`, `{` and `}`, with lines. No meaning.
+
+/// A directive with its words, and its block when it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Directive {
+    pub(super) line: u32,
+    pub(super) name: String,
+    pub(super) words: Vec<String>,
+    pub(super) block: Option<Vec<Directive>>,
+}
+
+/// Where and why the text is not an nginx file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SyntaxError {
+    pub(super) line: u32,
+    pub(super) reason: &'static str,
+}
+
+const MAX_DEPTH: usize = 32;
+
+impl Directive {
+    pub(super) fn children(&self) -> &[Directive] {
+        self.block.as_deref().unwrap_or_default()
+    }
+
+    /// Is this the directive `name` with this as its first word?
+    pub(super) fn first(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Word(String),
+    Open,
+    Close,
+    End,
+}
+
+/// Parses a file, or a part of one.
+pub(super) fn parse(text: &str) -> Result<Vec<Directive>, SyntaxError> {
+    let tokens = tokenize(text)?;
+    let mut stack: Vec<(Directive, Vec<Directive>)> = Vec::new();
+    let mut current: Vec<Directive> = Vec::new();
+    let mut words: Vec<(u32, String)> = Vec::new();
+    let mut last = 1;
+    for (line, token) in tokens {
+        last = line;
+        match token {
+            Token::Word(word) => words.push((line, word)),
+            Token::End => current.push(directive(&mut words, line)?),
+            Token::Open => {
+                if stack.len() >= MAX_DEPTH {
+                    return Err(SyntaxError { line, reason: "nested too deeply" });
+                }
+                let opened = directive(&mut words, line)?;
+                stack.push((opened, std::mem::take(&mut current)));
+            }
+            Token::Close => {
+                if !words.is_empty() {
+                    return Err(SyntaxError { line, reason: "a semicolon is missing before the brace" });
+                }
+                let Some((mut opened, outer)) = stack.pop() else {
+                    return Err(SyntaxError { line, reason: "a closing brace without an opening one" });
+                };
+                opened.block = Some(std::mem::replace(&mut current, outer));
+                current.push(opened);
+            }
+        }
+    }
+    if let Some((opened, _)) = stack.pop() {
+        return Err(SyntaxError { line: opened.line, reason: "this block is never closed" });
+    }
+    if !words.is_empty() {
+        return Err(SyntaxError { line: last, reason: "a semicolon is missing at the end" });
+    }
+    Ok(current)
+}
+
+fn directive(words: &mut Vec<(u32, String)>, line: u32) -> Result<Directive, SyntaxError> {
+    let mut taken = std::mem::take(words).into_iter();
+    let (line, name) = taken.next().ok_or(SyntaxError { line, reason: "a directive without a name" })?;
+    Ok(Directive { line, name, words: taken.map(|(_, word)| word).collect(), block: None })
+}
+
+fn tokenize(text: &str) -> Result<Vec<(u32, Token)>, SyntaxError> {
+    let mut tokens = Vec::new();
+    let mut chars = text.trim_start_matches('\u{feff}').chars().peekable();
+    let mut line = 1;
+    while let Some(c) = chars.next() {
+        let started = line;
+        match c {
+            '\n' => line += 1,
+            c if c.is_whitespace() => {}
+            '#' => while chars.next_if(|&c| c != '\n').is_some() {},
+            ';' => tokens.push((line, Token::End)),
+            '{' => tokens.push((line, Token::Open)),
+            '}' => tokens.push((line, Token::Close)),
+            '"' | '\'' => {
+                let mut word = String::new();
+                loop {
+                    match chars.next() {
+                        None => {
+                            return Err(SyntaxError { line: started, reason: "this quote is never closed" });
+                        }
+                        Some(end) if end == c => break,
+                        Some('\\') => match chars.next() {
+                            Some(next) if next == c || next == '\\' => word.push(next),
+                            Some(next) => word.extend(['\\', next]),
+                            None => {}
+                        },
+                        Some(next) => {
+                            line += u32::from(next == '\n');
+                            word.push(next);
+                        }
+                    }
+                }
+                tokens.push((started, Token::Word(word)));
+            }
+            c => {
+                let mut word = String::from(c);
+                while let Some(&next) = chars.peek() {
+                    // `${name}` keeps its braces.
+                    let variable = next == '{' && word.ends_with('$');
+                    let inside = next == '}' && word.rfind("${").is_some_and(|at| !word[at..].contains('}'));
+                    if next.is_whitespace()
+                        || next == ';'
+                        || (next == '{' && !variable)
+                        || (next == '}' && !inside)
+                    {
+                        break;
+                    }
+                    word.push(next);
+                    chars.next();
+                    if next == '\\' || word == "\\" {
+                        word.extend(chars.next_if(|c| !c.is_whitespace()));
+                    }
+                }
+                tokens.push((started, Token::Word(word)));
+            }
+        }
+    }
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_usual_shapes() {
+        let text = "user www; # c\nhttp {\n  log_format m '$a \"$b\"'\n    'more';\n  server { listen [::]:443 ssl; location ~ \\.php$ { return 301 https://${host}$uri; } }\n}\n";
+        let parsed = parse(text).expect("valid");
+        assert_eq!(parsed[0].words, ["www"]);
+        let http = parsed[1].children();
+        assert_eq!((http[0].line, http[0].words.len()), (3, 3));
+        let server = http[1].children();
+        assert_eq!(server[0].words, ["[::]:443", "ssl"]);
+        assert_eq!(server[1].words, ["~", "\\.php$"]);
+        assert_eq!(server[1].children()[0].words, ["301", "https://${host}$uri"]);
+    }
+
+    #[test]
+    fn errors_name_their_line() {
+        assert_eq!(parse("a b;\nhttp {\n").map_err(|e| e.line), Err(2));
+        assert_eq!(parse("a b;\n}").map_err(|e| e.line), Err(2));
+        assert_eq!(parse("a \"b").map_err(|e| e.line), Err(1));
+        assert!(parse("server { listen 80 }").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[a-z$\\\\{};'\"# \n]{0,200}") {
+            let _ = parse(&text);
+        }
+    }
+}
