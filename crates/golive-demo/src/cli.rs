@@ -1,11 +1,16 @@
 //! The command line: parses, calls, prints. No decision about data is made here.
 #![allow(clippy::print_stdout, reason = "this is the one place that talks to the terminal")]
 
+use std::path::{Path, PathBuf};
+
 use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
+use url::Url;
 
+use crate::check;
 use crate::config::Environment;
 use crate::database;
+use crate::probe;
 use crate::seed::{self, Plan};
 
 /// Production tracking for many tenants, the platform that goes live.
@@ -35,6 +40,17 @@ enum Command {
         #[arg(long, value_name = "YYYY-MM-DD", default_value = "2026-01-15")]
         as_of: NaiveDate,
     },
+    /// Test the platform on databases it makes itself; exit code 1 when something is wrong.
+    Check {
+        /// Write the results as JUnit XML.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+    },
+    /// Ask a health address; exit code 1 unless it answers that all is well.
+    Probe {
+        /// Such as http://127.0.0.1:8080/health/ready.
+        url: Url,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,6 +75,8 @@ pub(crate) async fn run(environment: Environment) -> Result<(), Box<dyn std::err
     match Arguments::parse().command {
         Command::Migrate { direction } => migrate(&environment, direction).await,
         Command::Seed { scale, seed, as_of } => fill(&environment, &Plan::new(seed, scale, as_of)).await,
+        Command::Check { junit } => check_all(junit.as_deref()).await,
+        Command::Probe { url } => Ok(probe::probe(&url).await?),
     }
 }
 
@@ -87,5 +105,28 @@ async fn fill(environment: &Environment, plan: &Plan) -> Result<(), Box<dyn std:
     let seeded = seed::seed(&connection, plan, |table, rows| println!("{rows:>9} {table}")).await?;
     println!("{:>9} rows in {} tables", seeded.rows(), seeded.tables.len());
     database::close(connection).await?;
+    Ok(())
+}
+
+async fn check_all(junit: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let outcomes = check::run().await?;
+    for outcome in &outcomes {
+        match &outcome.result {
+            Ok(seen) => println!("ok    {} ({seen})", outcome.name),
+            Err(wrong) => println!("WRONG {}: {wrong}", outcome.name),
+        }
+    }
+    if let Some(path) = junit {
+        check::write_report(path, &outcomes)?;
+    }
+    let wrong = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+    if wrong > 0 {
+        return Err(format!(
+            "{wrong} of {} checks failed; mend what they name and run them again",
+            outcomes.len()
+        )
+        .into());
+    }
+    println!("all {} checks passed", outcomes.len());
     Ok(())
 }

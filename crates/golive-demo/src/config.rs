@@ -20,7 +20,6 @@ pub(crate) enum EnvironmentError {
 
 impl Environment {
     /// The environment of this process.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub(crate) fn of_process() -> Self {
         Self { variables: std::env::vars_os().filter_map(text_pair).collect() }
     }

@@ -1,10 +1,12 @@
 //! The demo platform: production tracking for many tenants, as a client would have it before going live. It embeds
 //! the golive crates as any application would, and nothing published depends on it.
 
+mod check;
 mod cli;
 mod config;
 mod database;
 mod entity;
+mod probe;
 mod schema;
 mod seed;
 

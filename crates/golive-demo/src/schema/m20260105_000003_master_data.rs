@@ -28,86 +28,103 @@ impl MigrationTrait for Migration {
 }
 
 fn tables() -> Vec<TableSpec> {
-    vec![
-        TableSpec::new(
-            "shift",
-            [
-                identity(),
-                tenant(),
-                text("code", 20),
-                text("shift_name", 80),
-                time("starts_at"),
-                time("ends_at"),
-                integer("break_minutes").default_value(0),
-                boolean("is_active").default_value(true),
-            ],
-        )
-        .unique(&["client_id", "code"]),
-        TableSpec::new(
-            "product",
-            [
-                identity(),
-                tenant(),
-                text("code", 40),
-                text("product_name", 160),
-                long_text("description").nullable(),
-                text("unit", 20),
-                decimal("ideal_cycle_minutes", 12, 4),
-                decimal("unit_price", 10, 2),
-                single("weight_kg").nullable(),
-                json("attributes").nullable(),
-                boolean("is_active").default_value(true),
-                date_time("created_at"),
-            ],
-        )
-        .unique(&["client_id", "code"]),
-        TableSpec::new(
-            "defect_type",
-            [
-                identity(),
-                tenant(),
-                text("code", 20),
-                text("defect_name", 120),
-                integer("severity"),
-                boolean("is_active").default_value(true),
-            ],
-        )
-        .unique(&["client_id", "code"]),
-        TableSpec::new(
-            "hold_reason",
-            [
-                identity(),
-                tenant(),
-                text("code", 20),
-                text("reason_name", 120),
-                boolean("needs_approval").default_value(true),
-            ],
-        )
-        .unique(&["client_id", "code"]),
-        TableSpec::new(
-            "downtime_reason",
-            [
-                identity(),
-                tenant(),
-                text("code", 20),
-                text("reason_name", 120),
-                boolean("is_planned").default_value(false),
-            ],
-        )
-        .unique(&["client_id", "code"]),
-        TableSpec::new(
-            "kpi_threshold",
-            [
-                identity(),
-                tenant().nullable(),
-                text("metric", 40),
-                double("warning_value"),
-                double("critical_value"),
-                text("condition", 20),
-                date("effective_from"),
-                date("effective_to").nullable(),
-            ],
-        )
-        .unique(&["client_id", "metric", "effective_from"]),
-    ]
+    vec![shift(), product(), defect_type(), hold_reason(), downtime_reason(), kpi_threshold()]
+}
+
+fn shift() -> TableSpec {
+    TableSpec::new(
+        "shift",
+        [
+            identity(),
+            tenant(),
+            text("code", 20),
+            text("shift_name", 80),
+            time("starts_at"),
+            time("ends_at"),
+            integer("break_minutes").default_value(0),
+            boolean("is_active").default_value(true),
+        ],
+    )
+    .unique(&["client_id", "code"])
+}
+
+fn product() -> TableSpec {
+    TableSpec::new(
+        "product",
+        [
+            identity(),
+            tenant(),
+            text("code", 40),
+            text("product_name", 160),
+            long_text("description").nullable(),
+            text("unit", 20),
+            decimal("ideal_cycle_minutes", 12, 4),
+            decimal("unit_price", 10, 2),
+            single("weight_kg").nullable(),
+            json("attributes").nullable(),
+            boolean("is_active").default_value(true),
+            date_time("created_at"),
+        ],
+    )
+    .unique(&["client_id", "code"])
+}
+
+fn defect_type() -> TableSpec {
+    TableSpec::new(
+        "defect_type",
+        [
+            identity(),
+            tenant(),
+            text("code", 20),
+            text("defect_name", 120),
+            integer("severity"),
+            boolean("is_active").default_value(true),
+        ],
+    )
+    .unique(&["client_id", "code"])
+}
+
+fn hold_reason() -> TableSpec {
+    TableSpec::new(
+        "hold_reason",
+        [
+            identity(),
+            tenant(),
+            text("code", 20),
+            text("reason_name", 120),
+            boolean("needs_approval").default_value(true),
+        ],
+    )
+    .unique(&["client_id", "code"])
+}
+
+fn downtime_reason() -> TableSpec {
+    TableSpec::new(
+        "downtime_reason",
+        [
+            identity(),
+            tenant(),
+            text("code", 20),
+            text("reason_name", 120),
+            boolean("is_planned").default_value(false),
+        ],
+    )
+    .unique(&["client_id", "code"])
+}
+
+fn kpi_threshold() -> TableSpec {
+    TableSpec::new(
+        "kpi_threshold",
+        [
+            identity(),
+            tenant().nullable(),
+            text("metric", 40),
+            double("warning_value"),
+            double("critical_value"),
+            text("condition", 20),
+            date("effective_from"),
+            date("effective_to").nullable(),
+        ],
+    )
+    .unique(&["client_id", "metric", "effective_from"])
 }

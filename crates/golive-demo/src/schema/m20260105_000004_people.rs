@@ -28,70 +28,84 @@ impl MigrationTrait for Migration {
 }
 
 fn tables() -> Vec<TableSpec> {
-    vec![
-        TableSpec::new(
-            "employee",
-            [
-                identity(),
-                tenant(),
-                text("badge", 30),
-                text("full_name", 120),
-                reference("user_id", "user").nullable(),
-                reference("supervisor_id", "employee").nullable(),
-                decimal("hourly_rate", 10, 2),
-                date("hired_on"),
-                date("left_on").nullable(),
-                boolean("is_active").default_value(true),
-            ],
-        )
-        .unique(&["client_id", "badge"])
-        .unique(&["user_id"]),
-        TableSpec::new(
-            "production_line",
-            [
-                identity(),
-                tenant(),
-                text("code", 20),
-                text("line_name", 80),
-                reference("leader_id", "employee").nullable(),
-                integer("operators_planned"),
-                date("opened_on"),
-                boolean("is_active").default_value(true),
-            ],
-        )
-        .unique(&["client_id", "code"]),
-        TableSpec::new(
-            "machine",
-            [
-                identity(),
-                reference("line_id", "production_line"),
-                text("serial_number", 60).nullable(),
-                text("machine_name", 80),
-                single("power_kw"),
-                double("calibration"),
-                date("installed_on"),
-                blob("firmware").nullable(),
-            ],
-        )
-        .unique(&["serial_number"]),
-        TableSpec::new(
-            "employee_skill",
-            [
-                reference("employee_id", "employee").primary(),
-                reference("product_id", "product").primary(),
-                integer("level"),
-                decimal("efficiency_factor", 12, 4),
-                date("certified_on").nullable(),
-            ],
-        ),
-        TableSpec::new(
-            "user_shift",
-            [
-                reference("user_id", "user").primary(),
-                reference("shift_id", "shift").primary(),
-                date("valid_from").primary(),
-                date("valid_to").nullable(),
-            ],
-        ),
-    ]
+    vec![employee(), production_line(), machine(), employee_skill(), user_shift()]
+}
+
+fn employee() -> TableSpec {
+    TableSpec::new(
+        "employee",
+        [
+            identity(),
+            tenant(),
+            text("badge", 30),
+            text("full_name", 120),
+            reference("user_id", "user").nullable(),
+            reference("supervisor_id", "employee").nullable(),
+            decimal("hourly_rate", 10, 2),
+            date("hired_on"),
+            date("left_on").nullable(),
+            boolean("is_active").default_value(true),
+        ],
+    )
+    .unique(&["client_id", "badge"])
+    .unique(&["user_id"])
+}
+
+fn production_line() -> TableSpec {
+    TableSpec::new(
+        "production_line",
+        [
+            identity(),
+            tenant(),
+            text("code", 20),
+            text("line_name", 80),
+            reference("leader_id", "employee").nullable(),
+            integer("operators_planned"),
+            date("opened_on"),
+            boolean("is_active").default_value(true),
+        ],
+    )
+    .unique(&["client_id", "code"])
+}
+
+fn machine() -> TableSpec {
+    TableSpec::new(
+        "machine",
+        [
+            identity(),
+            reference("line_id", "production_line"),
+            text("serial_number", 60).nullable(),
+            text("machine_name", 80),
+            single("power_kw"),
+            double("calibration"),
+            date("installed_on"),
+            blob("firmware").nullable(),
+        ],
+    )
+    .unique(&["serial_number"])
+}
+
+fn employee_skill() -> TableSpec {
+    TableSpec::new(
+        "employee_skill",
+        [
+            reference("employee_id", "employee").primary(),
+            reference("product_id", "product").primary(),
+            integer("level"),
+            decimal("efficiency_factor", 12, 4),
+            date("certified_on").nullable(),
+        ],
+    )
+}
+
+fn user_shift() -> TableSpec {
+    TableSpec::new(
+        "user_shift",
+        [
+            reference("user_id", "user").primary(),
+            reference("shift_id", "shift").primary(),
+            date("valid_from").primary(),
+            date("valid_to").nullable(),
+        ],
+    )
 }

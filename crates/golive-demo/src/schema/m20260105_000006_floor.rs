@@ -28,77 +28,88 @@ impl MigrationTrait for Migration {
 }
 
 fn tables() -> Vec<TableSpec> {
-    vec![
-        TableSpec::new(
-            "production_entry",
-            [
-                identity(),
-                tenant(),
-                reference("job_id", "job"),
-                reference("line_id", "production_line"),
-                reference("shift_id", "shift"),
-                reference("entered_by", "user").nullable(),
-                date("entry_date"),
-                integer("units_produced"),
-                integer("units_defective").default_value(0),
-                decimal("run_minutes", 10, 2),
-                decimal("planned_minutes", 10, 2),
-                integer("operators_present"),
-                decimal("cycle_minutes", 12, 4),
-                text("note", 500).nullable(),
-                text("idempotency_key", 64).nullable(),
-                date_time("created_at"),
-            ],
-        )
-        .unique(&["client_id", "idempotency_key"])
-        .index(&["client_id", "entry_date"]),
-        TableSpec::new(
-            "attendance_entry",
-            [
-                identity(),
-                tenant(),
-                reference("employee_id", "employee"),
-                reference("shift_id", "shift"),
-                date("entry_date"),
-                text("status", 20),
-                time("clock_in").nullable(),
-                time("clock_out").nullable(),
-                decimal("minutes_worked", 10, 2),
-                decimal("minutes_absent", 10, 2),
-            ],
-        )
-        .unique(&["employee_id", "entry_date", "shift_id"])
-        .index(&["client_id", "entry_date"]),
-        TableSpec::new(
-            "coverage_entry",
-            [
-                identity(),
-                tenant(),
-                reference("line_id", "production_line"),
-                reference("shift_id", "shift"),
-                date("entry_date"),
-                integer("required"),
-                integer("present"),
-                double("coverage_ratio"),
-            ],
-        )
-        .unique(&["line_id", "shift_id", "entry_date"])
-        .index(&["client_id", "entry_date"]),
-        TableSpec::new(
-            "downtime_entry",
-            [
-                identity(),
-                tenant(),
-                reference("line_id", "production_line"),
-                reference("job_id", "job").nullable(),
-                reference("reason_id", "downtime_reason"),
-                date("entry_date"),
-                date_time("started_at"),
-                decimal("minutes", 10, 2),
-                decimal("cost", 10, 2),
-                long_text("remark").nullable(),
-            ],
-        )
-        .index(&["client_id", "entry_date"]),
-    ]
+    vec![production_entry(), attendance_entry(), coverage_entry(), downtime_entry()]
+}
+
+fn production_entry() -> TableSpec {
+    TableSpec::new(
+        "production_entry",
+        [
+            identity(),
+            tenant(),
+            reference("job_id", "job"),
+            reference("line_id", "production_line"),
+            reference("shift_id", "shift"),
+            reference("entered_by", "user").nullable(),
+            date("entry_date"),
+            integer("units_produced"),
+            integer("units_defective").default_value(0),
+            decimal("run_minutes", 10, 2),
+            decimal("planned_minutes", 10, 2),
+            integer("operators_present"),
+            decimal("cycle_minutes", 12, 4),
+            text("note", 500).nullable(),
+            text("idempotency_key", 64).nullable(),
+            date_time("created_at"),
+        ],
+    )
+    .unique(&["client_id", "idempotency_key"])
+    .index(&["client_id", "entry_date"])
+}
+
+fn attendance_entry() -> TableSpec {
+    TableSpec::new(
+        "attendance_entry",
+        [
+            identity(),
+            tenant(),
+            reference("employee_id", "employee"),
+            reference("shift_id", "shift"),
+            date("entry_date"),
+            text("status", 20),
+            time("clock_in").nullable(),
+            time("clock_out").nullable(),
+            decimal("minutes_worked", 10, 2),
+            decimal("minutes_absent", 10, 2),
+        ],
+    )
+    .unique(&["employee_id", "entry_date", "shift_id"])
+    .index(&["client_id", "entry_date"])
+}
+
+fn coverage_entry() -> TableSpec {
+    TableSpec::new(
+        "coverage_entry",
+        [
+            identity(),
+            tenant(),
+            reference("line_id", "production_line"),
+            reference("shift_id", "shift"),
+            date("entry_date"),
+            integer("required"),
+            integer("present"),
+            double("coverage_ratio"),
+        ],
+    )
+    .unique(&["line_id", "shift_id", "entry_date"])
+    .index(&["client_id", "entry_date"])
+}
+
+fn downtime_entry() -> TableSpec {
+    TableSpec::new(
+        "downtime_entry",
+        [
+            identity(),
+            tenant(),
+            reference("line_id", "production_line"),
+            reference("job_id", "job").nullable(),
+            reference("reason_id", "downtime_reason"),
+            date("entry_date"),
+            date_time("started_at"),
+            decimal("minutes", 10, 2),
+            decimal("cost", 10, 2),
+            long_text("remark").nullable(),
+        ],
+    )
+    .index(&["client_id", "entry_date"])
 }

@@ -28,40 +28,45 @@ impl MigrationTrait for Migration {
 }
 
 fn tables() -> Vec<TableSpec> {
-    vec![
-        TableSpec::new(
-            "event_store",
-            [
-                identity(),
-                tenant().nullable(),
-                reference("user_id", "user").nullable(),
-                text("stream", 80),
-                big_integer("sequence"),
-                text("event_type", 60),
-                json("payload"),
-                date_time("occurred_at"),
-                date_time("recorded_at"),
-            ],
-        )
-        .unique(&["stream", "sequence"])
-        .index(&["client_id", "recorded_at"]),
-        TableSpec::new(
-            "import_log",
-            [
-                identity(),
-                tenant(),
-                reference("user_id", "user").nullable(),
-                text("file_name", 255),
-                text("file_digest", 64),
-                integer("rows_total"),
-                integer("rows_imported"),
-                integer("rows_rejected"),
-                json("report"),
-                blob("raw_head").nullable(),
-                boolean("is_complete"),
-                date_time("created_at"),
-            ],
-        )
-        .index(&["client_id", "created_at"]),
-    ]
+    vec![event_store(), import_log()]
+}
+
+fn event_store() -> TableSpec {
+    TableSpec::new(
+        "event_store",
+        [
+            identity(),
+            tenant().nullable(),
+            reference("user_id", "user").nullable(),
+            text("stream", 80),
+            big_integer("sequence"),
+            text("event_type", 60),
+            json("payload"),
+            date_time("occurred_at"),
+            date_time("recorded_at"),
+        ],
+    )
+    .unique(&["stream", "sequence"])
+    .index(&["client_id", "recorded_at"])
+}
+
+fn import_log() -> TableSpec {
+    TableSpec::new(
+        "import_log",
+        [
+            identity(),
+            tenant(),
+            reference("user_id", "user").nullable(),
+            text("file_name", 255),
+            text("file_digest", 64),
+            integer("rows_total"),
+            integer("rows_imported"),
+            integer("rows_rejected"),
+            json("report"),
+            blob("raw_head").nullable(),
+            boolean("is_complete"),
+            date_time("created_at"),
+        ],
+    )
+    .index(&["client_id", "created_at"])
 }

@@ -10,8 +10,8 @@ use crate::entity::enums::Role;
 use crate::entity::{client, user};
 
 /// A demo tenant.
-pub(crate) struct Tenant {
-    pub(crate) client_id: &'static str,
+pub(super) struct Tenant {
+    pub(super) client_id: &'static str,
     pub(super) name: &'static str,
     pub(super) country: &'static str,
     pub(super) timezone: &'static str,
@@ -30,7 +30,7 @@ const fn tenant(
 }
 
 /// The demo tenants.
-pub(crate) const TENANTS: [Tenant; 8] = [
+pub(super) const TENANTS: [Tenant; 8] = [
     tenant("ACME-MFG", "Acme Manufacturing", "US", "America/Chicago", -360),
     tenant("TEXTILE-PRO", "Textile Pro S.A. de C.V.", "MX", "America/Mexico_City", -360),
     tenant("FASHION-WORKS", "Fashion Works Ltd", "GB", "Europe/London", 0),

@@ -17,7 +17,7 @@ use sea_orm::{
     Iterable, ModelTrait, PaginatorTrait, QueryFilter, TransactionTrait,
 };
 
-pub(crate) use accounts::{ACCOUNTS, TENANTS};
+pub(crate) use accounts::ACCOUNTS;
 pub(crate) use plan::Plan;
 
 use crate::entity::employee;

@@ -39,7 +39,7 @@ impl Random {
 
     /// True once in `n` times.
     pub(super) fn one_in(&mut self, n: u64) -> bool {
-        self.bits() % n.max(1) == 0
+        self.bits().is_multiple_of(n.max(1))
     }
 
     /// A double from 0 to 1, of all its 53 bits.
