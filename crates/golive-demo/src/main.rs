@@ -6,6 +6,8 @@ mod cli;
 mod config;
 mod database;
 mod entity;
+#[cfg(test)]
+mod mariadb_tests;
 mod probe;
 mod schema;
 mod seed;
