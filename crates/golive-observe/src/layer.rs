@@ -68,6 +68,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
         let Some(span) = context.span(id) else { return };
         let mut collected = Collected::new(&self.scrubber);
         attributes.record(&mut collected);
+        // Instructions to the exporter of traces, of no use to a reader.
+        collected.fields.retain(|name, _| !name.starts_with("otel."));
         let inherited =
             span.parent().and_then(|parent| parent.extensions().get::<Arc<RequestContext>>().cloned());
         let mut extensions = span.extensions_mut();

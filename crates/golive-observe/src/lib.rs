@@ -26,6 +26,11 @@
 //!
 //! Must not be in here: any knowledge of a particular database, cache or backup. What is checked comes in as closures.
 
+#![cfg_attr(
+    not(feature = "axum"),
+    expect(dead_code, reason = "parts that only the request layer and the routes use")
+)]
+
 mod alerts;
 mod clock;
 mod context;
@@ -46,6 +51,7 @@ mod request;
 #[cfg(feature = "axum")]
 mod routes;
 mod rules;
+mod samples;
 mod scrub;
 
 pub use context::{current_request_id, identify, outgoing_headers};
@@ -59,6 +65,7 @@ pub use proof::{InvalidHealthDocument, MissingFields, check_health_document, che
 #[cfg(feature = "axum")]
 pub use request::{RequestLayer, RequestService, request_layer};
 pub use rules::alert_rules;
+pub use samples::{InvalidMetricsText, MetricSample, parse_metrics_text};
 pub use scrub::{MASK, Scrubber, scrub};
 
 /// The logging macros, in the version that this crate listens to.

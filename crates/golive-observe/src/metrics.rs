@@ -296,10 +296,7 @@ mod tests {
                 "{line}\n{text}"
             );
         }
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let (_, value) = line.rsplit_once(' ').unwrap();
-            assert!(value.parse::<f64>().is_ok(), "{line}");
-        }
+        assert!(crate::parse_metrics_text(&text).unwrap().len() > 30);
     }
 
     #[test]

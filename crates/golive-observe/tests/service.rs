@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use golive_observe::{Envelope, HealthStatus, check_health_document, check_log_line, read_error_journal};
+use golive_observe::{
+    Envelope, HealthStatus, check_health_document, check_log_line, parse_metrics_text, read_error_journal,
+};
 use golive_sandbox::{Process, ProcessSpec, Received, Sink, free_port};
 use serde_json::Value;
 
@@ -274,6 +276,28 @@ fn without_an_endpoint_errors_stay_in_the_journal() {
 }
 
 #[test]
+fn endpoints_that_are_away_neither_hold_up_requests_nor_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = directory.path().join("errors.jsonl");
+    let away = format!("http://127.0.0.1:{}", free_port().unwrap());
+    let service = Service::start(&[
+        format!("dsn={}/7", away.replace("://", "://0123456789abcdef0123456789abcdef@")),
+        format!("webhook={away}/alert"),
+        format!("otlp={away}"),
+        format!("journal={}", journal.display()),
+    ]);
+    let started = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(service.get("/fail").status(), 500);
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let started = Instant::now();
+    service.finish();
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert_eq!(read_error_journal(&journal).unwrap().len(), 5);
+}
+
+#[test]
 fn health_tells_the_truth_and_pages_after_three_failures() {
     let sink = Sink::start().unwrap();
     let service = Service::start(&destinations(&sink));
@@ -301,9 +325,9 @@ fn health_tells_the_truth_and_pages_after_three_failures() {
     assert_eq!(report.checks[0].detail.as_deref(), Some("connection refused"));
     assert_eq!(probe("/health/live").0, 200);
     let text = service.get("/metrics").text().unwrap();
-    let failures =
-        text.lines().find_map(|line| line.strip_prefix("health_ready_consecutive_failures ")).unwrap();
-    assert!(failures.parse::<f64>().unwrap() >= 3.0);
+    let samples = parse_metrics_text(&text).unwrap();
+    let failures = samples.iter().find(|sample| sample.name == "health_ready_consecutive_failures").unwrap();
+    assert!(failures.value >= 3.0);
     service.finish();
     let received = sink.received();
     let alerts = to(&received, "/alert");
