@@ -11,6 +11,12 @@ use crate::scrub::Scrubber;
 /// Longest text kept of one field; a log line must stay a line.
 const LONGEST_TEXT_BYTES: usize = 16 * 1024;
 
+/// Longest text that is scrubbed at all; the rest of it is dropped unseen.
+const LONGEST_SCRUBBED_BYTES: usize = 4 * LONGEST_TEXT_BYTES;
+
+/// Longest secret that a cut may go through without a piece of it staying.
+const LONGEST_SECRET_BYTES: usize = 4 * 1024;
+
 /// Deepest error chain that is followed.
 const DEEPEST_CHAIN: usize = 16;
 
@@ -37,8 +43,19 @@ impl<'s> Collected<'s> {
         Self { scrubber, message: String::new(), fields: Map::new(), causes: Vec::new() }
     }
 
+    /// The text scrubbed and cut. What is far too long is cut before it is scrubbed, for time, and its end goes after
+    /// that, because the first cut may have gone through a secret and left a piece that nothing recognizes.
+    fn clean(&self, name: &str, text: &str) -> String {
+        let head = head(text, LONGEST_SCRUBBED_BYTES);
+        let clean = self.scrubber.scrub_field(name, head);
+        if head.len() == text.len() {
+            return truncate(&clean, LONGEST_TEXT_BYTES);
+        }
+        truncate(&clean, LONGEST_TEXT_BYTES.min(clean.len().saturating_sub(LONGEST_SECRET_BYTES)))
+    }
+
     fn text(&mut self, name: &str, text: &str) {
-        let clean = truncate(&self.scrubber.scrub_field(name, text));
+        let clean = self.clean(name, text);
         if name == "message" {
             self.message = clean;
         } else {
@@ -88,7 +105,7 @@ impl Visit for Collected<'_> {
         let mut causes = Vec::new();
         while let Some(error) = next.filter(|_| causes.len() < DEEPEST_CHAIN) {
             let kind = kind_of(&format!("{error:?}"));
-            causes.push(Cause { kind, text: truncate(&self.scrubber.scrub(&error.to_string())) });
+            causes.push(Cause { kind, text: self.clean("", &error.to_string()) });
             next = error.source();
         }
         let chain = causes.iter().map(|cause| cause.text.as_str()).collect::<Vec<_>>().join(": ");
@@ -105,10 +122,46 @@ fn kind_of(debug: &str) -> String {
     if name.is_empty() { "Error".to_owned() } else { name }
 }
 
-fn truncate(text: &str) -> String {
-    if text.len() <= LONGEST_TEXT_BYTES {
-        return text.to_owned();
+fn truncate(text: &str, most_bytes: usize) -> String {
+    let kept = head(text, most_bytes);
+    if kept.len() == text.len() { text.to_owned() } else { format!("{kept}… [cut]") }
+}
+
+/// The beginning of a text, at most so many bytes, whole characters.
+fn head(text: &str, most_bytes: usize) -> &str {
+    let end = (0..=most_bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_and_no_piece_of_a_secret_stays() {
+        let secret = "planted-secret-value";
+        let scrubber = Scrubber::new().with_secret(&secret.into());
+        let collected = Collected::new(&scrubber);
+        for padding in LONGEST_SCRUBBED_BYTES - 30..LONGEST_SCRUBBED_BYTES + 5 {
+            // Secrets before it shrink the text, so that its end comes within what is kept.
+            let text = format!("{}{secret} {}", "é".repeat(padding / 2), "x".repeat(100));
+            let cleaned = collected.clean("note", &text);
+            assert!(!cleaned.contains("plant") && cleaned.len() <= LONGEST_TEXT_BYTES + 20);
+            let shrunk = format!("{}{}", format!("{secret} ").repeat(padding / (secret.len() + 1)), secret);
+            assert!(!collected.clean("note", &format!("{shrunk}{shrunk}")).contains("plant"));
+        }
+        assert_eq!(collected.clean("note", "short"), "short");
     }
-    let end = (0..=LONGEST_TEXT_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}… [{} bytes cut]", &text[..end], text.len() - end)
+
+    #[test]
+    fn a_hostile_text_takes_no_quadratic_time() {
+        let scrubber = Scrubber::new();
+        let started = std::time::Instant::now();
+        for part in ["eyJ-", "://", "-----BEGIN ", "a:b@://", "key:", "4111 ", "token=[", "password=\"\\"] {
+            let text = part.repeat((1 << 20) / part.len());
+            let _ = Collected::new(&scrubber).clean("note", &text);
+        }
+        // Quadratic would be minutes; the bound leaves room for a busy machine.
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    }
 }

@@ -6,6 +6,11 @@ use super::{MASK, Scrubber, names};
 /// Bytes looked at before a separator to find the name.
 const NAME_WINDOW_BYTES: usize = 64;
 
+/// Bytes looked at for the end of an address, and for the first dot of a JWT: without these bounds a hostile text would
+/// take quadratic time.
+const LONGEST_AUTHORITY_BYTES: usize = 2048;
+const LONGEST_TOKEN_HEAD_BYTES: usize = 512;
+
 /// Beginnings of well-known keys, with the least length of the whole word.
 const KEY_PREFIXES: &[(&str, usize)] = &[
     ("AKIA", 16),
@@ -164,6 +169,7 @@ fn closing_quote(bytes: &[u8], mut at: usize, quote: u8, escaped: bool) -> usize
 /// The password of `scheme://user:password@host`, or a lone key before the `@`.
 fn url_credentials(text: &str, start: usize) -> Option<Range> {
     let bytes = &text.as_bytes()[start..];
+    let bytes = &bytes[..bytes.len().min(LONGEST_AUTHORITY_BYTES)];
     let word_end = bytes.iter().position(|byte| is_blank_or_quote(*byte)).unwrap_or(bytes.len());
     let authority_end =
         bytes[..word_end].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(word_end);
@@ -209,14 +215,19 @@ fn word(text: &str, at: usize) -> Option<Range> {
     if rest[0].is_ascii_digit() {
         return card_number(rest).map(|length| at..at + length);
     }
-    let run = |from: usize, allowed: &[u8]| {
-        rest[from..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || allowed.contains(byte)).count()
+    let run_to = |from: usize, allowed: &[u8], most: usize| {
+        let bytes = rest[from..].iter().take(most);
+        bytes.take_while(|byte| byte.is_ascii_alphanumeric() || allowed.contains(byte)).count()
     };
+    let run = |from: usize, allowed: &[u8]| run_to(from, allowed, usize::MAX);
     match rest[0] {
         b'e' if rest.starts_with(b"eyJ") => {
+            let head = run_to(0, b"_-", LONGEST_TOKEN_HEAD_BYTES);
+            if rest.get(head) != Some(&b'.') {
+                return None;
+            }
             let length = run(0, b"_-.=");
-            let token = &rest[..length];
-            (length >= 16 && token.contains(&b'.')).then_some(at..at + length)
+            (length >= 16).then_some(at..at + length)
         }
         b'b' | b'B' => {
             let scheme = run(0, b"");
