@@ -51,8 +51,6 @@ pub struct NginxOptions {
     pub answer_seconds: u32,
     /// A folder of static files to serve at `/`, with the application under `/api/` and `/health/`.
     pub static_root: Option<String>,
-    /// Folder for pid, logs and temporary files; with it the file is complete and runs without root.
-    pub standalone_directory: Option<String>,
 }
 
 impl NginxOptions {
@@ -79,7 +77,6 @@ impl NginxOptions {
             upload_mebibytes: 10,
             answer_seconds: 60,
             static_root: None,
-            standalone_directory: None,
         }
     }
 
@@ -102,7 +99,6 @@ impl NginxOptions {
             ("listen_address", self.listen_address.as_deref().is_none_or(word)),
             ("content_security_policy", line(&self.content_security_policy)),
             ("static_root", optional(&self.static_root)),
-            ("standalone_directory", optional(&self.standalone_directory)),
         ];
         match fields.iter().find(|(_, safe)| !safe) {
             Some((field, _)) => Err(RenderError::Unsafe { field }),
@@ -111,34 +107,10 @@ impl NginxOptions {
     }
 }
 
-/// Renders the configuration: a site file, or a complete one with `standalone_directory`.
+/// Renders the configuration of one site: what stands within `http`, as in `conf.d` or `sites-enabled`.
 pub fn render_nginx(options: &NginxOptions) -> Result<String, RenderError> {
     options.validate()?;
-    let site = site(options);
-    let Some(directory) = &options.standalone_directory else {
-        return Ok(site);
-    };
-    let mut text = String::new();
-    let mut put = |line: &str| {
-        text.push_str(line);
-        text.push('\n');
-    };
-    put("worker_processes auto;");
-    put(&format!("pid \"{directory}/nginx.pid\";"));
-    put(&format!("error_log \"{directory}/error.log\" warn;"));
-    put("events {\n    worker_connections 1024;\n}");
-    put("http {");
-    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-        put(&format!("    {kind}_temp_path \"{directory}/{kind}_temp\";"));
-    }
-    put(&format!("    access_log \"{directory}/access.log\";"));
-    put("    default_type application/octet-stream;");
-    put("    sendfile on;");
-    for line in site.lines() {
-        put(if line.is_empty() { String::new() } else { format!("    {line}") }.as_str());
-    }
-    put("}");
-    Ok(text)
+    Ok(site(options))
 }
 
 fn site(options: &NginxOptions) -> String {

@@ -1,0 +1,8 @@
+//! golive-deploy against real servers and whole files. One binary, so that it links once.
+
+mod audit;
+mod config;
+mod endpoint;
+mod golden;
+mod rendered;
+mod replay;
