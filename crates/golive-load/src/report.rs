@@ -80,7 +80,8 @@ pub struct ScenarioReport {
     pub users: u32,
     /// Requests counted.
     pub requests: u64,
-    /// Errors by class: `connect`, `timeout`, `transport`, `too_large`, `status_503` and the like.
+    /// Errors by class: `connect`, `timeout`, `transport`, `too_large`, `not_sent` (the server could not
+    /// keep up with an open schedule), `status_503` and the like.
     pub errors: BTreeMap<String, u64>,
     /// Answers with the right status and the wrong content.
     pub content_failures: u64,

@@ -182,9 +182,13 @@ pub enum ReviewError {
     },
     /// No source has a statement.
     #[error(
-        "find a SELECT to review: turn on performance_schema, or the slow log with log_output=TABLE, or name statements"
+        "find a SELECT to review ({}): turn on performance_schema, or the slow log with log_output=TABLE, or name statements",
+        notes.join("; ")
     )]
-    NothingToReview,
+    NothingToReview {
+        /// Why each source had none.
+        notes: Vec<String>,
+    },
 }
 
 /// Reviews the most costly SELECTs of the database in `url`.

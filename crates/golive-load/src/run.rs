@@ -124,6 +124,8 @@ pub(crate) struct Shared {
     /// End of the warm-up: requests meant for earlier are not counted.
     pub(crate) counted_from: Instant,
     pub(crate) ends: Instant,
+    /// Nothing is sent from here on, however much of an open schedule is left.
+    pub(crate) gives_up: Instant,
     budget: AtomicU64,
     requests: AtomicU64,
     errors: AtomicU64,
@@ -135,13 +137,15 @@ impl Shared {
         let client = client(plan)?;
         let began = Instant::now();
         let counted_from = began + plan.warm_up;
+        let ends = counted_from + plan.duration;
         Ok(Self {
             client,
             base_url: plan.base_url.clone(),
             cancel,
             began,
             counted_from,
-            ends: counted_from + plan.duration,
+            ends,
+            gives_up: ends + plan.request_timeout,
             budget: AtomicU64::new(plan.max_requests),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),

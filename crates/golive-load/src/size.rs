@@ -159,9 +159,9 @@ fn connections(facts: &ServerFacts) -> u32 {
 fn pool_bytes(facts: &ServerFacts, account: &Account) -> u64 {
     let share = account.available / 5 * 4;
     let room = account.available.saturating_sub(account.sessions) / 10 * 9;
-    let pool = share.min(room).min(needed(facts)).max(MIN_POOL);
     // The floor must not exceed a tiny host.
-    pool.min((facts.ram_bytes / 2).max(MIB)).max(MIB) / MIB * MIB
+    let floor = MIN_POOL.min(facts.ram_bytes / 2).max(MIB);
+    share.min(room).min(needed(facts)).max(floor) / MIB * MIB
 }
 
 /// Data with its growth, and a tenth for the pool's own structures.

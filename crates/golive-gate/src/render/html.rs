@@ -148,7 +148,7 @@ fn row(evidence: &Evidence, report: &Report) -> Markup {
                 }
             }
             td.source data-label="Evidence" {
-                @if let Some(reason) = &evidence.reason { p.reason { (format::line(reason, 600)) } }
+                @if let Some(reason) = &evidence.reason { p.reason { (prose(reason, 600)) } }
                 @if let Some(source) = &evidence.source { p { (format::line(source, 300)) } }
                 p.meta {
                     @if let Some(at) = evidence.collected_at {
@@ -165,7 +165,7 @@ fn warnings(report: &Report) -> Markup {
     html! {
         section aria-labelledby="warnings" {
             h2 #warnings { "Warnings" }
-            ul.warnings { @for warning in &report.warnings { li { (format::line(warning, 600)) } } }
+            ul.warnings { @for warning in &report.warnings { li { (prose(warning, 600)) } } }
         }
     }
 }
@@ -182,6 +182,16 @@ fn sign_off(report: &Report) -> Markup {
                 "Written by golive from recorded evidence, report schema " (report.schema_version) ". Times are UTC. "
                 "The same evidence, policy and moment give the same judgement."
             }
+        }
+    }
+}
+
+/// Names between backticks are set as code.
+fn prose(text: &str, limit: usize) -> Markup {
+    let line = format::line(text, limit);
+    html! {
+        @for (index, part) in line.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }

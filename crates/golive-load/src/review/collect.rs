@@ -51,7 +51,11 @@ pub(crate) async fn collect(
         notes.push("the slow log file holds no SELECT of this database".to_owned());
     }
     let given = given(&options.statements, options.top);
-    if given.is_empty() { Err(ReviewError::NothingToReview) } else { Ok((QuerySource::Given, given, notes)) }
+    if given.is_empty() {
+        Err(ReviewError::NothingToReview { notes })
+    } else {
+        Ok((QuerySource::Given, given, notes))
+    }
 }
 
 async fn from_digests(
@@ -62,7 +66,7 @@ async fn from_digests(
 ) -> Result<Vec<Candidate>, ReviewError> {
     let on = ask(connection, "whether performance_schema is on", "SELECT CAST(@@performance_schema AS CHAR)")
         .await?;
-    if on != "1" {
+    if !matches!(on.as_str(), "1" | "ON") {
         notes.push("performance_schema is off".to_owned());
         return Ok(Vec::new());
     }

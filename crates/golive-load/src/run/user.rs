@@ -59,6 +59,10 @@ impl User {
                 () = cancel.cancelled() => break,
                 waited = wait_until(turn.intended) => waited,
             };
+            if Instant::now() >= self.shared.gives_up {
+                self.remember(&turn, turn.intended, false, not_sent());
+                continue;
+            }
             if !self.shared.may_send() {
                 break;
             }
@@ -163,6 +167,11 @@ impl User {
         let percent = u32::try_from(self.random.between(50, 150)).expect("at most 150");
         self.scenario.think_time * percent / 100
     }
+}
+
+/// A server that cannot keep up must not make the run endless: what is left of the schedule was never answered.
+fn not_sent() -> Outcome {
+    Outcome::Error { class: "not_sent".to_owned(), timed_out: false }
 }
 
 /// Whether there was something to wait for; if not, the user was busy when the request should have started.

@@ -40,7 +40,7 @@ fn row(step: &StepResult, longest: f64) -> Markup {
             }
             span.bar aria-hidden="true" { (bar(step.seconds, longest)) }
             span.seconds { (format::took(step)) }
-            @if let Some(why) = why { p.why { (format::line(why, 600)) } }
+            @if let Some(why) = why { p.why { (super::prose(why, 600)) } }
         }
     }
 }
