@@ -208,7 +208,7 @@ fn bounded(key: &str) -> String {
 }
 
 /// KEYS: bucket. ARGV: microseconds for one, burst, cost. Answers allowed, remaining, retry and reset in microseconds.
-/// The stored value is the theoretical arrival time; formatted by hand because Lua's tostring keeps 14 digits only.
+/// The stored value is the theoretical arrival time, written as a whole number: Lua has only floating ones.
 /// One that lies further ahead than the burst allows (the server's clock was set back) is pulled in.
 const GCRA: &str = "
 local time = redis.call('TIME')

@@ -1,0 +1,239 @@
+//! Accounts of an application with awkward names and mixed hashes, on both databases.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use golive_auth::{
+    AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DeactivateError, Literal,
+    MatchRule, NewAccount, NewTenant, PasswordHasher, ScanOptions, TenantMapping, TenantRule, Tenants,
+    hash_password, verify_password,
+};
+use golive_sandbox::{MariaDb, MariaDbOptions};
+use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
+use secrecy::{ExposeSecret, SecretString};
+
+const KNOWN: &str = "Plant-Demo-77";
+const SEEDED: &str = "Kx!plant7";
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn mapping() -> AccountsMapping {
+    let mut mapping = AccountsMapping::new("user", "login", "key");
+    mapping.active = Some("order".to_owned());
+    mapping.role = Some("group".to_owned());
+    mapping.tenant = Some("client".to_owned());
+    mapping.must_change_password = Some("must change".to_owned());
+    mapping.new_row = BTreeMap::from([
+        ("created".to_owned(), Literal::Text("$now".to_owned())),
+        ("attempts".to_owned(), Literal::Integer(0)),
+        ("group".to_owned(), Literal::Text("admin".to_owned())), // must not win over the role asked for
+    ]);
+    mapping.role_tenants = BTreeMap::from([
+        ("admin".to_owned(), TenantRule::Forbidden),
+        ("operator".to_owned(), TenantRule::Required),
+    ]);
+    mapping.demo_usernames = vec!["admin".to_owned(), "supervisor1".to_owned(), "nobody".to_owned()];
+    mapping.known_passwords = vec![KNOWN.into()];
+    mapping
+}
+
+fn bcrypt(password: &str) -> String {
+    bcrypt::hash(password, 4).unwrap()
+}
+
+async fn plant(url: &str) -> Accounts {
+    let connection = Database::connect(url).await.unwrap();
+    let backend = connection.get_database_backend();
+    let key = if backend == DbBackend::MySql { "INT AUTO_INCREMENT" } else { "INTEGER" };
+    let tables = [
+        format!(
+            "CREATE TABLE `user` (id {key} PRIMARY KEY, login VARCHAR(150) NOT NULL UNIQUE, `key` VARCHAR(255), \
+             `order` BOOLEAN, `group` VARCHAR(20) NOT NULL, client VARCHAR(50), `must change` BOOLEAN NOT NULL DEFAULT 0, \
+             created DATETIME NOT NULL, attempts INTEGER NOT NULL)"
+        ),
+        "CREATE TABLE client (code VARCHAR(50) PRIMARY KEY, name VARCHAR(100) NOT NULL, `active?` CHAR(1) NOT NULL)"
+            .to_owned(),
+    ];
+    for table in tables {
+        connection.execute_unprepared(&table).await.unwrap();
+    }
+    let rows: [(&str, Option<String>, Option<bool>, &str); 10] = [
+        ("admin", Some(hash_password(&KNOWN.into()).unwrap()), Some(true), "admin"),
+        ("supervisor1", Some(bcrypt("supervisor123")), Some(true), "operator"),
+        ("zeta", Some(bcrypt(KNOWN)), Some(true), "operator"), // on no list of names
+        ("seeded", Some(bcrypt(SEEDED)), Some(true), "operator"),
+        ("clear", Some(KNOWN.to_owned()), Some(true), "operator"),
+        ("strong", Some(bcrypt("violet harbor lamp 31")), Some(true), "operator"),
+        ("off", Some(bcrypt(KNOWN)), Some(false), "operator"),
+        ("unclear", Some(bcrypt(KNOWN)), None, "operator"),
+        ("odd", Some("5f4dcc3b5aa765d61d8327deb882cf99".to_owned()), Some(true), "operator"),
+        ("nologin", None, Some(true), "operator"),
+    ];
+    for (login, stored, active, role) in rows {
+        let sql = "INSERT INTO `user` (login, `key`, `order`, `group`, created, attempts) VALUES (?, ?, ?, ?, ?, 0)";
+        let values = [login.into(), stored.into(), active.into(), role.into(), "2026-01-01 00:00:00".into()];
+        connection.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    Accounts::connect(&url.into(), mapping()).await.unwrap()
+}
+
+fn quick() -> ScanOptions {
+    let mut options = ScanOptions::default();
+    options.try_defaults = false; // each costs a hash
+    options
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+async fn go_live(url: &str, seed_file: &std::path::Path) {
+    let mut accounts = plant(url).await;
+    let mut with_seed = mapping();
+    with_seed.seed_files = vec![seed_file.to_owned()];
+    accounts = Accounts::connect(&url.into(), with_seed).await.unwrap_or(accounts);
+
+    let report = accounts.scan(&quick()).await.unwrap();
+    let found: Vec<(&str, MatchRule, bool)> =
+        report.known.iter().map(|k| (k.username.as_str(), k.rule, k.stored_in_clear)).collect();
+    assert_eq!(
+        found,
+        [
+            ("admin", MatchRule::KnownPassword, false),
+            ("clear", MatchRule::KnownPassword, true),
+            ("seeded", MatchRule::SeedFile, false),
+            ("supervisor1", MatchRule::DerivedFromName, false),
+            ("unclear", MatchRule::KnownPassword, false),
+            ("zeta", MatchRule::KnownPassword, false),
+        ]
+    );
+    assert_eq!(report.untried.iter().map(|u| u.subject.as_str()).collect::<Vec<_>>(), ["odd"]);
+    assert!(report.complete && !report.is_clean() && report.accounts == 9);
+    let text = format!("{report:?} {} {accounts:?}", serde_json::to_string(&report).unwrap());
+    assert!(!text.contains(KNOWN) && !text.contains(SEEDED) && !text.contains("$2b$"), "names only");
+
+    let weak: Vec<String> = report.known.iter().map(|k| k.username.clone()).chain(names(&["odd"])).collect();
+    let before = accounts.list().await.unwrap();
+    let refused = accounts.deactivate_demo(&weak).await.unwrap_err();
+    assert!(matches!(refused, DeactivateError::LastAdmin { .. }));
+    assert_eq!(accounts.list().await.unwrap(), before, "rolled back whole");
+
+    make_admin(&accounts).await;
+    let done = accounts.deactivate_demo(&weak).await.unwrap();
+    assert_eq!(done.changed.len(), 7, "{done:?}");
+    assert_eq!(done.missing, ["nobody"]);
+    let again = accounts.deactivate_demo(&weak).await.unwrap();
+    assert!(again.changed.is_empty() && again.already.len() == 7, "{again:?}");
+    assert_eq!(accounts.get("unclear").await.unwrap().unwrap().state, AccountState::Inactive);
+    assert_eq!(accounts.get("strong").await.unwrap().unwrap().state, AccountState::Active);
+    let report = accounts.scan(&quick()).await.unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let mut no_time = quick();
+    no_time.time_limit = Duration::ZERO;
+    let report = accounts.scan(&no_time).await.unwrap();
+    assert!(!report.complete && !report.is_clean(), "out of time proves nothing");
+    tenants(url).await;
+}
+
+async fn make_admin(accounts: &Accounts) {
+    let hasher = PasswordHasher::new(1);
+    let password: SecretString = "violet-harbor-lamp-31".into();
+    let create = async |new: &NewAccount| accounts.create_admin(new, &hasher, now()).await;
+    let generic = NewAccount::new("Admin", password.clone(), "admin");
+    assert!(matches!(create(&generic).await, Err(CreateAccountError::GenericName { .. })));
+    let weak = NewAccount::new("north.rosa", "Password2026!".into(), "admin");
+    assert!(matches!(create(&weak).await, Err(CreateAccountError::Password(_))));
+    let mut with_tenant = NewAccount::new("north.rosa", password.clone(), "admin");
+    with_tenant.tenant = Some("NORTH".to_owned());
+    assert!(matches!(create(&with_tenant).await, Err(CreateAccountError::TenantForbidden { .. })));
+    let operator = NewAccount::new("north.rosa", password.clone(), "operator");
+    assert!(matches!(create(&operator).await, Err(CreateAccountError::NotAdminRole { .. })));
+
+    let admin = create(&NewAccount::new("north.rosa", password.clone(), "admin")).await.unwrap();
+    assert_eq!((admin.state, admin.must_change_password), (AccountState::Active, Some(true)));
+    assert_eq!(admin.role.as_deref(), Some("admin"));
+    assert!(!admin.id.is_empty());
+    let again = create(&NewAccount::new("north.rosa", password.clone(), "admin")).await;
+    assert!(matches!(again, Err(CreateAccountError::Exists { .. })));
+
+    let lost = NewAccount::new("juan", password.clone(), "operator");
+    let lost = accounts.create_account(&lost, &hasher, now()).await;
+    assert!(matches!(lost, Err(CreateAccountError::TenantRequired { .. })));
+    let mut juan = NewAccount::new("juan", password, "operator");
+    juan.tenant = Some("NORTH".to_owned());
+    juan.columns.insert("attempts".to_owned(), Literal::Integer(3));
+    let juan = accounts.create_account(&juan, &hasher, now()).await.unwrap();
+    assert_eq!((juan.role.as_deref(), juan.tenant.as_deref()), (Some("operator"), Some("NORTH")));
+}
+
+async fn tenants(url: &str) {
+    let mut mapping = TenantMapping::new("client", "name");
+    mapping.id = "code".to_owned();
+    mapping.active = Some("active?".to_owned());
+    mapping.active_values = vec![Literal::Text("Y".to_owned())];
+    mapping.inactive_value = Literal::Text("N".to_owned());
+    mapping.demo_ids = names(&["DEMO-001", "MISSING"]);
+    let tenants = Tenants::connect(&url.into(), mapping).await.unwrap();
+    for (code, name) in [("DEMO-001", "Demo"), ("NORTH", "North Works")] {
+        let mut new = NewTenant::new(name);
+        new.id = Some(code.to_owned());
+        let made = tenants.create(&new, now()).await.unwrap();
+        assert_eq!(made, tenants.create(&new, now()).await.unwrap(), "made once");
+        assert_eq!((made.id.as_str(), made.state), (code, AccountState::Active));
+    }
+    let done = tenants.deactivate_demo().await.unwrap();
+    assert_eq!((done.changed, done.missing), (names(&["DEMO-001"]), names(&["MISSING"])));
+    assert_eq!(tenants.deactivate_demo().await.unwrap().already, ["DEMO-001"]);
+    let states: Vec<AccountState> = tenants.list().await.unwrap().into_iter().map(|t| t.state).collect();
+    assert_eq!(states, [AccountState::Inactive, AccountState::Active]);
+    assert_eq!(tenants.list_demo().await.unwrap().len(), 1);
+}
+
+fn seed_file(directory: &std::path::Path) -> std::path::PathBuf {
+    let path = directory.join("seed.py");
+    std::fs::write(&path, format!("make_user(name='seeded', password='{SEEDED}')\n")).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn the_credentials_of_an_sqlite_demo_go_live() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", directory.path().join("app.db").display());
+    go_live(&url, &seed_file(directory.path())).await;
+}
+
+#[tokio::test]
+async fn the_credentials_of_a_mariadb_application_go_live() {
+    let mut options = MariaDbOptions::new();
+    options.databases = names(&["plant"]);
+    let server = MariaDb::start(&options).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    go_live(&server.url("plant"), &seed_file(directory.path())).await;
+
+    let wrong = server.url("plant").replace(server.password().expose_secret(), "hunter2hunter2");
+    let error = Accounts::connect(&wrong.into(), mapping()).await.unwrap_err();
+    assert!(matches!(error, AccountsError::Connect { .. }));
+    assert!(!format!("{error:?} {error}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_wrong_mapping_is_an_error_that_names_the_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", directory.path().join("app.db").display());
+    plant(&url).await;
+    let mut wrong = mapping();
+    wrong.active = Some("no such column".to_owned());
+    let accounts = Accounts::connect(&url.as_str().into(), wrong).await.unwrap();
+    let error = accounts.scan(&quick()).await.unwrap_err();
+    assert!(error.to_string().contains("`user`"), "{error}");
+    let mut no_switch = mapping();
+    no_switch.active = None;
+    let accounts = Accounts::connect(&url.as_str().into(), no_switch).await.unwrap();
+    let error = accounts.deactivate(&names(&["admin"])).await.unwrap_err();
+    assert!(matches!(error, DeactivateError::NoActiveColumn { .. }));
+}
