@@ -15,6 +15,7 @@ use golive_load::{
     Body, Expect, JsonCheck, JsonTest, LoadError, LoadPlan, LoadReport, Progress, PublicTargetConfirmation,
     RequestTemplate, Scenario, ScenarioKind, StopReason, run, run_sampled,
 };
+use golive_sandbox::{CertificateAuthority, Nginx, NginxOptions};
 use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -281,6 +282,33 @@ async fn the_sampler_is_asked_and_may_hang() {
     let hanging: golive_load::Sampler = Box::new(|| Box::pin(std::future::pending()));
     let report = run_sampled(&plan, &|_| {}, &cancel, Some(hanging)).await.unwrap();
     assert!(report.samples.is_empty() && report.requests > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_authority_is_trusted_only_when_the_plan_names_it() {
+    let authority = CertificateAuthority::new("load test").unwrap();
+    let certificate = authority.issue(&["localhost", "127.0.0.1"]).unwrap();
+    let port = golive_sandbox::free_port().unwrap();
+    let mut options = NginxOptions::new(format!(
+        "error_log stderr; events {{}} http {{ {{temporary_paths}} access_log off; server {{
+            listen 127.0.0.1:{port} ssl; ssl_certificate {{directory}}/cert.pem; ssl_certificate_key {{directory}}/key.pem;
+            location / {{ default_type application/json; return 200 '{{\"kpis\":{{\"availability\":87,\"oee\":61}}}}'; }}
+        }} }}"
+    ));
+    options.files = vec![
+        ("cert.pem".into(), certificate.certificate_pem.clone()),
+        ("key.pem".into(), certificate.expose_key_pem().to_owned()),
+    ];
+    let _nginx = Nginx::start(&options).unwrap();
+    let url = Url::parse(&format!("https://127.0.0.1:{port}")).unwrap();
+    let mut scenario = dashboards();
+    scenario.iterations = Some(10);
+    let mut plan = plan(&url, vec![scenario]);
+    let distrusting = report(&plan).await;
+    assert_eq!(distrusting.scenarios[0].errors["connect"], 10, "{distrusting:?}");
+    plan.root_certificate_pem = Some(authority.certificate_pem().to_owned());
+    let trusting = report(&plan).await;
+    assert_eq!((trusting.requests, trusting.errors, trusting.content_failures), (10, 0, 0), "{trusting:?}");
 }
 
 #[tokio::test]
