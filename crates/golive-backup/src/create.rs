@@ -226,6 +226,7 @@ async fn collect(
         // Released before the tool spoke: its snapshot may be younger.
         method = SnapshotMethod::Advisory;
     }
+    let own_name_only = was_made_elsewhere(&mut session, database, &collation).await?;
     let notes = notes(&mut session, database, &before, method).await?;
     let facts = DatabaseFacts {
         name: database.to_owned(),
@@ -239,6 +240,7 @@ async fn collect(
         inventory: before,
         digest_method: digest::METHOD.to_owned(),
         tables,
+        own_name_only,
         notes,
     };
     Ok((dumped.part, facts))
@@ -391,6 +393,28 @@ async fn check_grants(session: &mut Session, database: &str) -> Result<(), Creat
         return Ok(());
     }
     Err(CreateBackupError::MissingGrants { database: database.to_owned(), missing: missing.join(", ") })
+}
+
+/// Whether the tool will write `ALTER DATABASE` around a trigger, routine or event, which fixes the database's name.
+async fn was_made_elsewhere(
+    session: &mut Session,
+    database: &str,
+    collation: &str,
+) -> Result<bool, CreateBackupError> {
+    let other: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM (SELECT DATABASE_COLLATION AS c FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ? \
+         UNION ALL SELECT DATABASE_COLLATION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ? \
+         UNION ALL SELECT DATABASE_COLLATION FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ?) AS made \
+         WHERE c <> ?",
+    )
+    .bind(database)
+    .bind(database)
+    .bind(database)
+    .bind(collation)
+    .fetch_one(&mut session.connection)
+    .await
+    .map_err(|source| CreateBackupError::Query { doing: "read the collations of programs", source })?;
+    Ok(other > 0)
 }
 
 async fn notes(

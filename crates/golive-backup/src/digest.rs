@@ -26,9 +26,18 @@ pub(crate) struct Column {
     pub(crate) octets: Option<u64>,
 }
 
+/// How single-precision columns enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floats {
+    /// With every digit that is stored.
+    Exact,
+    /// With the six digits that the server prints, and so any dump carries.
+    AsDumped,
+}
+
 /// The statement that yields rows, rows with a digest, and the two sums as text.
-pub(crate) fn statement(database: &str, table: &str, columns: &[Column]) -> String {
-    let row = columns.iter().map(canonical).collect::<Vec<_>>().join(", ");
+pub(crate) fn statement(database: &str, table: &str, columns: &[Column], floats: Floats) -> String {
+    let row = columns.iter().map(|column| canonical(column, floats)).collect::<Vec<_>>().join(", ");
     let half =
         |cut: &str| format!("CAST(COALESCE(SUM(CAST(CONV({cut}(h, 16), 16, 10) AS UNSIGNED)), 0) AS CHAR)");
     format!(
@@ -41,11 +50,12 @@ pub(crate) fn statement(database: &str, table: &str, columns: &[Column]) -> Stri
 }
 
 /// The canonical text of one column.
-fn canonical(column: &Column) -> String {
+fn canonical(column: &Column, floats: Floats) -> String {
     let name = quote(&column.name);
     let value = match column.data_type.to_ascii_lowercase().as_str() {
         "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "year" | "date" | "time"
         | "datetime" | "timestamp" | "uuid" | "inet4" | "inet6" => format!("CAST({name} AS CHAR)"),
+        "float" if floats == Floats::AsDumped => format!("CAST({name} AS CHAR)"),
         // A FLOAT prints six digits; the double of the same value prints all of them.
         "float" | "double" => format!("CAST({name} + 0e0 AS CHAR)"),
         "char" | "varchar" | "binary" | "varbinary" | "enum" | "set"
@@ -78,6 +88,6 @@ mod tests {
             Column { name: "x".into(), data_type: "float".into(), octets: None },
             Column { name: "t".into(), data_type: "LONGTEXT".into(), octets: Some(4_294_967_295) },
         ];
-        insta::assert_snapshot!(statement("kpi", "order", &columns));
+        insta::assert_snapshot!(statement("kpi", "order", &columns, Floats::Exact));
     }
 }

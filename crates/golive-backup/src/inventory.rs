@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::digest::{self, Column};
+use crate::digest::{self, Column, Floats};
 use crate::identifier::quote;
 use crate::manifest::TableFacts;
 use crate::progress::{Progress, Stage};
@@ -252,19 +252,34 @@ pub(crate) async fn read_tables(
     for table in tables {
         progress.table(stage, table);
         let columns = read_columns(connection, database, table).await?;
-        let (rows, digested, high, low): (i64, i64, String, String) =
-            sqlx::query_as(AssertSqlSafe(digest::statement(database, table, &columns)))
-                .fetch_one(&mut *connection)
-                .await
-                .map_err(InspectError::query(format!("the content of table {table}")))?;
-        if rows != digested {
-            let missing = u64::try_from(rows - digested).unwrap_or(0);
-            return Err(InspectError::Undigested { table: table.clone(), rows: missing });
-        }
-        let rows = u64::try_from(rows).unwrap_or(0);
-        facts.push(TableFacts { name: table.clone(), rows, digest: format!("{high}-{low}") });
+        let (rows, digest) = read_digest(connection, database, table, &columns, Floats::Exact).await?;
+        let rounded_digest = if columns.iter().any(|column| column.data_type.eq_ignore_ascii_case("float")) {
+            Some(read_digest(connection, database, table, &columns, Floats::AsDumped).await?.1)
+        } else {
+            None
+        };
+        facts.push(TableFacts { name: table.clone(), rows, digest, rounded_digest });
     }
     Ok(facts)
+}
+
+async fn read_digest(
+    connection: &mut MySqlConnection,
+    database: &str,
+    table: &str,
+    columns: &[Column],
+    floats: Floats,
+) -> Result<(u64, String), InspectError> {
+    let (rows, digested, high, low): (i64, i64, String, String) =
+        sqlx::query_as(AssertSqlSafe(digest::statement(database, table, columns, floats)))
+            .fetch_one(connection)
+            .await
+            .map_err(InspectError::query(format!("the content of table {table}")))?;
+    if rows != digested {
+        let missing = u64::try_from(rows - digested).unwrap_or(0);
+        return Err(InspectError::Undigested { table: table.to_owned(), rows: missing });
+    }
+    Ok((u64::try_from(rows).unwrap_or(0), format!("{high}-{low}")))
 }
 
 async fn read_columns(

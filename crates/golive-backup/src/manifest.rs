@@ -165,6 +165,10 @@ pub struct DatabaseFacts {
     pub digest_method: String,
     /// Row counts and content digests.
     pub tables: Vec<TableFacts>,
+    /// A trigger, routine or event was made under another default collation than the database has now. The dump
+    /// then names the database, so it can be restored under its own name only.
+    #[serde(default)]
+    pub own_name_only: bool,
     /// What an operator should know about this backup, each a sentence.
     pub notes: Vec<String>,
 }
@@ -209,6 +213,9 @@ pub struct TableFacts {
     pub rows: u64,
     /// Digest of the content, independent of row order.
     pub digest: String,
+    /// The same with FLOAT columns at the six digits that a dump carries; only for tables that have such columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounded_digest: Option<String>,
 }
 
 /// The files of a state backup.

@@ -94,6 +94,18 @@ pub enum RestoreError {
         /// An object found there.
         found: String,
     },
+    /// The dump names its database; nothing was changed.
+    #[error(
+        "restore {id} under the name {database}: it can be restored as {own_name} only, on a server without it"
+    )]
+    OwnNameOnly {
+        /// The backup.
+        id: BackupId,
+        /// The name asked for.
+        database: String,
+        /// The name it has.
+        own_name: String,
+    },
     /// A statement failed.
     #[error("{doing}")]
     Query {
@@ -166,6 +178,13 @@ async fn restore(
     let (Some(facts), Some(part)) = (manifest.database().cloned(), part) else {
         return Err(RestoreError::NotADatabase { id: id.clone() });
     };
+    if facts.own_name_only && facts.name != database {
+        return Err(RestoreError::OwnNameOnly {
+            id: id.clone(),
+            database: database.to_owned(),
+            own_name: facts.name,
+        });
+    }
     let key = repository.keys().identity.clone().ok_or(RepositoryError::NoIdentity)?;
     let directory = repository.path(id);
     let (checked, reporting) = (part.clone(), progress.clone());

@@ -55,7 +55,7 @@ async fn a_dump_that_is_cut_off_or_fails_is_never_published() {
     let options = with_dump(&world, "mariadb-dump \"$@\"; echo broken view >&2; exit 2");
     let error =
         create_backup(&world.server, &world.repository, &options, noon(0), &silent).await.unwrap_err();
-    assert!(format!("{:?}", error).contains("broken view"), "{error:?}");
+    assert!(format!("{error:?}").contains("broken view"), "{error:?}");
     // Killed in the middle.
     let options = with_dump(&world, "mariadb-dump \"$@\" | head -c 9000; kill -9 $$");
     let error =

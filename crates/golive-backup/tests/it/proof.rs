@@ -32,7 +32,7 @@ async fn a_restored_backup_equals_its_manifest_until_one_cell_changes() {
     }
     assert_eq!(facts.inventory.count(ObjectKind::Table), 4);
     assert_eq!(facts.tables.iter().find(|table| table.name == "order").unwrap().rows, 2002);
-    assert_eq!(world.repository.list().unwrap(), [manifest.clone()]);
+    assert_eq!(world.repository.list().unwrap(), std::slice::from_ref(&manifest));
 
     let verification =
         verify_backup(&world.repository, &manifest.id, Depth::Contents, noon(0), &silent).await.unwrap();
@@ -217,4 +217,88 @@ async fn prune_deletes_what_the_plan_says_and_refuses_a_stale_plan() {
         .unwrap();
     assert_eq!(world.repository.prune(&plan, &retention, noon(41)).unwrap().deleted, ids[..1]);
     assert_eq!(world.repository.list().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_weaker_digests_miss_is_seen() {
+    let world = World::new("blind");
+    execute(
+        "USE blind; CREATE TABLE plain (a VARCHAR(20), b VARCHAR(20), n DECIMAL(10,2), d DATETIME);
+         INSERT INTO plain VALUES ('ab', 'c', 1, '2026-01-01'), ('x', NULL, 2, '2026-01-02'), ('p', 'q', 3, '2026-01-03'),
+           ('p', 'q', 3, '2026-01-03'), ('P', 'r', 4, '2026-01-04'), ('t', 'u', 5, '2026-01-05'), ('t ', 'u', 5, '2026-01-05');",
+    );
+    let silent = Progress::silent();
+    let options = BackupOptions::new("blind");
+    let manifest = create_backup(&world.server, &world.repository, &options, noon(0), &silent).await.unwrap();
+    assert!(compare_restored(&manifest, &world.server, "blind", &silent).await.unwrap().equal());
+    for (change, back) in [
+        // The same characters on the other side of the border between two columns.
+        ("UPDATE plain SET a = 'a', b = 'bc' WHERE n = 1", "UPDATE plain SET a = 'ab', b = 'c' WHERE n = 1"),
+        // NULL and the words that could stand for it.
+        ("UPDATE plain SET b = 'N' WHERE n = 2", "UPDATE plain SET b = NULL WHERE n = 2"),
+        ("UPDATE plain SET b = '' WHERE n = 2", "UPDATE plain SET b = NULL WHERE n = 2"),
+        // Two equal rows become two other equal rows: an XOR cancels both.
+        ("UPDATE plain SET b = 'z' WHERE n = 3", "UPDATE plain SET b = 'q' WHERE n = 3"),
+        // What the collation calls equal.
+        ("UPDATE plain SET a = 'p' WHERE n = 4", "UPDATE plain SET a = 'P' WHERE n = 4"),
+        // A whole column by one hour, as a wrong time zone does.
+        ("UPDATE plain SET d = d + INTERVAL 1 HOUR", "UPDATE plain SET d = d - INTERVAL 1 HOUR"),
+        // Two values trade places.
+        (
+            "UPDATE plain SET n = IF(n = 1, 2, 1) WHERE n IN (1, 2)",
+            "UPDATE plain SET n = IF(n = 1, 2, 1) WHERE n IN (1, 2)",
+        ),
+    ] {
+        execute(&format!("USE blind; {change}"));
+        let seen = compare_restored(&manifest, &world.server, "blind", &silent).await.unwrap();
+        assert_eq!(seen.differences, [Difference::Content { table: "plain".into() }], "{change}");
+        execute(&format!("USE blind; {back}"));
+        assert!(
+            compare_restored(&manifest, &world.server, "blind", &silent).await.unwrap().equal(),
+            "{back}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn digits_that_no_dump_carries_are_told_from_damage() {
+    let world = World::new("single");
+    execute(
+        "USE single; CREATE TABLE f (id INT PRIMARY KEY, x FLOAT);
+         INSERT INTO f VALUES (1, 16777217), (2, 12345.6789), (3, 0.1);",
+    );
+    let silent = Progress::silent();
+    let options = BackupOptions::new("single");
+    let manifest = create_backup(&world.server, &world.repository, &options, noon(0), &silent).await.unwrap();
+    assert!(manifest.database().unwrap().notes.iter().any(|note| note.contains("f.x")));
+    let copy = world.copy();
+    let restore = RestoreOptions::new();
+    restore_backup(&world.repository, &manifest.id, &world.server, &copy, &restore, &silent).await.unwrap();
+    let comparison = compare_restored(&manifest, &world.server, &copy, &silent).await.unwrap();
+    assert_eq!(comparison.differences, [Difference::FloatDigits { table: "f".into() }]);
+    assert!(!comparison.equal() && comparison.equal_but_for_float_digits());
+    execute(&format!("UPDATE {copy}.f SET x = 0.100001 WHERE id = 3"));
+    let comparison = compare_restored(&manifest, &world.server, &copy, &silent).await.unwrap();
+    assert_eq!(comparison.differences, [Difference::Content { table: "f".into() }]);
+}
+
+#[tokio::test]
+async fn a_dump_that_names_its_database_is_restored_under_that_name_only() {
+    let world = World::new("renamed");
+    execute("ALTER DATABASE renamed COLLATE utf8mb4_bin");
+    let silent = Progress::silent();
+    let options = BackupOptions::new("renamed");
+    let manifest = create_backup(&world.server, &world.repository, &options, noon(0), &silent).await.unwrap();
+    assert!(manifest.database().unwrap().own_name_only);
+    let restore = RestoreOptions::new();
+    let refused =
+        restore_backup(&world.repository, &manifest.id, &world.server, &world.copy(), &restore, &silent)
+            .await;
+    assert!(matches!(refused, Err(RestoreError::OwnNameOnly { .. })), "{refused:?}");
+    execute("DROP DATABASE renamed");
+    restore_backup(&world.repository, &manifest.id, &world.server, "renamed", &restore, &silent)
+        .await
+        .unwrap();
+    let comparison = compare_restored(&manifest, &world.server, "renamed", &silent).await.unwrap();
+    assert!(comparison.equal(), "{:?}", comparison.differences);
 }
