@@ -87,7 +87,7 @@ impl Audit<'_> {
         let Some(image) = node.get("image") else { return };
         let Some(text) = image.text() else { return };
         // A variable is judged by its default; without one whoever starts it must choose.
-        let text = default_of(text).unwrap_or_else(|| text.to_owned());
+        let text = with_defaults(text);
         let ours = node.get("build").is_some();
         if !ours && !text.contains('$') && image_pin(&text) == ImagePin::None {
             self.find("DEP-205", image.line, format!("service {name} uses {text} without a version"));
@@ -199,7 +199,10 @@ impl Audit<'_> {
 
     fn environment(&mut self, name: &str, node: &Node) {
         for (variable, value, line) in variables(node) {
-            if !is_secret_name(&variable) || value.is_empty() {
+            // A switch such as MARIADB_RANDOM_ROOT_PASSWORD is no secret.
+            let switch =
+                ["yes", "no", "true", "false", "0", "1"].contains(&value.to_ascii_lowercase().as_str());
+            if !is_secret_name(&variable) || value.is_empty() || switch {
                 continue;
             }
             if !value.contains('$') {
@@ -297,6 +300,29 @@ fn variables(node: &Node) -> Vec<(String, String, u32)> {
         Some((name.to_owned(), value.to_owned(), item.line))
     });
     map.chain(list).collect()
+}
+
+/// The text with each `${NAME:-default}` replaced by its default.
+fn with_defaults(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        let Some((inner, tail)) = after.split_once('}') else {
+            rest = &rest[before.len()..];
+            break;
+        };
+        match inner.split_once(":-") {
+            Some((_, default)) => out.push_str(default),
+            None => {
+                out.push('$');
+                out.push_str(inner);
+            }
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The default in `${NAME:-default}`, when the whole value is one such.

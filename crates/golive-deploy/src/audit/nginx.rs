@@ -1,6 +1,6 @@
 //! The audit of an nginx configuration: what each block really sends, after inheritance.
 //!
-//! `include` is not followed: each file is audited as it is given.
+//! `include` is not followed: each file is audited as it is given, and what an include may bring is not missed.
 
 use super::nginx_syntax::{Directive, parse};
 use crate::finding::Finding;
@@ -46,6 +46,9 @@ impl Audit<'_> {
         let servers: Vec<&Directive> =
             http.iter().filter(|directive| directive.name == "server" && directive.block.is_some()).collect();
         let outer = headers(http);
+        for include in http.iter().filter(|directive| directive.name == "include") {
+            self.directive(include);
+        }
         for server in &servers {
             self.server(http, server, &outer);
         }
@@ -114,7 +117,10 @@ impl Audit<'_> {
     fn sent(&mut self, server: &Directive, sent: &[Header], encrypted: bool) {
         let get = |name: &str| sent.iter().find(|header| is(header, name));
         let line = server.line;
+        // An included file may send what is not seen here.
+        let included = brings_headers(server.children());
         match get("Content-Security-Policy") {
+            None if included => {}
             None => self.find("DEP-303", line, "no Content-Security-Policy is sent"),
             Some(policy) => {
                 let scripts = directive_of(&policy.value, "script-src")
@@ -134,6 +140,7 @@ impl Audit<'_> {
         }
         if encrypted {
             match get("Strict-Transport-Security") {
+                None if included => {}
                 None => self.find("DEP-308", line, "no Strict-Transport-Security is sent over https"),
                 Some(header) if max_age(&header.value).is_none_or(|seconds| seconds < HSTS_SECONDS) => {
                     self.find(
@@ -152,7 +159,7 @@ impl Audit<'_> {
             (framing, "X-Frame-Options or frame-ancestors"),
             (get("Referrer-Policy").is_some(), "Referrer-Policy"),
         ] {
-            if !there {
+            if !there && !included {
                 self.find("DEP-311", line, format!("no {what} is sent"));
             }
         }
@@ -221,7 +228,8 @@ impl Audit<'_> {
                     .map(|header| header.name.as_str())
                     .collect();
                 // A block that only answers or is never reached from outside sends no page.
-                if !lost.is_empty() && !inner.iter().any(|directive| directive.name == "internal") {
+                let internal = inner.iter().any(|directive| directive.name == "internal");
+                if !lost.is_empty() && !internal && !brings_headers(inner) {
                     self.find(
                         "DEP-304",
                         first.line,
@@ -290,12 +298,26 @@ impl Audit<'_> {
             {
                 self.find("DEP-315", directive.line, "the Host header is passed on as the client wrote it");
             }
+            "include" if brings_headers(std::slice::from_ref(directive)) => {
+                let message = format!("{} was not seen", directive.first());
+                self.find("DEP-320", directive.line, message);
+            }
             "autoindex" if directive.first() == "on" => {
                 self.find("DEP-317", directive.line, "directories are listed");
             }
             _ => {}
         }
     }
+}
+
+/// Does the block include a file that may send headers? The well-known ones of nginx send none.
+fn brings_headers(block: &[Directive]) -> bool {
+    const NONE: &[&str] =
+        &["mime.types", "proxy_params", "fastcgi_params", "fastcgi.conf", "uwsgi_params", "scgi_params"];
+    block.iter().filter(|directive| directive.name == "include").any(|include| {
+        let file = include.first().rsplit('/').next().unwrap_or_default();
+        !NONE.contains(&file)
+    })
 }
 
 fn is(header: &Header, name: &str) -> bool {

@@ -74,14 +74,40 @@ fn pool_excess(limits: &PoolLimits, size: u32, overflow: u32) -> Option<String> 
     })
 }
 
-/// Does the name of a variable promise a secret?
+/// Does the name of a variable promise a secret, and not only where or how long one is kept?
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let plain = ["_FILE", "_TTL", "_MINUTES", "_SECONDS", "_LENGTH", "_ALGORITHM", "_NAME"];
-    let words = ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "ACCESS_KEY"];
-    let addresses = ["DATABASE_URL", "REDIS_URL", "SENTRY_DSN"];
-    !plain.iter().any(|end| name.ends_with(end))
-        && (words.iter().any(|word| name.contains(word)) || addresses.contains(&name.as_str()))
+    if ["DATABASE_URL", "REDIS_URL", "SENTRY_DSN"].contains(&name.as_str()) {
+        return true;
+    }
+    let words: Vec<&str> = name.split('_').collect();
+    let about = [
+        "FILE",
+        "PATH",
+        "TTL",
+        "MINUTES",
+        "SECONDS",
+        "HOURS",
+        "DAYS",
+        "LENGTH",
+        "ALGORITHM",
+        "NAME",
+        "URL",
+        "TYPE",
+        "HEADER",
+        "ISSUER",
+        "EXPIRE",
+        "EXPIRY",
+        "LIFETIME",
+        "VERSION",
+        "POLICY",
+        "ID",
+    ];
+    let single = ["SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "APIKEY", "CREDENTIALS"];
+    let keys = ["API", "PRIVATE", "ACCESS", "SECRET", "SIGNING", "ENCRYPTION", "JWT"];
+    !words.last().is_some_and(|last| about.contains(last))
+        && (words.iter().any(|word| single.contains(word))
+            || words.windows(2).any(|pair| pair[1] == "KEY" && keys.contains(&pair[0])))
 }
 
 fn files(seen: &mut Seen<'_>) {

@@ -113,6 +113,8 @@ pub enum TrustProblem {
     Sha1Signature,
     /// Taken back by its issuer.
     Revoked,
+    /// The server signed its handshake with another key.
+    KeyNotHeld,
     /// Not valid for servers, or otherwise not as the rules demand.
     Invalid(String),
 }

@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::chain::Judge;
-use super::facts::{ProtocolFact, SuiteFact, Support, TlsFacts, TlsVersion};
+use super::facts::{ProtocolFact, SuiteFact, Support, TlsFacts, TlsVersion, TrustProblem};
 use super::harvest::{Harvest, harvest, redirects};
 use super::hello::GROUPS;
 use super::probe::{Prober, Version};
@@ -266,7 +266,7 @@ async fn gather(
     let limit = options.connection_timeout * 2;
     let harvest = harvest(address, &judge.name, name, &judge.provider, limit).await;
     note_chains(&mut facts, judge, &versions, &harvest);
-    facts.key_possession_proved = harvest.key_proved;
+    facts.key_possession_proved = harvest.key_proved == Some(true);
     facts.http = harvest.http;
     note_redirect(&mut facts, target, address, name, options.connection_timeout).await;
     Ok(facts)
@@ -387,7 +387,15 @@ fn note_chains(facts: &mut TlsFacts, judge: &Judge, versions: &[Version], harves
         }
         seen.push(leaf);
         match judge.facts(chain) {
-            Some(certificate) => facts.certificates.push(certificate),
+            Some(mut certificate) => {
+                let signed_by_another =
+                    harvest.key_proved == Some(false) && harvest.chain.first() == Some(leaf);
+                // The library verifies no signature of a shorter key; that is then unverified, not false.
+                if signed_by_another && certificate.rsa_equivalent_bits >= 2048 {
+                    certificate.trust_problems.push(TrustProblem::KeyNotHeld);
+                }
+                facts.certificates.push(certificate);
+            }
             None => facts.unclear.push("a certificate that cannot be read".into()),
         }
     }

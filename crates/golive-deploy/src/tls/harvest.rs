@@ -23,19 +23,20 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Harvest {
     pub(super) chain: Vec<Vec<u8>>,
-    pub(super) key_proved: bool,
+    /// Whether the server signed with the key of its certificate; `None` when no handshake came so far.
+    pub(super) key_proved: Option<bool>,
     pub(super) http: Option<HttpFacts>,
 }
 
 #[derive(Debug)]
 struct Collector {
     algorithms: WebPkiSupportedAlgorithms,
-    seen: Mutex<(Vec<Vec<u8>>, bool)>,
+    seen: Mutex<(Vec<Vec<u8>>, Option<bool>)>,
 }
 
 impl Collector {
     fn note(&self, result: &Result<HandshakeSignatureValid, rustls::Error>) {
-        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1 = result.is_ok();
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1 = Some(result.is_ok());
     }
 }
 
@@ -53,7 +54,7 @@ impl ServerCertVerifier for Collector {
         Ok(ServerCertVerified::assertion())
     }
 
-    // A key too weak for the library still gets its HSTS looked at; that its possession was not proved is reported.
+    // A key too weak for the library still gets its HSTS looked at; that its possession is not proved is judged later.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -89,7 +90,7 @@ pub(super) async fn harvest(
 ) -> Harvest {
     let collector = Arc::new(Collector {
         algorithms: provider.signature_verification_algorithms,
-        seen: Mutex::new((Vec::new(), false)),
+        seen: Mutex::new((Vec::new(), None)),
     });
     let asked = async {
         let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(provider));

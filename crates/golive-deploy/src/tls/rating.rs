@@ -305,6 +305,13 @@ impl<'a> Seen<'a> {
             "revocation",
             "the certificate names a revocation list or responder; give the list to have it checked",
         );
+        if self.facts.certificates.len() > 1 {
+            list.push(Unverified {
+                check: "possession of the further keys".into(),
+                reason: "one handshake proves one key; the server sends several certificates".into(),
+                blocks_a_plus: false,
+            });
+        }
         list.push(Unverified {
             check: "the list of weak keys of 2006-2008 (CVE-2008-0166)".into(),
             reason: "not at hand; keys made since May 2008 are not on it".into(),
@@ -395,6 +402,7 @@ impl TrustProblem {
             Self::SelfSigned => "the certificate is self-signed".into(),
             Self::UnknownIssuer => "no trusted issuer; if it is your own CA, give it as trust anchor, else send the intermediate certificate too".into(),
             Self::Sha1Signature => "signed with SHA-1, which browsers refuse".into(),
+            Self::KeyNotHeld => "the server does not hold the key of the certificate".into(),
             Self::Revoked => "the certificate was revoked".into(),
             Self::Invalid(reason) => format!("the certificate is not acceptable: {reason}"),
         }

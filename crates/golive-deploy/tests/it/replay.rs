@@ -155,3 +155,59 @@ fn silence_ends_within_the_time_allowed() {
     let error = run(port, "localhost", &options).expect_err("too little time");
     assert!(matches!(error, GradeError::Timeout { .. }), "{error}");
 }
+
+/// Answers with a certificate that is somebody else's.
+#[derive(Debug)]
+struct Stolen(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::server::ResolvesServerCert for Stolen {
+    fn resolve(&self, _hello: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+fn impostor(certificate: &str, key: &str) -> u16 {
+    let chain = rustls::pki_types::CertificateDer::pem_slice_iter(certificate.as_bytes());
+    let chain = chain.collect::<Result<Vec<_>, _>>().expect("a certificate");
+    let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = provider.key_provider.load_private_key(key).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Stolen(Arc::new(rustls::sign::CertifiedKey::new(chain, key)))));
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let config = Arc::clone(&config);
+            std::thread::spawn(move || {
+                let mut connection = rustls::ServerConnection::new(config).ok()?;
+                let mut tls = rustls::Stream::new(&mut connection, &mut stream);
+                tls.read_exact(&mut [0; 16]).ok()?;
+                let head = "HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=63072000\r\n\r\n";
+                tls.write_all(head.as_bytes()).ok()?;
+                tls.flush().ok()
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_certificate_without_its_key_is_t() {
+    let authority = golive_sandbox::CertificateAuthority::new("test authority").expect("an authority");
+    let own = authority.issue(&["localhost"]).expect("a certificate");
+    let other = authority.issue(&["localhost"]).expect("a certificate");
+    let mut options = GradeOptions::new(now());
+    options.extra_anchors_pem = vec![authority.certificate_pem().into()];
+    let honest =
+        run(impostor(&own.certificate_pem, own.expose_key_pem()), "localhost", &options).expect("a grade");
+    assert_eq!(honest.grade, Letter::APlus, "{honest:#?}");
+    let port = impostor(&own.certificate_pem, other.expose_key_pem());
+    let report = run(port, "localhost", &options).expect("a grade");
+    assert_eq!(report.grade, Letter::T, "{report:#?}");
+    assert!(report.grade_ignoring_trust != Letter::APlus);
+}
