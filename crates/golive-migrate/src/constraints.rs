@@ -1,0 +1,190 @@
+//! After the rows: indexes by one statement a table, every reference proven by an anti-join, then the foreign keys.
+//! Re-runnable: what exists already is left alone.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use serde::Serialize;
+
+use crate::ident;
+use crate::journal::{self, Lock};
+use crate::plan::{Plan, PlannedTable};
+use crate::target::Target;
+
+/// What was added.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ConstraintReport {
+    /// Indexes and unique keys that were added now.
+    pub indexes_added: usize,
+    /// Foreign keys that were added now.
+    pub foreign_keys_added: usize,
+    /// Foreign keys whose every reference was proven by an anti-join. They are added without the server checking them
+    /// again, which would copy each table.
+    pub foreign_keys_proven: usize,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Why not everything was added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConstraintError {
+    /// The copy has not ended.
+    #[error("add constraints to {target}: its rows are not all in, run the copy to its end first")]
+    NotCopied {
+        /// The target.
+        target: String,
+    },
+    /// The target belongs to another plan.
+    #[error("add constraints to {target}: it was not built by this plan")]
+    OtherRun {
+        /// The target.
+        target: String,
+    },
+    /// Another run is at work.
+    #[error("work on {target}: another migration run holds it, wait for it to end")]
+    AnotherRun {
+        /// The target.
+        target: String,
+    },
+    /// A unique key collides, which it did not in the source.
+    #[error(
+        "make the unique keys of `{table}`: rows collide under the collation `{collation}`, survey again with utf8mb4_nopad_bin"
+    )]
+    Collision {
+        /// The table.
+        table: String,
+        /// The collation of the plan.
+        collation: String,
+    },
+    /// A reference has no parent.
+    #[error(
+        "add foreign key `{name}` to `{table}`: {count} rows refer to no row of `{parent}`; survey the source again"
+    )]
+    Orphans {
+        /// The foreign key.
+        name: String,
+        /// The referring table.
+        table: String,
+        /// The table referred to.
+        parent: String,
+        /// How many.
+        count: u64,
+    },
+    /// The server refused a statement.
+    #[error("change table `{table}`")]
+    Statement {
+        /// The table.
+        table: String,
+        /// The server's reason; it names keys at the most.
+        #[source]
+        source: mysql_async::Error,
+    },
+    /// The server went away.
+    #[error("talk to the target; check that MariaDB is running and run again, what is done stays done")]
+    Server(#[from] mysql_async::Error),
+}
+
+/// Adds indexes, proves references, adds foreign keys and sets the next numbers.
+///
+/// # Errors
+/// When the rows are not all in, a reference has no parent, or the server refuses a statement.
+pub async fn add_constraints(target: &Target, plan: &Plan) -> Result<ConstraintReport, ConstraintError> {
+    let Some(lock) = Lock::acquire(target).await? else {
+        return Err(ConstraintError::AnotherRun { target: target.display_name() });
+    };
+    let result = add_locked(target, plan).await;
+    lock.release().await;
+    result
+}
+
+async fn add_locked(target: &Target, plan: &Plan) -> Result<ConstraintReport, ConstraintError> {
+    let start = Instant::now();
+    let mut conn = target.open().await?;
+    if journal::run(&mut conn).await?.is_none_or(|run| run.plan_digest != plan.digest) {
+        return Err(ConstraintError::OtherRun { target: target.display_name() });
+    }
+    if !journal::is_copied(&mut conn).await? {
+        return Err(ConstraintError::NotCopied { target: target.display_name() });
+    }
+    let indexes = pairs(&mut conn, "SELECT DISTINCT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE()").await?;
+    let mut report =
+        ConstraintReport { indexes_added: 0, foreign_keys_added: 0, foreign_keys_proven: 0, seconds: 0.0 };
+    for table in &plan.tables {
+        report.indexes_added += add_indexes(&mut conn, table, &indexes, &plan.collation).await?;
+        if let Some(statement) = table.set_next_number() {
+            run(&mut conn, &table.name, &statement).await?;
+        }
+    }
+    let present = pairs(&mut conn, "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'FOREIGN KEY'").await?;
+    for key in &plan.foreign_keys {
+        let orphans: Option<u64> = conn.query_first(&key.orphans).await?;
+        if let Some(count) = orphans.filter(|count| *count > 0) {
+            let (name, table, parent) = (key.name.clone(), key.table.clone(), key.parent.clone());
+            return Err(ConstraintError::Orphans { name, table, parent, count });
+        }
+        report.foreign_keys_proven += 1;
+    }
+    for table in &plan.tables {
+        let missing: Vec<&str> = plan
+            .foreign_keys
+            .iter()
+            .filter(|key| {
+                key.table == table.name && !present.contains(&(table.name.clone(), key.name.clone()))
+            })
+            .map(|key| key.add.as_str())
+            .collect();
+        if !missing.is_empty() {
+            let statement = format!("ALTER TABLE {} {}", ident::mariadb(&table.name), missing.join(", "));
+            run(&mut conn, &table.name, &statement).await?;
+            report.foreign_keys_added += missing.len();
+        }
+        run(&mut conn, &table.name, &format!("ANALYZE TABLE {}", ident::mariadb(&table.name))).await?;
+    }
+    journal::mark(&mut conn, "constrained_at").await?;
+    let _ = conn.disconnect().await;
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+async fn add_indexes(
+    conn: &mut Conn,
+    table: &PlannedTable,
+    present: &BTreeSet<(String, String)>,
+    collation: &str,
+) -> Result<usize, ConstraintError> {
+    let missing: Vec<&str> = table
+        .indexes
+        .iter()
+        .filter(|(name, _)| !present.contains(&(table.name.clone(), name.clone())))
+        .map(|(_, clause)| clause.as_str())
+        .collect();
+    if missing.is_empty() {
+        return Ok(0);
+    }
+    let statement = format!("ALTER TABLE {} {}", ident::mariadb(&table.name), missing.join(", "));
+    match run(conn, &table.name, &statement).await {
+        // The server's own text would repeat the colliding value.
+        Err(ConstraintError::Statement { source: mysql_async::Error::Server(error), .. })
+            if error.code == 1062 =>
+        {
+            Err(ConstraintError::Collision { table: table.name.clone(), collation: collation.to_owned() })
+        }
+        Err(other) => Err(other),
+        Ok(()) => Ok(missing.len()),
+    }
+}
+
+async fn run(conn: &mut Conn, table: &str, statement: &str) -> Result<(), ConstraintError> {
+    conn.query_drop(statement)
+        .await
+        .map_err(|source| ConstraintError::Statement { table: table.to_owned(), source })
+}
+
+async fn pairs(conn: &mut Conn, sql: &str) -> Result<BTreeSet<(String, String)>, mysql_async::Error> {
+    let rows: Vec<(String, String)> = conn.query(sql).await?;
+    Ok(rows.into_iter().collect())
+}

@@ -1,0 +1,248 @@
+//! Moves the rows: one read snapshot, tables side by side, chunks in key order, each chunk and its journal row in one
+//! transaction. It makes no choice: types and order are the plan's.
+
+mod reader;
+mod worker;
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use serde::Serialize;
+
+pub(crate) use self::reader::ChunkEnd;
+use self::worker::Worker;
+use crate::journal::{self, Lock};
+use crate::plan::Plan;
+use crate::source::Source;
+use crate::target::Target;
+
+/// How rows are moved.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CopyOptions {
+    /// Rows a transaction, at most; 50,000.
+    pub chunk_rows: usize,
+    /// Bytes a transaction, at most; 64 MiB.
+    pub chunk_bytes: usize,
+    /// Tables at once, 1 to 8; 2.
+    pub tables_at_once: usize,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self { chunk_rows: 50_000, chunk_bytes: 64 << 20, tables_at_once: 2 }
+    }
+}
+
+/// How far a table is. Copy and verify both report so.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The table.
+    pub table: String,
+    /// Rows done.
+    pub rows: u64,
+    /// Rows in all.
+    pub total: u64,
+    /// Speed since this run took the table up.
+    pub rows_per_second: f64,
+}
+
+/// Who is told of progress.
+pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// What was moved.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CopyReport {
+    /// One entry a table, in the plan's order.
+    pub tables: Vec<CopiedTable>,
+    /// Rows moved by this run.
+    pub rows: u64,
+    /// Whether rows of an earlier run were found and kept.
+    pub resumed: bool,
+    /// `load data` or `insert`.
+    pub method: &'static str,
+    /// How long it took.
+    pub seconds: f64,
+    /// Rows moved per second.
+    pub rows_per_second: f64,
+}
+
+/// One table's part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CopiedTable {
+    /// Its name.
+    pub name: String,
+    /// Its rows in the target.
+    pub rows: u64,
+    /// Of them moved by this run.
+    pub rows_now: u64,
+    /// Its chunks.
+    pub chunks: u64,
+}
+
+/// Why not all rows were moved. Chunks that are in stay in; a run continues after them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// The tables were not made by this plan.
+    #[error(
+        "copy into {target}: its tables were not made by this plan, make them first or start with an empty database"
+    )]
+    OtherRun {
+        /// The target.
+        target: String,
+    },
+    /// The source is not as it was surveyed.
+    #[error(
+        "copy the source: it changed since it was surveyed, stop the application and start anew with an empty database"
+    )]
+    SourceChanged,
+    /// Another run is at work.
+    #[error("work on {target}: another migration run holds it, wait for it to end")]
+    AnotherRun {
+        /// The target.
+        target: String,
+    },
+    /// A value does not go into its column; the survey of this source would have told.
+    #[error("copy `{table}`, row {key}: `{column}` {what}; survey the source again")]
+    Misfit {
+        /// The table.
+        table: String,
+        /// The row's key.
+        key: String,
+        /// The column.
+        column: String,
+        /// Why.
+        what: &'static str,
+    },
+    /// The server refused or would have changed a row.
+    #[error(
+        "copy `{table}`, row {key}: the server {what} (code {code}); mend the row in the source or the plan's type"
+    )]
+    RowRefused {
+        /// The table.
+        table: String,
+        /// The row's key.
+        key: String,
+        /// Why, without the value.
+        what: &'static str,
+        /// The server's error code; 0 when it only warned.
+        code: u16,
+    },
+    /// The source could not be read.
+    #[error("read `{table}` from the source")]
+    Source {
+        /// The table.
+        table: String,
+        /// SQLite's reason.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The source's file could not be read.
+    #[error("fingerprint the source; check its permissions")]
+    Fingerprint(#[source] std::io::Error),
+    /// The server went away or refused a statement.
+    #[error(
+        "write `{table}` to the target; check that MariaDB is running and has room, then run again: what is done stays done"
+    )]
+    Server {
+        /// The table, or the journal.
+        table: String,
+        /// The driver's reason.
+        #[source]
+        source: mysql_async::Error,
+    },
+    /// The reading thread died.
+    #[error("finish reading the source")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+impl CopyError {
+    pub(crate) fn server(table: &str) -> impl Fn(mysql_async::Error) -> Self + '_ {
+        move |source| Self::Server { table: table.to_owned(), source }
+    }
+}
+
+/// Moves all rows of the plan, or what is left of them after an earlier run.
+///
+/// # Errors
+/// When source or target fail, or a row cannot be moved unchanged; running again continues after the last chunk.
+pub async fn copy(
+    source: &Source,
+    target: &Target,
+    plan: &Plan,
+    options: &CopyOptions,
+    progress: OnProgress<'_>,
+) -> Result<CopyReport, CopyError> {
+    let lock = Lock::acquire(target).await.map_err(CopyError::server("the journal"))?;
+    let Some(lock) = lock else {
+        return Err(CopyError::AnotherRun { target: target.display_name() });
+    };
+    let result = copy_locked(source, target, plan, options, progress).await;
+    lock.release().await;
+    result
+}
+
+async fn copy_locked(
+    source: &Source,
+    target: &Target,
+    plan: &Plan,
+    options: &CopyOptions,
+    progress: OnProgress<'_>,
+) -> Result<CopyReport, CopyError> {
+    let start = Instant::now();
+    let server = CopyError::server("the journal");
+    let mut conn = target.open().await.map_err(&server)?;
+    let run = journal::run(&mut conn).await.map_err(&server)?;
+    let ours =
+        run.is_some_and(|run| run.plan_digest == plan.digest && run.source_digest == plan.source_digest);
+    if !ours {
+        return Err(CopyError::OtherRun { target: target.display_name() });
+    }
+    // The snapshot first, then the fingerprint: a writer that slips in between is noticed at the end.
+    let workers = options.tables_at_once.clamp(1, 8).min(plan.tables.len().max(1));
+    let reading = source.clone();
+    let snapshots = tokio::task::spawn_blocking(move || reading.snapshots(workers)).await?;
+    let snapshots =
+        snapshots.map_err(|source| CopyError::Source { table: "sqlite_schema".to_owned(), source })?;
+    expect_unchanged(source, plan).await?;
+
+    let queue: Mutex<VecDeque<usize>> = Mutex::new((0..plan.tables.len()).collect());
+    let mut running = Vec::with_capacity(workers);
+    for snapshot in snapshots {
+        running.push(Worker::new(target, options, progress).run(snapshot, plan, &queue));
+    }
+    let mut copied: Vec<(usize, CopiedTable)> = try_join_all(running).await?.into_iter().flatten().collect();
+    expect_unchanged(source, plan).await?;
+    journal::mark(&mut conn, "copied_at").await.map_err(&server)?;
+    let _ = conn.disconnect().await;
+
+    copied.sort_by_key(|(place, _)| *place);
+    let tables: Vec<CopiedTable> = copied.into_iter().map(|(_, table)| table).collect();
+    let rows = tables.iter().map(|table| table.rows_now).sum();
+    let elapsed = start.elapsed();
+    Ok(CopyReport {
+        resumed: tables.iter().any(|table| table.rows > table.rows_now),
+        rows,
+        method: if target.server().local_infile { "load data" } else { "insert" },
+        seconds: elapsed.as_secs_f64(),
+        rows_per_second: per_second(rows, elapsed),
+        tables,
+    })
+}
+
+pub(crate) fn per_second(rows: u64, elapsed: Duration) -> f64 {
+    rows as f64 / elapsed.as_secs_f64().max(0.001)
+}
+
+async fn expect_unchanged(source: &Source, plan: &Plan) -> Result<(), CopyError> {
+    let reading = source.clone();
+    let digest =
+        tokio::task::spawn_blocking(move || reading.digest()).await?.map_err(CopyError::Fingerprint)?;
+    if digest == plan.source_digest { Ok(()) } else { Err(CopyError::SourceChanged) }
+}

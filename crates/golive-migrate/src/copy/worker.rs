@@ -1,0 +1,315 @@
+//! The writing half of a copy: takes tables off the queue and brings their chunks into MariaDB, each in one transaction
+//! with its journal row. A chunk that did not go in exactly is rolled back and replayed row by row, to name the row.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, Params};
+use rusqlite::Connection;
+use tokio::sync::mpsc::{self, Receiver};
+use tokio::task::JoinHandle;
+
+use super::reader::{self, ChunkEnd, Form, Piece, ReadPlan};
+use super::{CopiedTable, CopyError, CopyOptions, OnProgress, Progress, per_second};
+use crate::ident;
+use crate::journal::{self, TableState};
+use crate::plan::{Plan, PlannedTable};
+use crate::target::Target;
+
+/// Pieces that may wait between reader and writer.
+const QUEUED_PIECES: usize = 8;
+/// Parameters a prepared statement has at most: measured optimum, far below the protocol's 65,535.
+const PARAMETERS: usize = 3_000;
+/// A lost race with a killed run's last transaction is settled in one more look; more is a fault.
+const ATTEMPTS: usize = 5;
+
+pub(crate) struct Worker<'a> {
+    target: &'a Target,
+    options: &'a CopyOptions,
+    progress: OnProgress<'a>,
+}
+
+/// How a chunk ended.
+enum Loaded {
+    /// As many rows as were sent, without a warning.
+    Exactly(ChunkEnd),
+    /// Refused or changed; nothing may be kept.
+    Inexactly,
+}
+
+/// A running reader and its channel.
+struct Reading {
+    pieces: Arc<tokio::sync::Mutex<Receiver<Piece>>>,
+    thread: JoinHandle<Connection>,
+    form: Form,
+}
+
+impl<'a> Worker<'a> {
+    pub(crate) fn new(target: &'a Target, options: &'a CopyOptions, progress: OnProgress<'a>) -> Self {
+        Self { target, options, progress }
+    }
+
+    /// Copies tables until the queue is empty.
+    pub(crate) async fn run(
+        self,
+        snapshot: Connection,
+        plan: &Plan,
+        queue: &Mutex<VecDeque<usize>>,
+    ) -> Result<Vec<(usize, CopiedTable)>, CopyError> {
+        let mut conn = self.target.open().await.map_err(CopyError::server("the journal"))?;
+        let mut snapshot = snapshot;
+        let mut copied = Vec::new();
+        loop {
+            let next = queue.lock().expect("no holder of this lock can panic").pop_front();
+            let Some(place) = next else { break };
+            let (table, back) = self.table(&mut conn, snapshot, &plan.tables[place]).await?;
+            snapshot = back;
+            copied.push((place, table));
+        }
+        let _ = conn.disconnect().await;
+        Ok(copied)
+    }
+
+    async fn table(
+        &self,
+        conn: &mut Conn,
+        snapshot: Connection,
+        table: &PlannedTable,
+    ) -> Result<(CopiedTable, Connection), CopyError> {
+        let server = CopyError::server(&table.name);
+        let start = Instant::now();
+        let mut snapshot = snapshot;
+        let mut rows_now = 0;
+        for _ in 0..ATTEMPTS {
+            let mut state = journal::table_state(conn, &table.name).await.map_err(&server)?;
+            let mut form = self.form(table);
+            while !state.done {
+                let reading = self.start(snapshot, table, form, &state);
+                let outcome = self.chunks(conn, table, &reading, &mut state, &mut rows_now, start).await;
+                let Reading { pieces, thread, form: used } = reading;
+                // Without a listener the reader ends at once and gives its connection back.
+                pieces.lock().await.close();
+                drop(pieces);
+                snapshot = thread.await?;
+                match outcome? {
+                    Outcome::Done => {}
+                    Outcome::Raced => break,
+                    Outcome::Inexact if used == Form::Rows(1) => {
+                        unreachable!("a single row that is inexact is an error that names it")
+                    }
+                    Outcome::Inexact => form = Form::Rows(1),
+                    Outcome::Replayed => form = self.form(table),
+                }
+            }
+            if state.done {
+                let chunks = state.chunks.unsigned_abs();
+                let copied = CopiedTable { name: table.name.clone(), rows: state.rows, rows_now, chunks };
+                return Ok((copied, snapshot));
+            }
+        }
+        Err(CopyError::AnotherRun { target: self.target.display_name() })
+    }
+
+    fn form(&self, table: &PlannedTable) -> Form {
+        if self.target.server().local_infile {
+            Form::Lines
+        } else {
+            Form::Rows((PARAMETERS / table.copied().count().max(1)).clamp(1, 200))
+        }
+    }
+
+    fn start(&self, snapshot: Connection, table: &PlannedTable, form: Form, state: &TableState) -> Reading {
+        let (sender, receiver) = mpsc::channel(QUEUED_PIECES);
+        let plan = ReadPlan::new(table, self.options.chunk_rows, self.options.chunk_bytes);
+        let last_key = state.last_key.clone();
+        let thread = tokio::task::spawn_blocking(move || {
+            reader::read(snapshot, &plan, form, last_key.as_deref(), &sender)
+        });
+        Reading { pieces: Arc::new(tokio::sync::Mutex::new(receiver)), thread, form }
+    }
+
+    /// Brings chunks in until the table ends, one is inexact, or one was replayed.
+    async fn chunks(
+        &self,
+        conn: &mut Conn,
+        table: &PlannedTable,
+        reading: &Reading,
+        state: &mut TableState,
+        rows_now: &mut u64,
+        start: Instant,
+    ) -> Result<Outcome, CopyError> {
+        let server = CopyError::server(&table.name);
+        loop {
+            conn.query_drop("START TRANSACTION").await.map_err(&server)?;
+            match journal::reserve(conn, &table.name, state.chunks).await {
+                Ok(()) => {}
+                Err(Error::Server(error)) if matches!(error.code, 1062 | 1205) => {
+                    conn.query_drop("ROLLBACK").await.map_err(&server)?;
+                    return Ok(Outcome::Raced);
+                }
+                Err(error) => return Err(server(error)),
+            }
+            let loaded = match reading.form {
+                Form::Lines => load(conn, table, &reading.pieces).await,
+                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows).await,
+            };
+            let end = match loaded {
+                Ok(Loaded::Exactly(end)) => end,
+                Ok(Loaded::Inexactly) => {
+                    conn.query_drop("ROLLBACK").await.map_err(&server)?;
+                    return Ok(Outcome::Inexact);
+                }
+                Err(error) => {
+                    // Best effort: the server rolls back by itself when the connection is gone.
+                    let _ = conn.query_drop("ROLLBACK").await;
+                    return Err(error);
+                }
+            };
+            journal::complete(conn, &table.name, state.chunks, &end).await.map_err(&server)?;
+            conn.query_drop("COMMIT").await.map_err(&server)?;
+            state.chunks += 1;
+            state.rows += end.rows;
+            state.done = end.last;
+            state.last_key = end.last_key;
+            *rows_now += end.rows;
+            (self.progress)(Progress {
+                table: table.name.clone(),
+                rows: state.rows,
+                total: table.rows,
+                rows_per_second: per_second(*rows_now, start.elapsed()),
+            });
+            if state.done {
+                return Ok(Outcome::Done);
+            }
+            if reading.form == Form::Rows(1) && self.form(table) != Form::Rows(1) {
+                return Ok(Outcome::Replayed);
+            }
+        }
+    }
+}
+
+enum Outcome {
+    Done,
+    Raced,
+    Inexact,
+    Replayed,
+}
+
+/// One chunk through `LOAD DATA LOCAL INFILE`, straight from the reader.
+async fn load(
+    conn: &mut Conn,
+    table: &PlannedTable,
+    pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
+) -> Result<Loaded, CopyError> {
+    let ending: Arc<Mutex<Option<Piece>>> = Arc::default();
+    let lines = stream::unfold((Arc::clone(pieces), Arc::clone(&ending)), |(pieces, ending)| async move {
+        let piece = pieces.lock().await.recv().await;
+        match piece {
+            Some(Piece::Lines(bytes)) => Some((Ok(bytes), (pieces, ending))),
+            other => {
+                *ending.lock().expect("no holder of this lock can panic") = other;
+                None
+            }
+        }
+    });
+    conn.set_infile_handler(async move { Ok(lines.boxed()) });
+    let columns: Vec<String> = table.copied().map(|column| column.name.clone()).collect();
+    let statement = format!(
+        "LOAD DATA LOCAL INFILE 'golive' INTO TABLE {} CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' \
+         LINES TERMINATED BY '\\n' ({})",
+        ident::mariadb(&table.name),
+        ident::mariadb_list(&columns)
+    );
+    let result = conn.query_drop(statement).await;
+    let (affected, warnings) = (conn.affected_rows(), conn.get_warnings());
+    let ended = ending.lock().expect("no holder of this lock can panic").take();
+    match result {
+        Ok(()) => {}
+        Err(Error::Server(error)) if names_a_row(error.code) => return Ok(Loaded::Inexactly),
+        Err(error) => return Err(CopyError::server(&table.name)(error)),
+    }
+    match ended {
+        Some(Piece::End(end)) if affected == end.rows && warnings == 0 => Ok(Loaded::Exactly(end)),
+        Some(Piece::End(_)) => Ok(Loaded::Inexactly),
+        Some(other) => Err(failure(table, other)),
+        None => Err(CopyError::server(&table.name)(Error::Io(
+            std::io::Error::other("the reader ended early").into(),
+        ))),
+    }
+}
+
+/// One chunk through prepared multi-row inserts.
+async fn insert(
+    conn: &mut Conn,
+    table: &PlannedTable,
+    pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
+    rows_at_once: usize,
+) -> Result<Loaded, CopyError> {
+    let mut pieces = pieces.lock().await;
+    loop {
+        let (values, rows, key) = match pieces.recv().await {
+            Some(Piece::Rows { values, rows, key }) => (values, rows, key),
+            Some(Piece::End(end)) => return Ok(Loaded::Exactly(end)),
+            Some(other) => return Err(failure(table, other)),
+            None => {
+                let ended = std::io::Error::other("the reader ended early");
+                return Err(CopyError::server(&table.name)(Error::Io(ended.into())));
+            }
+        };
+        let result = conn.exec_drop(insert_statement(table, rows), Params::Positional(values)).await;
+        let code = match result {
+            Ok(()) if conn.affected_rows() == rows as u64 && conn.get_warnings() == 0 => continue,
+            Ok(()) => 0,
+            Err(Error::Server(error)) if names_a_row(error.code) => error.code,
+            Err(error) => return Err(CopyError::server(&table.name)(error)),
+        };
+        if rows_at_once > 1 {
+            return Ok(Loaded::Inexactly);
+        }
+        return Err(CopyError::RowRefused { table: table.name.clone(), key, what: meaning(code), code });
+    }
+}
+
+fn insert_statement(table: &PlannedTable, rows: usize) -> String {
+    let columns: Vec<String> = table.copied().map(|column| column.name.clone()).collect();
+    let one = format!("({})", vec!["?"; columns.len()].join(","));
+    format!(
+        "INSERT INTO {} ({}) VALUES {}",
+        ident::mariadb(&table.name),
+        ident::mariadb_list(&columns),
+        vec![one; rows].join(",")
+    )
+}
+
+fn failure(table: &PlannedTable, piece: Piece) -> CopyError {
+    let table = table.name.clone();
+    match piece {
+        Piece::Misfit { key, column, what } => CopyError::Misfit { table, key, column, what },
+        Piece::Failed(source) => CopyError::Source { table, source },
+        Piece::Lines(_) | Piece::Rows { .. } | Piece::End(_) => {
+            CopyError::server(&table)(Error::Io(std::io::Error::other("the reader changed its form").into()))
+        }
+    }
+}
+
+/// Errors of a value or key, as opposed to those of the server or the connection.
+fn names_a_row(code: u16) -> bool {
+    matches!(code, 1048 | 1062 | 1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1411 | 1452 | 1586 | 4025)
+}
+
+/// What an error code means, since the server's own text repeats the value.
+fn meaning(code: u16) -> &'static str {
+    match code {
+        0 => "would have changed a value",
+        1048 | 1364 => "misses a value for a column that refuses NULL",
+        1062 | 1586 => "holds a row of the same key already",
+        1264 => "finds a number out of range",
+        1406 => "finds a value too long",
+        4025 => "finds a CHECK constraint broken",
+        _ => "finds a value that its column's type does not take",
+    }
+}

@@ -1,0 +1,307 @@
+//! Counts what a column really holds, in one pass over its values. It decides nothing: `mapping` does.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::ValueRef;
+use serde::Serialize;
+
+use super::datetime;
+use super::decimal::Digits;
+use super::declared::Declared;
+
+/// MariaDB refuses JSON that is nested deeper.
+const JSON_DEPTH: usize = 31;
+/// Beyond it a double no longer holds every integer.
+const EXACT_INTEGER: u64 = 1 << 53;
+
+/// What a survey saw in one column.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Census {
+    /// Rows seen.
+    pub rows: u64,
+    /// Of them NULL.
+    pub nulls: u64,
+    /// Of them stored as integers.
+    pub integers: u64,
+    /// Of them stored as reals.
+    pub reals: u64,
+    /// Of them stored as text.
+    pub texts: u64,
+    /// Of them stored as blobs.
+    pub blobs: u64,
+    /// The longest text, in characters.
+    pub max_chars: u64,
+    /// The longest text or blob, in bytes.
+    pub max_bytes: u64,
+    /// The shortest blob, in bytes.
+    pub min_blob_bytes: u64,
+    /// Digits before the decimal point, at most.
+    pub whole_digits: u32,
+    /// Digits after the decimal point, at most.
+    pub fraction_digits: u32,
+    /// What stood out, with counts and up to three keys.
+    #[serde(skip)]
+    pub(crate) remarks: BTreeMap<Remark, Tally>,
+}
+
+/// Something that stood out in a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Remark {
+    InvalidUtf8,
+    NulCharacter,
+    NotFinite,
+    NegativeZero,
+    InexactInteger,
+    NotBoolean,
+    BooleanWord,
+    NotDecimal,
+    MoreScaleThanDeclared,
+    NotDateTime,
+    OffsetShifted,
+    FractionCut,
+    TimeInDate,
+    NotTime,
+    NotJson,
+    NotUuidText,
+    LongerThanDeclared,
+    IsInteger,
+    IsReal,
+    IsText,
+    IsBlob,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Tally {
+    pub(crate) count: u64,
+    pub(crate) keys: Vec<String>,
+}
+
+impl Census {
+    /// Takes one value in. `key` is only asked for while examples are wanted.
+    pub(crate) fn observe(&mut self, declared: Declared, value: ValueRef<'_>, key: &dyn Fn() -> String) {
+        self.rows += 1;
+        match value {
+            ValueRef::Null => self.nulls += 1,
+            ValueRef::Integer(integer) => {
+                self.integers += 1;
+                self.integer(declared, integer, key);
+            }
+            ValueRef::Real(real) => {
+                self.reals += 1;
+                self.real(declared, real, key);
+            }
+            ValueRef::Text(text) => {
+                self.texts += 1;
+                self.text(declared, text, key);
+            }
+            ValueRef::Blob(blob) => {
+                self.blobs += 1;
+                self.remark_class(declared, Remark::IsBlob, key);
+                let bytes = blob.len() as u64;
+                self.max_bytes = self.max_bytes.max(bytes);
+                self.min_blob_bytes = if self.blobs == 1 { bytes } else { self.min_blob_bytes.min(bytes) };
+            }
+        }
+    }
+
+    /// How often something stood out.
+    pub(crate) fn count(&self, remark: Remark) -> u64 {
+        self.remarks.get(&remark).map_or(0, |tally| tally.count)
+    }
+
+    /// Keys of rows in which it stood out.
+    pub(crate) fn keys(&self, remark: Remark) -> Vec<String> {
+        self.remarks.get(&remark).map(|tally| tally.keys.clone()).unwrap_or_default()
+    }
+
+    /// Values that are not NULL.
+    pub(crate) fn values(&self) -> u64 {
+        self.rows - self.nulls
+    }
+
+    fn integer(&mut self, declared: Declared, integer: i64, key: &dyn Fn() -> String) {
+        self.remark_class(declared, Remark::IsInteger, key);
+        match declared {
+            Declared::Boolean if !matches!(integer, 0 | 1) => self.remark(Remark::NotBoolean, key),
+            Declared::Decimal(_) => self.digits(declared, &Digits::of_integer(integer), key),
+            _ => {}
+        }
+        if integer.unsigned_abs() > EXACT_INTEGER {
+            self.remark(Remark::InexactInteger, key);
+        }
+        // The text that it would become, should the column become text.
+        self.max_chars = self.max_chars.max(20);
+    }
+
+    fn real(&mut self, declared: Declared, real: f64, key: &dyn Fn() -> String) {
+        self.remark_class(declared, Remark::IsReal, key);
+        self.max_chars = self.max_chars.max(32);
+        if !real.is_finite() {
+            self.remark(Remark::NotFinite, key);
+        } else if real == 0.0 && real.is_sign_negative() {
+            self.remark(Remark::NegativeZero, key);
+        }
+        if let Declared::Decimal(_) = declared {
+            match Digits::of_real(real) {
+                Some(digits) => self.digits(declared, &digits, key),
+                None => self.remark(Remark::NotDecimal, key),
+            }
+        }
+    }
+
+    fn text(&mut self, declared: Declared, bytes: &[u8], key: &dyn Fn() -> String) {
+        self.max_bytes = self.max_bytes.max(bytes.len() as u64);
+        self.remark_class(declared, Remark::IsText, key);
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.remark(Remark::InvalidUtf8, key);
+            return;
+        };
+        let chars = if text.is_ascii() { text.len() } else { text.chars().count() } as u64;
+        self.max_chars = self.max_chars.max(chars);
+        if bytes.contains(&0) {
+            self.remark(Remark::NulCharacter, key);
+        }
+        match declared {
+            Declared::Boolean => self.remark(boolean_remark(text), key),
+            Declared::Decimal(_) => match Digits::parse(text) {
+                Some(digits) => self.digits(declared, &digits, key),
+                None => self.remark(Remark::NotDecimal, key),
+            },
+            Declared::DateTime | Declared::Date => self.datetime(bytes, key),
+            Declared::Time => match datetime::parse_time(bytes) {
+                Some((_, true)) => self.remark(Remark::FractionCut, key),
+                Some((_, false)) => {}
+                None => self.remark(Remark::NotTime, key),
+            },
+            Declared::Json if !is_json(text) => self.remark(Remark::NotJson, key),
+            Declared::Uuid if text.len() != 36 => self.remark(Remark::NotUuidText, key),
+            Declared::Text(Some(limit)) if chars > u64::from(limit) => {
+                self.remark(Remark::LongerThanDeclared, key);
+            }
+            _ => {}
+        }
+    }
+
+    fn datetime(&mut self, bytes: &[u8], key: &dyn Fn() -> String) {
+        let Some(parsed) = datetime::parse_datetime(bytes) else {
+            self.remark(Remark::NotDateTime, key);
+            return;
+        };
+        if parsed.shifted {
+            self.remark(Remark::OffsetShifted, key);
+        }
+        if parsed.cut {
+            self.remark(Remark::FractionCut, key);
+        }
+        if parsed.has_time {
+            self.remark(Remark::TimeInDate, key);
+        }
+    }
+
+    fn digits(&mut self, declared: Declared, digits: &Digits, key: &dyn Fn() -> String) {
+        let whole = u32::try_from(digits.whole.len()).unwrap_or(u32::MAX);
+        let fraction = u32::try_from(digits.fraction.len()).unwrap_or(u32::MAX);
+        self.whole_digits = self.whole_digits.max(whole);
+        self.fraction_digits = self.fraction_digits.max(fraction);
+        if let Declared::Decimal(Some((precision, scale))) = declared
+            && (fraction > scale || whole > precision.saturating_sub(scale))
+        {
+            self.remark(Remark::MoreScaleThanDeclared, key);
+        }
+    }
+
+    /// Notes the storage class where the declaration promises another, so that examples are at hand if it matters.
+    fn remark_class(&mut self, declared: Declared, class: Remark, key: &dyn Fn() -> String) {
+        let expected = match declared {
+            Declared::Integer | Declared::Boolean => class == Remark::IsInteger,
+            Declared::Real | Declared::Decimal(_) => matches!(class, Remark::IsInteger | Remark::IsReal),
+            Declared::Blob(_) => class == Remark::IsBlob,
+            Declared::Uuid => matches!(class, Remark::IsBlob | Remark::IsText),
+            Declared::Unknown => false,
+            _ => class == Remark::IsText,
+        };
+        if !expected {
+            self.remark(class, key);
+        }
+    }
+
+    fn remark(&mut self, remark: Remark, key: &dyn Fn() -> String) {
+        let tally = self.remarks.entry(remark).or_default();
+        tally.count += 1;
+        if tally.keys.len() < 3 {
+            tally.keys.push(key());
+        }
+    }
+}
+
+/// The words that are taken for booleans in a column declared so.
+pub(crate) fn boolean_word(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn boolean_remark(text: &str) -> Remark {
+    if boolean_word(text).is_some() { Remark::BooleanWord } else { Remark::NotBoolean }
+}
+
+fn is_json(text: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > JSON_DEPTH {
+                    return false;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn census(declared: &str, values: &[ValueRef<'_>]) -> Census {
+        let declared = Declared::parse(declared);
+        let mut census = Census::default();
+        for (row, value) in values.iter().enumerate() {
+            census.observe(declared, *value, &|| format!("id={row}"));
+        }
+        census
+    }
+
+    #[test]
+    fn text_in_an_integer_column_is_counted_with_its_keys() {
+        let seen = census("INTEGER", &[ValueRef::Integer(1), ValueRef::Text(b"abc"), ValueRef::Null]);
+        assert_eq!((seen.integers, seen.texts, seen.nulls), (1, 1, 1));
+        assert_eq!(seen.keys(Remark::IsText), ["id=1"]);
+    }
+
+    #[test]
+    fn digits_beyond_the_declared_scale_are_seen() {
+        let seen = census("NUMERIC(6,2)", &[ValueRef::Real(55.858_918_128_654_98), ValueRef::Integer(8)]);
+        assert_eq!(seen.count(Remark::MoreScaleThanDeclared), 1);
+        assert_eq!((seen.whole_digits, seen.fraction_digits), (2, 14));
+    }
+
+    #[test]
+    fn json_is_judged_as_mariadb_does() {
+        assert!(is_json("{\"a\": [1, 2.50]}"));
+        assert!(!is_json(""));
+        assert!(!is_json("{'a': 1}"));
+        assert!(!is_json(&format!("{}{}", "[".repeat(40), "]".repeat(40))));
+    }
+}

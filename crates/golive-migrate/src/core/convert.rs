@@ -1,0 +1,203 @@
+//! Writes one SQLite value as the text that MariaDB stores without changing it, and that text as a field of
+//! `LOAD DATA`. What does not fit is an error here, since `LOAD DATA LOCAL` would only warn and store something else.
+
+use std::io::Write as _;
+
+use rusqlite::types::ValueRef;
+
+use super::census::boolean_word;
+use super::datetime;
+use super::decimal::Digits;
+use super::types::TargetType;
+
+/// Why a value does not go into its column. It never holds the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Misfit(pub(crate) &'static str);
+
+/// Writes the value's text into `out`; `false` means NULL.
+pub(crate) fn write_value(
+    value: ValueRef<'_>,
+    target: TargetType,
+    out: &mut Vec<u8>,
+) -> Result<bool, Misfit> {
+    if matches!(value, ValueRef::Null) {
+        return Ok(false);
+    }
+    match target {
+        TargetType::BigInt => match value {
+            ValueRef::Integer(integer) => integer_text(integer, out),
+            _ => return Err(Misfit("is no integer")),
+        },
+        TargetType::Boolean => out.push(if boolean(value)? { b'1' } else { b'0' }),
+        TargetType::Double => double(value, out)?,
+        TargetType::Decimal { precision, scale } => decimal(value, precision, scale, out)?,
+        TargetType::DateTime => {
+            let utc = parsed_datetime(value)?.utc;
+            let _ = write!(out, "{}", utc.format("%Y-%m-%d %H:%M:%S%.6f"));
+        }
+        TargetType::Date => {
+            let parsed = parsed_datetime(value)?;
+            if parsed.has_time {
+                return Err(Misfit("has a time of day"));
+            }
+            let _ = write!(out, "{}", parsed.utc.format("%Y-%m-%d"));
+        }
+        TargetType::Time => match value {
+            ValueRef::Text(text) => {
+                let (time, _) = datetime::parse_time(text).ok_or(Misfit("is no time of day"))?;
+                let _ = write!(out, "{}", time.format("%H:%M:%S%.6f"));
+            }
+            _ => return Err(Misfit("is no time of day")),
+        },
+        TargetType::Varchar { chars } => text(value, Some(chars), out)?,
+        TargetType::LongText | TargetType::Json => text(value, None, out)?,
+        TargetType::Binary { bytes } => binary(value, |length| length == bytes as usize, out)?,
+        TargetType::VarBinary { bytes } => binary(value, |length| length <= bytes as usize, out)?,
+        TargetType::LongBlob => binary(value, |_| true, out)?,
+    }
+    Ok(true)
+}
+
+/// Appends a field to a `LOAD DATA` line: `\N` for NULL, everything special escaped.
+pub(crate) fn escape_field(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len());
+    for byte in text {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            0 => out.extend_from_slice(b"\\0"),
+            other => out.push(*other),
+        }
+    }
+}
+
+fn integer_text(integer: i64, out: &mut Vec<u8>) {
+    let _ = write!(out, "{integer}");
+}
+
+fn boolean(value: ValueRef<'_>) -> Result<bool, Misfit> {
+    let misfit = Misfit("is neither true nor false");
+    match value {
+        ValueRef::Integer(0) => Ok(false),
+        ValueRef::Integer(1) => Ok(true),
+        ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(boolean_word).ok_or(misfit),
+        _ => Err(misfit),
+    }
+}
+
+fn double(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    match value {
+        // Seventeen digits in scientific form at the most: the shortest text that reads back as the same bits.
+        ValueRef::Real(real) if real.is_finite() => {
+            let _ = write!(out, "{real:e}");
+            Ok(())
+        }
+        ValueRef::Real(_) => Err(Misfit("is infinite")),
+        ValueRef::Integer(integer) if integer.unsigned_abs() <= 1 << 53 => {
+            integer_text(integer, out);
+            Ok(())
+        }
+        ValueRef::Integer(_) => Err(Misfit("is an integer that a DOUBLE cannot hold")),
+        _ => Err(Misfit("is no number")),
+    }
+}
+
+fn decimal(value: ValueRef<'_>, precision: u8, scale: u8, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    let digits = match value {
+        ValueRef::Integer(integer) => Some(Digits::of_integer(integer)),
+        ValueRef::Real(real) => Digits::of_real(real),
+        ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(Digits::parse),
+        _ => None,
+    };
+    let digits = digits.ok_or(Misfit("is no decimal number"))?;
+    if digits.fraction.len() > usize::from(scale) || digits.whole.len() > usize::from(precision - scale) {
+        return Err(Misfit("has more digits than its column"));
+    }
+    let _ = write!(out, "{digits}");
+    Ok(())
+}
+
+fn parsed_datetime(value: ValueRef<'_>) -> Result<datetime::ParsedDateTime, Misfit> {
+    match value {
+        ValueRef::Text(text) => datetime::parse_datetime(text).ok_or(Misfit("is no datetime")),
+        _ => Err(Misfit("is no datetime")),
+    }
+}
+
+fn text(value: ValueRef<'_>, chars: Option<u32>, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    let start = out.len();
+    match value {
+        ValueRef::Text(text) => {
+            let checked = std::str::from_utf8(text).map_err(|_| Misfit("is no UTF-8"))?;
+            out.extend_from_slice(checked.as_bytes());
+        }
+        ValueRef::Integer(integer) => integer_text(integer, out),
+        ValueRef::Real(real) => {
+            let _ = write!(out, "{real:?}");
+        }
+        _ => return Err(Misfit("is a blob")),
+    }
+    let written = &out[start..];
+    let fits = |limit: u32| {
+        written.len() <= limit as usize
+            || std::str::from_utf8(written).is_ok_and(|text| text.chars().count() <= limit as usize)
+    };
+    if chars.is_none_or(fits) { Ok(()) } else { Err(Misfit("is longer than its column")) }
+}
+
+fn binary(value: ValueRef<'_>, fits: impl Fn(usize) -> bool, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    match value {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) if fits(bytes.len()) => {
+            out.extend_from_slice(bytes);
+            Ok(())
+        }
+        ValueRef::Blob(_) | ValueRef::Text(_) => Err(Misfit("is not as long as its column")),
+        _ => Err(Misfit("is a number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(value: ValueRef<'_>, target: &str) -> Result<String, Misfit> {
+        let mut out = Vec::new();
+        write_value(value, TargetType::parse(target).unwrap(), &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn what_would_be_changed_is_refused() {
+        assert!(written(ValueRef::Text(b"abc"), "BIGINT").is_err());
+        assert!(written(ValueRef::Real(1.5), "BIGINT").is_err());
+        assert!(written(ValueRef::Real(12.345), "DECIMAL(10,2)").is_err());
+        assert!(written(ValueRef::Text(b"abcd"), "VARCHAR(3)").is_err());
+        assert!(written(ValueRef::Text(b""), "DATETIME(6)").is_err());
+        assert!(written(ValueRef::Text(b"2024-01-01 10:00:00"), "DATE").is_err());
+        assert_eq!(written(ValueRef::Integer(8), "DECIMAL(10,2)").unwrap(), "8");
+        assert_eq!(written(ValueRef::Text("äöü".as_bytes()), "VARCHAR(3)").unwrap(), "äöü");
+        let utc = written(ValueRef::Text(b"2024-02-18T01:59:31+02:00"), "DATETIME(6)").unwrap();
+        assert_eq!(utc, "2024-02-17 23:59:31.000000");
+    }
+
+    proptest! {
+        #[test]
+        fn an_escaped_field_has_no_separator_and_reads_back(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut out = Vec::new();
+            escape_field(&bytes, &mut out);
+            prop_assert!(!out.iter().any(|byte| matches!(byte, b'\t' | b'\n' | 0)));
+            let mut back = Vec::new();
+            let mut rest = out.iter();
+            while let Some(byte) = rest.next() {
+                back.push(match byte {
+                    b'\\' => match rest.next().unwrap() { b't' => b'\t', b'n' => b'\n', b'r' => b'\r', b'0' => 0, other => *other },
+                    other => *other,
+                });
+            }
+            prop_assert_eq!(back, bytes);
+        }
+    }
+}

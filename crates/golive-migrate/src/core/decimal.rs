@@ -1,0 +1,112 @@
+//! Exact decimal numbers as digits: how many a value has, and how it is written. No arithmetic.
+
+/// A decimal number's digits, without leading and trailing zeros.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Digits {
+    pub(crate) negative: bool,
+    /// Before the point; empty when zero.
+    pub(crate) whole: String,
+    /// After the point; empty when zero.
+    pub(crate) fraction: String,
+}
+
+/// More digits than any MariaDB decimal can hold.
+const MOST_DIGITS: usize = 400;
+
+impl Digits {
+    /// Reads `-12.50`, `1e3`; `None` for anything that is no number.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (negative, text) = match text.as_bytes().first()? {
+            b'-' => (true, &text[1..]),
+            b'+' => (false, &text[1..]),
+            _ => (false, text),
+        };
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all_digits = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+        if !all_digits
+            || (whole.is_empty() && fraction.is_empty())
+            || exponent.unsigned_abs() as usize > MOST_DIGITS
+        {
+            return None;
+        }
+        let mut digits = format!("{whole}{fraction}");
+        let mut point = i32::try_from(whole.len()).ok()? + exponent;
+        if point < 0 {
+            digits.insert_str(0, &"0".repeat(point.unsigned_abs() as usize));
+            point = 0;
+        }
+        let point = usize::try_from(point).ok()?;
+        if point > digits.len() {
+            digits.push_str(&"0".repeat(point - digits.len()));
+        }
+        let (whole, fraction) = digits.split_at(point);
+        Some(Self::trimmed(negative, whole, fraction))
+    }
+
+    /// The shortest digits that read back as the same double; `None` for what is not finite.
+    pub(crate) fn of_real(real: f64) -> Option<Self> {
+        real.is_finite().then(|| Self::parse(&real.to_string())).flatten()
+    }
+
+    pub(crate) fn of_integer(integer: i64) -> Self {
+        Self::trimmed(integer < 0, &integer.unsigned_abs().to_string(), "")
+    }
+
+    fn trimmed(negative: bool, whole: &str, fraction: &str) -> Self {
+        let whole = whole.trim_start_matches('0').to_owned();
+        let fraction = fraction.trim_end_matches('0').to_owned();
+        // There is no negative zero among decimals.
+        let negative = negative && !(whole.is_empty() && fraction.is_empty());
+        Self { negative, whole, fraction }
+    }
+}
+
+impl std::fmt::Display for Digits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.negative {
+            f.write_str("-")?;
+        }
+        f.write_str(if self.whole.is_empty() { "0" } else { &self.whole })?;
+        if !self.fraction.is_empty() {
+            write!(f, ".{}", self.fraction)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_read_exactly() {
+        for (text, written) in [
+            ("12.50", "12.5"),
+            ("-0.0", "0"),
+            ("1e3", "1000"),
+            ("1.5e-3", "0.0015"),
+            ("+7", "7"),
+            (".5", "0.5"),
+            ("007", "7"),
+        ] {
+            assert_eq!(Digits::parse(text).unwrap().to_string(), written);
+        }
+        for text in ["", "abc", "1.2.3", "-", "1e", "12abc", "NaN", "."] {
+            assert!(Digits::parse(text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_double_survives_its_digits(real in proptest::num::f64::NORMAL) {
+            let text = Digits::of_real(real).unwrap().to_string();
+            prop_assert_eq!(text.parse::<f64>().unwrap(), real);
+        }
+    }
+}

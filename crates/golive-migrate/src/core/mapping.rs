@@ -1,0 +1,503 @@
+//! Decides a column's MariaDB type from what was declared and what is there, and says what is wrong or will change. No
+//! value is ever guessed: where declaration and data cannot be reconciled without loss, the finding blocks.
+
+use super::census::{Census, Remark};
+use super::declared::Declared;
+use super::types::TargetType;
+use crate::finding::{Finding, Severity};
+
+/// MariaDB's own limits of `DECIMAL`.
+const MOST_PRECISION: u32 = 65;
+const MOST_SCALE: u32 = 38;
+/// What `rust_decimal`, and so sqlx and sea-orm, can read.
+const DRIVER_PRECISION: u32 = 28;
+/// Room left in a decimal that was declared without precision: `DECIMAL(19,6)` at the least.
+const BARE_DECIMAL: (u32, u32) = (19, 6);
+/// The longest `VARCHAR` we make outside of keys; longer text is `LONGTEXT`.
+const MOST_VARCHAR: u64 = 4000;
+
+/// How a column is used by keys.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    /// In any key: primary, unique, index, foreign.
+    pub(crate) indexed: bool,
+}
+
+/// The proposal for one column.
+#[derive(Debug, Clone)]
+pub(crate) struct Proposal {
+    pub(crate) target: TargetType,
+    pub(crate) findings: Vec<Finding>,
+}
+
+const OVERRIDE: &str = "mend the rows, or override the column's type (LONGTEXT keeps what is there as text)";
+
+/// Proposes a type. `place` is only used to word findings.
+pub(crate) fn propose(
+    declared: Declared,
+    declared_name: &str,
+    census: &Census,
+    usage: Usage,
+    chosen: Option<TargetType>,
+) -> Proposal {
+    let mut proposal = Proposal { target: TargetType::LongText, findings: Vec::new() };
+    proposal.target = match chosen {
+        Some(target) => target,
+        None => by_data(declared, declared_name, census, usage, &mut proposal.findings),
+    };
+    judge(census, &mut proposal);
+    proposal
+}
+
+/// The storage classes that occur decide which branch is taken.
+fn by_data(
+    declared: Declared,
+    name: &str,
+    census: &Census,
+    usage: Usage,
+    findings: &mut Vec<Finding>,
+) -> TargetType {
+    let (integers, reals, texts, blobs) = (census.integers, census.reals, census.texts, census.blobs);
+    let numbers = integers + reals;
+    let natural = natural(declared, census, usage);
+    if census.values() == 0 {
+        return natural;
+    }
+    let class_of = |finding: &mut Vec<Finding>, what: &str, target: TargetType| {
+        finding.push(Finding::new(
+            "MIG-TYPE-DIFFERS",
+            Severity::Note,
+            format!("declared `{name}`, every value is {what}; becomes {target}"),
+            "nothing, unless the application relies on the declared type",
+        ));
+        target
+    };
+    match declared {
+        Declared::Unknown if numbers == 0 && texts == 0 => blob_type(None, census, usage),
+        Declared::Unknown if texts + blobs == 0 => number_type(census),
+        Declared::Unknown if blobs + numbers == 0 => text_type(None, census, usage),
+        Declared::Integer if texts + blobs == 0 && reals > 0 => {
+            class_of(findings, "a number, some with fractions", TargetType::Double)
+        }
+        Declared::Boolean if texts + blobs + reals == 0 && census.count(Remark::NotBoolean) > 0 => {
+            class_of(findings, "an integer, some neither 0 nor 1", TargetType::BigInt)
+        }
+        Declared::Integer | Declared::Real | Declared::Decimal(_)
+            if numbers == 0 && blobs == 0 && !numeric_texts(declared, census) =>
+        {
+            class_of(findings, "text", text_type(None, census, usage))
+        }
+        Declared::Boolean if numbers == 0 && blobs == 0 && census.count(Remark::NotBoolean) == texts => {
+            class_of(findings, "text", text_type(None, census, usage))
+        }
+        Declared::DateTime | Declared::Date | Declared::Time if texts + blobs + reals == 0 => {
+            class_of(findings, "an integer (a time stamp?), kept as it is", TargetType::BigInt)
+        }
+        Declared::DateTime | Declared::Date | Declared::Time if texts + blobs == 0 => {
+            class_of(findings, "a number (a Julian day?), kept as it is", TargetType::Double)
+        }
+        Declared::Text(_)
+        | Declared::Json
+        | Declared::Uuid
+        | Declared::DateTime
+        | Declared::Date
+        | Declared::Time
+            if texts + numbers == 0 && declared != Declared::Uuid =>
+        {
+            class_of(findings, "a blob", blob_type(None, census, usage))
+        }
+        Declared::Blob(limit) if numbers + blobs == 0 => {
+            class_of(findings, "text", text_type(limit, census, usage))
+        }
+        Declared::Json if census.count(Remark::NotJson) > 0 && blobs == 0 => {
+            findings.push(
+                Finding::new(
+                    "MIG-JSON-INVALID",
+                    Severity::ChangesData,
+                    "not valid JSON to MariaDB; the column becomes LONGTEXT, without its JSON check",
+                    "mend the documents if the application expects JSON in MariaDB too",
+                )
+                .rows(census.count(Remark::NotJson), census.keys(Remark::NotJson)),
+            );
+            text_type(None, census, usage)
+        }
+        _ => natural,
+    }
+}
+
+fn numeric_texts(declared: Declared, census: &Census) -> bool {
+    matches!(declared, Declared::Decimal(_)) && census.count(Remark::NotDecimal) == 0
+}
+
+/// The type that the declaration means, wide enough for the data.
+fn natural(declared: Declared, census: &Census, usage: Usage) -> TargetType {
+    match declared {
+        Declared::Integer => TargetType::BigInt,
+        Declared::Boolean => TargetType::Boolean,
+        Declared::Real => TargetType::Double,
+        Declared::Decimal(pair) => decimal_type(pair, census),
+        Declared::Text(limit) => text_type(limit, census, usage),
+        Declared::Json => TargetType::Json,
+        Declared::DateTime => TargetType::DateTime,
+        Declared::Date if census.count(Remark::TimeInDate) > 0 => TargetType::DateTime,
+        Declared::Date => TargetType::Date,
+        Declared::Time => TargetType::Time,
+        Declared::Uuid if census.texts > 0 => text_type(Some(36), census, usage),
+        Declared::Uuid if census.blobs == 0 || census.max_bytes == 16 => TargetType::Binary { bytes: 16 },
+        Declared::Uuid => blob_type(None, census, usage),
+        Declared::Blob(limit) => blob_type(limit, census, usage),
+        Declared::Unknown => text_type(None, census, usage),
+    }
+}
+
+fn number_type(census: &Census) -> TargetType {
+    if census.reals == 0 { TargetType::BigInt } else { TargetType::Double }
+}
+
+fn decimal_type(pair: Option<(u32, u32)>, census: &Census) -> TargetType {
+    let (precision, scale) = pair.unwrap_or(BARE_DECIMAL);
+    let scale = scale.max(census.fraction_digits).min(MOST_SCALE);
+    let whole =
+        precision.saturating_sub(pair.map_or(BARE_DECIMAL.1, |(_, scale)| scale)).max(census.whole_digits);
+    let precision = (whole + scale).clamp(1, MOST_PRECISION);
+    TargetType::Decimal { precision: narrow(precision), scale: narrow(scale) }
+}
+
+fn narrow(number: u32) -> u8 {
+    u8::try_from(number).expect("both are at most 65")
+}
+
+fn text_type(limit: Option<u32>, census: &Census, usage: Usage) -> TargetType {
+    let longest = census.max_chars.max(u64::from(limit.unwrap_or(0)));
+    if usage.indexed {
+        // A key needs a bounded type; what is too long for one is found when keys are laid out.
+        let chars = longest.max(if limit.is_some() { 1 } else { 255 });
+        return if chars <= 16_000 {
+            TargetType::Varchar { chars: chars as u32 }
+        } else {
+            TargetType::LongText
+        };
+    }
+    match limit {
+        Some(_) if longest <= MOST_VARCHAR => TargetType::Varchar { chars: (longest as u32).max(1) },
+        _ => TargetType::LongText,
+    }
+}
+
+fn blob_type(limit: Option<u32>, census: &Census, usage: Usage) -> TargetType {
+    let longest = census.max_bytes.max(u64::from(limit.unwrap_or(0)));
+    if census.blobs > 0
+        && census.texts == 0
+        && usage.indexed
+        && census.max_bytes == 16
+        && census.min_blob_bytes == 16
+    {
+        return TargetType::Binary { bytes: 16 };
+    }
+    match limit {
+        Some(_) if longest <= MOST_VARCHAR => TargetType::VarBinary { bytes: (longest as u32).max(1) },
+        _ if usage.indexed && longest <= 3072 => TargetType::VarBinary { bytes: (longest as u32).max(255) },
+        _ => TargetType::LongBlob,
+    }
+}
+
+/// Says what of the data does not go into the type, or changes on the way.
+fn judge(census: &Census, proposal: &mut Proposal) {
+    use Severity::{Blocks, ChangesData};
+    let target = proposal.target;
+    let mut say = |remark: Remark, id, severity, what: String, remedy: &str| {
+        let count = census.count(remark);
+        if count > 0 {
+            proposal.findings.push(Finding::new(id, severity, what, remedy).rows(count, census.keys(remark)));
+        }
+    };
+    let mixed = |what: &str| format!("{what} in a column that becomes {target}");
+    match target {
+        TargetType::BigInt => {
+            say(Remark::IsText, "MIG-TYPE-MIXED", Blocks, mixed("text"), OVERRIDE);
+            say(Remark::IsBlob, "MIG-TYPE-MIXED", Blocks, mixed("blobs"), OVERRIDE);
+            if census.reals > 0 {
+                say(
+                    Remark::IsReal,
+                    "MIG-TYPE-MIXED",
+                    Blocks,
+                    mixed("fractions"),
+                    "override the column's type with DOUBLE",
+                );
+            }
+        }
+        TargetType::Boolean => {
+            say(Remark::NotBoolean, "MIG-BOOL-VALUE", Blocks, "neither true nor false".to_owned(), OVERRIDE);
+            say(Remark::IsReal, "MIG-TYPE-MIXED", Blocks, mixed("fractions"), OVERRIDE);
+            say(Remark::IsBlob, "MIG-TYPE-MIXED", Blocks, mixed("blobs"), OVERRIDE);
+            say(
+                Remark::BooleanWord,
+                "MIG-BOOL-WORD",
+                ChangesData,
+                "words for true and false become 1 and 0".to_owned(),
+                "nothing, unless something reads the words",
+            );
+        }
+        TargetType::Double => {
+            say(Remark::IsText, "MIG-TYPE-MIXED", Blocks, mixed("text"), OVERRIDE);
+            say(Remark::IsBlob, "MIG-TYPE-MIXED", Blocks, mixed("blobs"), OVERRIDE);
+            say(
+                Remark::NotFinite,
+                "MIG-REAL-INFINITE",
+                Blocks,
+                "infinite, which MariaDB cannot hold".to_owned(),
+                "replace them by NULL or a bound in the source",
+            );
+            say(
+                Remark::InexactInteger,
+                "MIG-REAL-INTEGER",
+                Blocks,
+                "integers beyond 2^53 would lose digits in a DOUBLE".to_owned(),
+                "override the column's type with DECIMAL(20,0) or BIGINT",
+            );
+            say(
+                Remark::NegativeZero,
+                "MIG-REAL-ZERO",
+                ChangesData,
+                "negative zero becomes zero".to_owned(),
+                "nothing, unless its sign means something",
+            );
+        }
+        TargetType::Decimal { .. } => judge_decimal(census, target, &mut say),
+        TargetType::DateTime | TargetType::Date => judge_datetime(target, &mut say),
+        TargetType::Time => {
+            say(
+                Remark::NotTime,
+                "MIG-TIME-FORMAT",
+                Blocks,
+                "not a time of day HH:MM:SS".to_owned(),
+                OVERRIDE,
+            );
+            say(
+                Remark::FractionCut,
+                "MIG-DATETIME-FRACTION",
+                ChangesData,
+                "digits beyond the microsecond are cut".to_owned(),
+                "nothing, unless nanoseconds matter",
+            );
+            for class in [Remark::IsInteger, Remark::IsReal, Remark::IsBlob] {
+                say(class, "MIG-TYPE-MIXED", Blocks, mixed("other storage classes"), OVERRIDE);
+            }
+        }
+        TargetType::Varchar { .. } | TargetType::LongText | TargetType::Json => judge_text(target, &mut say),
+        TargetType::Binary { .. } | TargetType::VarBinary { .. } | TargetType::LongBlob => {
+            let uuid = matches!(target, TargetType::Binary { .. });
+            let severity = if uuid { Blocks } else { ChangesData };
+            say(
+                Remark::IsText,
+                "MIG-BLOB-TEXT",
+                severity,
+                "text among blobs; its bytes are kept, its storage class is not".to_owned(),
+                OVERRIDE,
+            );
+            say(Remark::IsInteger, "MIG-TYPE-MIXED", Blocks, mixed("integers"), OVERRIDE);
+            say(Remark::IsReal, "MIG-TYPE-MIXED", Blocks, mixed("reals"), OVERRIDE);
+        }
+    }
+    judge_lengths(census, proposal);
+}
+
+type Say<'a> = &'a mut dyn FnMut(Remark, &'static str, Severity, String, &str);
+
+fn judge_decimal(census: &Census, target: TargetType, say: Say<'_>) {
+    let nothing = "nothing, the column is widened so that no digit is lost";
+    let wide = census.whole_digits + census.fraction_digits;
+    let fits = census.fraction_digits <= MOST_SCALE && wide <= MOST_PRECISION;
+    say(
+        Remark::NotDecimal,
+        "MIG-DECIMAL-VALUE",
+        Severity::Blocks,
+        "not a decimal number".to_owned(),
+        OVERRIDE,
+    );
+    say(Remark::IsBlob, "MIG-TYPE-MIXED", Severity::Blocks, "blobs in a decimal column".to_owned(), OVERRIDE);
+    let (severity, what, remedy) = if !fits {
+        (
+            Severity::Blocks,
+            format!(
+                "{} digits before and {} after the point, more than DECIMAL can hold",
+                census.whole_digits, census.fraction_digits
+            ),
+            "round them in the source, or override the column's type with DOUBLE",
+        )
+    } else if wide > DRIVER_PRECISION {
+        (
+            Severity::ChangesData,
+            format!(
+                "more digits than declared; the column becomes {target}, of which rust_decimal reads 28 digits"
+            ),
+            nothing,
+        )
+    } else {
+        (Severity::Note, format!("more digits than declared; the column becomes {target}"), nothing)
+    };
+    say(Remark::MoreScaleThanDeclared, "MIG-DECIMAL-SCALE", severity, what, remedy);
+}
+
+fn judge_datetime(target: TargetType, say: Say<'_>) {
+    use Severity::{Blocks, ChangesData};
+    say(
+        Remark::NotDateTime,
+        "MIG-DATETIME-FORMAT",
+        Blocks,
+        "not a date or datetime that can be read without guessing".to_owned(),
+        OVERRIDE,
+    );
+    for class in [Remark::IsInteger, Remark::IsReal, Remark::IsBlob] {
+        say(
+            class,
+            "MIG-TYPE-MIXED",
+            Blocks,
+            format!("other storage classes in a column that becomes {target}"),
+            OVERRIDE,
+        );
+    }
+    say(
+        Remark::OffsetShifted,
+        "MIG-DATETIME-OFFSET",
+        ChangesData,
+        "an offset other than UTC; the instant is kept in UTC, the offset is not".to_owned(),
+        "nothing, unless the local offset itself matters",
+    );
+    say(
+        Remark::FractionCut,
+        "MIG-DATETIME-FRACTION",
+        ChangesData,
+        "digits beyond the microsecond are cut".to_owned(),
+        "nothing, unless nanoseconds matter",
+    );
+    if target == TargetType::Date {
+        // Only reachable by an override: by itself such a column becomes DATETIME(6).
+        say(
+            Remark::TimeInDate,
+            "MIG-DATE-TIME",
+            Blocks,
+            "a time of day in a DATE column".to_owned(),
+            "leave the type to the survey, it takes DATETIME(6)",
+        );
+    }
+}
+
+fn judge_text(target: TargetType, say: Say<'_>) {
+    use Severity::{Blocks, ChangesData, Note};
+    say(
+        Remark::InvalidUtf8,
+        "MIG-TEXT-UTF8",
+        Blocks,
+        "bytes that are no UTF-8".to_owned(),
+        "mend the rows, or override the column's type with LONGBLOB",
+    );
+    say(
+        Remark::NulCharacter,
+        "MIG-TEXT-NUL",
+        Note,
+        "text with a NUL character, which is kept".to_owned(),
+        "check that the application copes with it",
+    );
+    say(
+        Remark::IsBlob,
+        "MIG-TYPE-MIXED",
+        Blocks,
+        format!("blobs in a column that becomes {target}"),
+        "mend the rows, or override the column's type with LONGBLOB",
+    );
+    say(
+        Remark::IsInteger,
+        "MIG-TEXT-NUMBER",
+        ChangesData,
+        "integers become their decimal text".to_owned(),
+        "nothing, unless something tells 5 from '5'",
+    );
+    say(
+        Remark::IsReal,
+        "MIG-TEXT-NUMBER",
+        ChangesData,
+        "reals become their shortest decimal text".to_owned(),
+        "nothing, unless something tells 5.5 from '5.5'",
+    );
+    say(
+        Remark::LongerThanDeclared,
+        "MIG-TEXT-LENGTH",
+        Note,
+        format!("longer than declared; the column becomes {target}"),
+        "nothing, the column is widened",
+    );
+    if target == TargetType::Json {
+        say(Remark::NotJson, "MIG-JSON-INVALID", Blocks, "not valid JSON to MariaDB".to_owned(), OVERRIDE);
+    }
+}
+
+/// Overrides may be too narrow.
+fn judge_lengths(census: &Census, proposal: &mut Proposal) {
+    let (longest, limit) = match proposal.target {
+        TargetType::Varchar { chars } => (census.max_chars, u64::from(chars)),
+        TargetType::VarBinary { bytes } => (census.max_bytes, u64::from(bytes)),
+        TargetType::Binary { bytes } if census.blobs > 0 && census.min_blob_bytes != u64::from(bytes) => {
+            (u64::MAX, u64::from(bytes))
+        }
+        TargetType::Binary { bytes } => (census.max_bytes, u64::from(bytes)),
+        TargetType::Decimal { precision, scale } => {
+            let fits = census.fraction_digits <= u32::from(scale)
+                && census.whole_digits <= u32::from(precision) - u32::from(scale);
+            (u64::from(!fits), 0)
+        }
+        _ => return,
+    };
+    if longest > limit {
+        proposal.findings.push(Finding::new(
+            "MIG-TYPE-NARROW",
+            Severity::Blocks,
+            format!("some values do not fit {}", proposal.target),
+            "override the column's type with a wider one",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::types::ValueRef;
+
+    fn of(declared: &str, values: &[ValueRef<'_>]) -> (String, Vec<&'static str>) {
+        let meaning = Declared::parse(declared);
+        let mut census = Census::default();
+        for value in values {
+            census.observe(meaning, *value, &|| "id=1".to_owned());
+        }
+        let proposal = propose(meaning, declared, &census, Usage::default(), None);
+        let blocking =
+            proposal.findings.iter().filter(|f| f.severity == Severity::Blocks).map(|f| f.id).collect();
+        (proposal.target.to_string(), blocking)
+    }
+
+    #[test]
+    fn declaration_and_data_decide() {
+        use ValueRef::{Blob, Integer, Real, Text};
+        let none: Vec<&str> = Vec::new();
+        assert_eq!(of("INTEGER", &[Integer(1 << 40)]), ("BIGINT".into(), none.clone()));
+        assert_eq!(of("INTEGER", &[Integer(1), Text(b"x")]), ("BIGINT".into(), vec!["MIG-TYPE-MIXED"]));
+        assert_eq!(of("INTEGER", &[Text(b"x")]), ("LONGTEXT".into(), none.clone()));
+        assert_eq!(of("NUMERIC(6,2)", &[Real(55.858_918)]), ("DECIMAL(10,6)".into(), none.clone()));
+        assert_eq!(of("NUMERIC(6,2)", &[Text(b"abc"), Integer(1)]).1, ["MIG-DECIMAL-VALUE"]);
+        assert_eq!(of("real(12, 4)", &[]), ("DECIMAL(12,4)".into(), none.clone()));
+        assert_eq!(of("FLOAT", &[Real(0.1)]), ("DOUBLE".into(), none.clone()));
+        assert_eq!(of("REAL", &[Real(f64::INFINITY)]).1, ["MIG-REAL-INFINITE"]);
+        assert_eq!(of("boolean", &[Integer(0), Text(b"yes")]), ("TINYINT(1)".into(), none.clone()));
+        assert_eq!(of("boolean", &[Integer(2)]), ("BIGINT".into(), none.clone()));
+        assert_eq!(of("boolean", &[Integer(1), Text(b"maybe")]).1, ["MIG-BOOL-VALUE"]);
+        assert_eq!(of("DATETIME", &[Text(b"2024-01-01T10:00:00Z")]), ("DATETIME(6)".into(), none.clone()));
+        assert_eq!(of("DATETIME", &[Integer(1_700_000_000)]), ("BIGINT".into(), none.clone()));
+        assert_eq!(of("DATETIME", &[Text(b"")]).1, ["MIG-DATETIME-FORMAT"]);
+        assert_eq!(of("date_text", &[Text(b"2024-01-01 10:00")]), ("DATETIME(6)".into(), none.clone()));
+        assert_eq!(of("uuid_text", &[Blob(&[7; 16])]), ("BINARY(16)".into(), none.clone()));
+        assert_eq!(of("json_text", &[Text(b"{")]), ("LONGTEXT".into(), none.clone()));
+        assert_eq!(of("varchar(3)", &[Text(b"abcdef")]), ("VARCHAR(6)".into(), none.clone()));
+        assert_eq!(of("TEXT", &[Text(b"\xff")]).1, ["MIG-TEXT-UTF8"]);
+        assert_eq!(of("", &[Integer(1), Real(1.5)]), ("DOUBLE".into(), none));
+    }
+}

@@ -1,0 +1,214 @@
+//! Translates SQLite expressions (CHECK, generated columns, defaults) to MariaDB where both mean the same. Everything
+//! that is not known to mean the same is refused, and becomes a finding.
+
+use super::convert::write_value;
+use super::sqltext::{Token, tokenize};
+use super::types::TargetType;
+use crate::ident;
+use rusqlite::types::ValueRef;
+
+const KEYWORDS: [&str; 11] =
+    ["and", "or", "not", "in", "is", "null", "between", "case", "when", "then", "else"];
+/// Functions of the same meaning, with their MariaDB name.
+const FUNCTIONS: [(&str, &str); 7] = [
+    ("length", "CHAR_LENGTH"),
+    ("abs", "ABS"),
+    ("coalesce", "COALESCE"),
+    ("ifnull", "IFNULL"),
+    ("nullif", "NULLIF"),
+    ("json_valid", "JSON_VALID"),
+    ("trim", "TRIM"),
+];
+
+/// Translates an expression over the columns named; `Err` says which part has no equal.
+pub(crate) fn expression(tokens: &[Token], columns: &[String]) -> Result<String, String> {
+    let mut sql = String::new();
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        let calls = tokens.get(at + 1).is_some_and(|next| next.is_symbol("("));
+        let piece = match token {
+            Token::Word(word) if calls && function(word).is_some() => {
+                function(word).unwrap_or_default().to_owned()
+            }
+            Token::Word(word)
+                if KEYWORDS.iter().chain(&["end"]).any(|keyword| word.eq_ignore_ascii_case(keyword)) =>
+            {
+                word.to_ascii_uppercase()
+            }
+            Token::Word(word) if word.eq_ignore_ascii_case("true") => "1".to_owned(),
+            Token::Word(word) if word.eq_ignore_ascii_case("false") => "0".to_owned(),
+            Token::Word(word) | Token::Name(word) => match column(word, columns) {
+                Some(column) if !calls => ident::mariadb(column),
+                _ => return Err(format!("`{word}`")),
+            },
+            Token::Text(text) => ident::mariadb_literal(text),
+            Token::Number(number) => number.clone(),
+            Token::Blob(hex) => format!("x'{hex}'"),
+            Token::Symbol(symbol) => operator(symbol)?.to_owned(),
+        };
+        if !sql.is_empty() && !piece.starts_with([')', ',']) && !sql.ends_with('(') && piece != "(" {
+            sql.push(' ');
+        } else if piece == "("
+            && sql.ends_with(|c: char| c.is_ascii_alphabetic())
+            && !follows_function(tokens, at)
+        {
+            sql.push(' ');
+        }
+        sql.push_str(&piece);
+        at += 1;
+    }
+    if sql.is_empty() { Err("an empty expression".to_owned()) } else { Ok(sql) }
+}
+
+fn follows_function(tokens: &[Token], at: usize) -> bool {
+    at > 0 && matches!(&tokens[at - 1], Token::Word(word) if function(word).is_some())
+}
+
+fn function(word: &str) -> Option<&'static str> {
+    FUNCTIONS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|(_, target)| *target)
+}
+
+fn column<'a>(word: &str, columns: &'a [String]) -> Option<&'a String> {
+    columns.iter().find(|column| column.eq_ignore_ascii_case(word))
+}
+
+fn operator(symbol: &str) -> Result<&str, String> {
+    match symbol {
+        "==" => Ok("="),
+        // `/` is integer division between integers in SQLite, `||` is OR in MariaDB's default mode.
+        "(" | ")" | "," | "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=" | "+" | "-" | "*" => Ok(symbol),
+        other => Err(format!("the operator `{other}`")),
+    }
+}
+
+/// A column default, as MariaDB's text after `DEFAULT`. `Ok(None)` is the default NULL.
+pub(crate) fn default(text: &str, target: TargetType) -> Result<Option<String>, String> {
+    let refused = || "its expression".to_owned();
+    let mut tokens = tokenize(text).ok_or_else(refused)?;
+    while tokens.len() > 2 && tokens[0].is_symbol("(") && tokens[tokens.len() - 1].is_symbol(")") {
+        tokens = tokens[1..tokens.len() - 1].to_vec();
+    }
+    let literal = match tokens.as_slice() {
+        [one] if one.is_word("null") => return Ok(None),
+        [one] if one.is_word("true") => Literal::Integer(1),
+        [one] if one.is_word("false") => Literal::Integer(0),
+        [Token::Text(text) | Token::Name(text)] => Literal::Text(text.clone()),
+        [Token::Number(number)] => number_literal(number, false).ok_or_else(refused)?,
+        [sign, Token::Number(number)] if sign.is_symbol("-") => {
+            number_literal(number, true).ok_or_else(refused)?
+        }
+        [sign, Token::Number(number)] if sign.is_symbol("+") => {
+            number_literal(number, false).ok_or_else(refused)?
+        }
+        other => return now(other, target).map(Some).ok_or_else(refused),
+    };
+    let mut written = Vec::new();
+    let value = literal.value();
+    match write_value(value, target, &mut written) {
+        Ok(true) => {}
+        // SQLite applies the column's affinity to a default: '0' in an INTEGER column is 0.
+        _ => {
+            written.clear();
+            let Literal::Text(text) = &literal else {
+                return Err("its value, which the column's type cannot hold".to_owned());
+            };
+            let number =
+                number_literal(text, false).ok_or("its value, which the column's type cannot hold")?;
+            write_value(number.value(), target, &mut written)
+                .map_err(|_| "its value, which the column's type cannot hold".to_owned())?;
+        }
+    }
+    let written = String::from_utf8(written).map_err(|_| refused())?;
+    Ok(Some(match target {
+        TargetType::BigInt | TargetType::Boolean | TargetType::Double | TargetType::Decimal { .. } => written,
+        _ => ident::mariadb_literal(&written),
+    }))
+}
+
+enum Literal {
+    Integer(i64),
+    Real(f64),
+    Text(String),
+}
+
+impl Literal {
+    fn value(&self) -> ValueRef<'_> {
+        match self {
+            Self::Integer(integer) => ValueRef::Integer(*integer),
+            Self::Real(real) => ValueRef::Real(*real),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }
+    }
+}
+
+fn number_literal(number: &str, negative: bool) -> Option<Literal> {
+    let signed = format!("{}{number}", if negative { "-" } else { "" });
+    signed.parse().map(Literal::Integer).or_else(|_| signed.parse().map(Literal::Real)).ok()
+}
+
+/// `CURRENT_TIMESTAMP` and alike: UTC in SQLite, the session's zone in MariaDB, so UTC is asked for by name.
+fn now(tokens: &[Token], target: TargetType) -> Option<String> {
+    let stamp = match tokens {
+        [Token::Word(word)] => word.to_ascii_lowercase(),
+        [Token::Word(function), open, Token::Text(argument), close]
+            if open.is_symbol("(") && close.is_symbol(")") && argument.eq_ignore_ascii_case("now") =>
+        {
+            function.to_ascii_lowercase()
+        }
+        _ => return None,
+    };
+    let called = tokens.len() > 1;
+    match (stamp.as_str(), called, target) {
+        ("current_timestamp", false, TargetType::DateTime) | ("datetime", true, TargetType::DateTime) => {
+            // Whole seconds, as SQLite's.
+            Some("(UTC_TIMESTAMP())".to_owned())
+        }
+        ("current_date", false, TargetType::Date) | ("date", true, TargetType::Date) => {
+            Some("(UTC_DATE())".to_owned())
+        }
+        ("current_time", false, TargetType::Time) | ("time", true, TargetType::Time) => {
+            Some("(UTC_TIME())".to_owned())
+        }
+        ("current_timestamp", false, TargetType::Varchar { .. } | TargetType::LongText)
+        | ("datetime", true, TargetType::Varchar { .. } | TargetType::LongText) => {
+            Some("(DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%d %H:%i:%s'))".to_owned())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sql: &str) -> Result<String, String> {
+        expression(&tokenize(sql).unwrap(), &["a".to_owned(), "end".to_owned(), "b c".to_owned()])
+    }
+
+    #[test]
+    fn expressions_of_one_meaning_are_carried_and_others_refused() {
+        assert_eq!(check("a IN ('x', 'y\\z')").unwrap(), "`a` IN ('x', 'y\\\\z')");
+        assert_eq!(check("length(a) >= 3 AND [b c] == 1").unwrap(), "CHAR_LENGTH(`a`) >= 3 AND `b c` = 1");
+        assert_eq!(check("(a > 0 OR a IS NULL)").unwrap(), "(`a` > 0 OR `a` IS NULL)");
+        for sql in
+            ["a GLOB 'x*'", "a LIKE 'x%'", "typeof(a) = 'text'", "a || 'x' = 'y'", "a / 2 = 1", "unknown > 1"]
+        {
+            assert!(check(sql).is_err(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn defaults_keep_their_meaning() {
+        let of = |text: &str, target: &str| default(text, TargetType::parse(target).unwrap());
+        assert_eq!(of("'x''y'", "VARCHAR(9)"), Ok(Some("'x''y'".to_owned())));
+        assert_eq!(of("\"open\"", "VARCHAR(9)"), Ok(Some("'open'".to_owned())));
+        assert_eq!(of("'0'", "BIGINT"), Ok(Some("0".to_owned())));
+        assert_eq!(of("TRUE", "TINYINT(1)"), Ok(Some("1".to_owned())));
+        assert_eq!(of("-1.50", "DECIMAL(9,2)"), Ok(Some("-1.5".to_owned())));
+        assert_eq!(of("NULL", "BIGINT"), Ok(None));
+        assert_eq!(of("CURRENT_TIMESTAMP", "DATETIME(6)"), Ok(Some("(UTC_TIMESTAMP())".to_owned())));
+        assert_eq!(of("(datetime('now'))", "DATETIME(6)"), Ok(Some("(UTC_TIMESTAMP())".to_owned())));
+        assert!(of("(randomblob(16))", "LONGBLOB").is_err());
+        assert!(of("'abc'", "BIGINT").is_err());
+    }
+}

@@ -1,0 +1,379 @@
+//! The plan: an immutable value that says in full what will be made and in which order. Pure; acting on it makes no
+//! choices of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::core::order;
+use crate::core::types::TargetType;
+use crate::finding::{Finding, Severity};
+use crate::ident;
+use crate::survey::{Survey, SurveyedColumn, SurveyedForeignKey, SurveyedIndex, SurveyedTable};
+
+/// What an operator decides about a survey.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct PlanOptions {
+    /// Blocking findings that are accepted, by `ID` or `ID:table.column`. Only `MIG-FK-ORPHAN` and `MIG-FK-TYPE` can be:
+    /// the foreign key is then left out. All others would lose data.
+    pub accept: BTreeSet<String>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// Blocking findings are unresolved.
+    #[error("plan the migration: {} findings block it; the first is {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    Blocked(Vec<Finding>),
+    /// There is nothing to move.
+    #[error("plan the migration: the source has no tables, check that it is the right file")]
+    Empty,
+}
+
+/// The findings that leave out a foreign key when accepted.
+const ACCEPTABLE: [&str; 2] = ["MIG-FK-ORPHAN", "MIG-FK-TYPE"];
+
+/// What will be done, in order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// Digest of everything below: a run only continues under the plan that began it.
+    pub digest: String,
+    /// Fingerprint of the source that was surveyed.
+    pub source_digest: String,
+    /// The collation of every table.
+    pub collation: String,
+    /// Table names in foreign-key order; each tier needs only earlier ones.
+    pub tiers: Vec<Vec<String>>,
+    /// The tables, in that order.
+    pub tables: Vec<PlannedTable>,
+    /// The foreign keys, added after all rows.
+    pub foreign_keys: Vec<PlannedForeignKey>,
+    /// What will change or deserves to be known, and what was accepted.
+    pub findings: Vec<Finding>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlannedTable {
+    /// Its name.
+    pub name: String,
+    /// Its tier, from 1.
+    pub tier: usize,
+    /// Rows that were surveyed.
+    pub rows: u64,
+    /// Its columns.
+    pub columns: Vec<PlannedColumn>,
+    /// Its primary key.
+    pub primary_key: Vec<String>,
+    /// The statement that makes it, with its primary key and checks.
+    pub create: String,
+    /// Indexes added after its rows, all by one statement: name and clause.
+    pub indexes: Vec<(String, String)>,
+    /// The next number of its AUTO_INCREMENT column.
+    pub next_number: Option<u64>,
+    pub(crate) rowid_name: Option<String>,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlannedColumn {
+    /// Its name.
+    pub name: String,
+    /// Its MariaDB type.
+    pub target: TargetType,
+    /// Whether MariaDB computes it, so that it is not copied.
+    pub generated: bool,
+}
+
+/// One foreign key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlannedForeignKey {
+    /// Its name.
+    pub name: String,
+    /// The referring table.
+    pub table: String,
+    /// The referring columns.
+    pub columns: Vec<String>,
+    /// The table referred to.
+    pub parent: String,
+    /// The columns referred to.
+    pub parent_columns: Vec<String>,
+    /// The statement that counts rows without a parent; it must find none.
+    pub orphans: String,
+    /// The clause that adds it.
+    pub add: String,
+}
+
+impl Plan {
+    /// Makes a plan of a survey.
+    ///
+    /// # Errors
+    /// While blocking findings are neither mended nor acceptable and accepted.
+    pub fn new(survey: &Survey, options: &PlanOptions) -> Result<Self, PlanError> {
+        let accepted = |finding: &Finding| {
+            ACCEPTABLE.contains(&finding.id)
+                && (options.accept.contains(finding.id) || options.accept.contains(&finding.selector()))
+        };
+        let open: Vec<Finding> = survey
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Blocks && !accepted(finding))
+            .cloned()
+            .collect();
+        if !open.is_empty() {
+            return Err(PlanError::Blocked(open));
+        }
+        if survey.tables.is_empty() {
+            return Err(PlanError::Empty);
+        }
+        let left_out: BTreeSet<String> =
+            survey.findings.iter().filter(|finding| accepted(finding)).map(Finding::place).collect();
+        let tiers = tiers(survey);
+        let mut tables = Vec::with_capacity(survey.tables.len());
+        for (tier, names) in tiers.iter().enumerate() {
+            let in_tier =
+                names.iter().filter_map(|name| survey.tables.iter().find(|table| table.name == *name));
+            tables.extend(in_tier.map(|table| planned(table, tier + 1, &survey.collation)));
+        }
+        let keys =
+            survey.tables.iter().flat_map(|table| table.foreign_keys.iter().map(move |key| (table, key)));
+        let foreign_keys: Vec<PlannedForeignKey> = keys
+            .filter(|(table, key)| !is_left_out(&left_out, &table.name, key))
+            .map(|(table, key)| planned_key(&table.name, key))
+            .collect();
+        let mut plan = Self {
+            digest: String::new(),
+            source_digest: survey.source_digest.clone(),
+            collation: survey.collation.clone(),
+            tiers,
+            tables,
+            foreign_keys,
+            findings: survey.findings.clone(),
+        };
+        plan.digest = blake3::hash(plan.statements().join(";\n").as_bytes()).to_hex().to_string();
+        Ok(plan)
+    }
+
+    /// Every statement that shapes the target, in order; the rows come between tables and indexes.
+    pub fn statements(&self) -> Vec<String> {
+        let mut statements: Vec<String> = self.tables.iter().map(|table| table.create.clone()).collect();
+        statements.extend(self.tables.iter().filter_map(PlannedTable::add_indexes));
+        statements.extend(self.foreign_keys.iter().map(PlannedForeignKey::statement));
+        statements.extend(self.tables.iter().filter_map(PlannedTable::set_next_number));
+        statements
+    }
+
+    /// Rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+impl PlannedTable {
+    fn add_indexes(&self) -> Option<String> {
+        let clauses: Vec<&str> = self.indexes.iter().map(|(_, clause)| clause.as_str()).collect();
+        (!clauses.is_empty())
+            .then(|| format!("ALTER TABLE {} {}", ident::mariadb(&self.name), clauses.join(", ")))
+    }
+
+    pub(crate) fn set_next_number(&self) -> Option<String> {
+        self.next_number
+            .map(|next| format!("ALTER TABLE {} AUTO_INCREMENT = {next}", ident::mariadb(&self.name)))
+    }
+
+    /// The columns that are copied.
+    pub(crate) fn copied(&self) -> impl Iterator<Item = &PlannedColumn> {
+        self.columns.iter().filter(|column| !column.generated)
+    }
+}
+
+impl PlannedForeignKey {
+    fn statement(&self) -> String {
+        format!("ALTER TABLE {} {}", ident::mariadb(&self.table), self.add)
+    }
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "plan {} for the source {}",
+            &self.digest[..16],
+            &self.source_digest[..16.min(self.source_digest.len())]
+        )?;
+        writeln!(
+            f,
+            "{} tables in {} tiers, {} rows, {} foreign keys",
+            self.tables.len(),
+            self.tiers.len(),
+            self.rows(),
+            self.foreign_keys.len()
+        )?;
+        for (number, tier) in self.tiers.iter().enumerate() {
+            writeln!(f, "  tier {:>2}: {}", number + 1, tier.join(", "))?;
+        }
+        if !self.findings.is_empty() {
+            writeln!(f, "\nfindings")?;
+            for finding in &self.findings {
+                writeln!(f, "  {finding}")?;
+            }
+        }
+        writeln!(f, "\n1. make the tables")?;
+        for table in &self.tables {
+            writeln!(f, "{};", table.create)?;
+        }
+        writeln!(f, "\n2. copy the rows, from one read snapshot")?;
+        for table in &self.tables {
+            writeln!(f, "  {:<40} {:>12} rows", table.name, table.rows)?;
+        }
+        writeln!(f, "\n3. add indexes, prove that every reference has its parent, add the foreign keys")?;
+        for statement in self.statements().iter().skip(self.tables.len()) {
+            writeln!(f, "{statement};")?;
+        }
+        Ok(())
+    }
+}
+
+fn tiers(survey: &Survey) -> Vec<Vec<String>> {
+    let parents: BTreeMap<String, BTreeSet<String>> = survey
+        .tables
+        .iter()
+        .map(|table| (table.name.clone(), table.foreign_keys.iter().map(|key| key.parent.clone()).collect()))
+        .collect();
+    order::order(&parents).tiers
+}
+
+/// Findings name the columns in the source's order, the key may hold them in its parent's.
+fn is_left_out(left_out: &BTreeSet<String>, table: &str, key: &SurveyedForeignKey) -> bool {
+    let sorted = |columns: Vec<&str>| {
+        let mut columns = columns;
+        columns.sort_unstable();
+        columns.join(",")
+    };
+    let own = sorted(key.columns.iter().map(String::as_str).collect());
+    left_out.iter().any(|place| {
+        place.strip_prefix(table).and_then(|rest| rest.strip_prefix('.')).is_some_and(|columns| {
+            let named: Vec<&str> = columns.split(", ").collect();
+            let part = named.len() == 1 && key.columns.iter().any(|column| column == named[0]);
+            part || sorted(named) == own
+        })
+    })
+}
+
+fn planned(table: &SurveyedTable, tier: usize, collation: &str) -> PlannedTable {
+    PlannedTable {
+        name: table.name.clone(),
+        tier,
+        rows: table.rows,
+        columns: table
+            .columns
+            .iter()
+            .map(|column| PlannedColumn {
+                name: column.name.clone(),
+                target: column.target,
+                generated: column.generated.is_some(),
+            })
+            .collect(),
+        primary_key: table.primary_key.clone(),
+        create: create_table(table, collation),
+        indexes: table.indexes.iter().map(|index| (index.name.clone(), index_clause(index))).collect(),
+        next_number: table.auto_increment.as_ref().map(|(_, next)| *next),
+        rowid_name: table.rowid_name.clone(),
+    }
+}
+
+fn create_table(table: &SurveyedTable, collation: &str) -> String {
+    let auto = table.auto_increment.as_ref().map(|(column, _)| column);
+    let mut lines: Vec<String> =
+        table.columns.iter().map(|column| column_line(column, auto == Some(&column.name))).collect();
+    if !table.primary_key.is_empty() {
+        lines.push(format!("PRIMARY KEY ({})", ident::mariadb_list(&table.primary_key)));
+    }
+    for (number, check) in table.checks.iter().enumerate() {
+        let name = ident::bounded(&["ck", &table.name, &(number + 1).to_string()]);
+        lines.push(format!("CONSTRAINT {} CHECK ({check})", ident::mariadb(&name)));
+    }
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (\n  {}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation} ROW_FORMAT=DYNAMIC",
+        ident::mariadb(&table.name),
+        lines.join(",\n  ")
+    )
+}
+
+fn column_line(column: &SurveyedColumn, auto_increment: bool) -> String {
+    let mut line = format!("{} {}", ident::mariadb(&column.name), column.target);
+    if let Some(expression) = &column.generated {
+        let _ = write!(line, " GENERATED ALWAYS AS ({expression}) STORED");
+        return line;
+    }
+    if column.not_null {
+        line.push_str(" NOT NULL");
+    }
+    if auto_increment {
+        line.push_str(" AUTO_INCREMENT");
+    } else if let Some(default) = &column.default {
+        let _ = write!(line, " DEFAULT {default}");
+    }
+    line
+}
+
+fn index_clause(index: &SurveyedIndex) -> String {
+    let columns: Vec<String> = index
+        .columns
+        .iter()
+        .map(|column| {
+            let mut text = ident::mariadb(&column.name);
+            if let Some(prefix) = column.prefix {
+                let _ = write!(text, "({prefix})");
+            }
+            // Downward order came with 10.8; before it the words are taken and passed over, which is right too.
+            text + if column.descending { " DESC" } else { "" }
+        })
+        .collect();
+    let kind = if index.unique { "UNIQUE KEY" } else { "KEY" };
+    format!("ADD {kind} {} ({})", ident::mariadb(&index.name), columns.join(", "))
+}
+
+fn planned_key(table: &str, key: &SurveyedForeignKey) -> PlannedForeignKey {
+    let joined: Vec<String> = key
+        .columns
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(column, parent)| format!("p.{} = c.{}", ident::mariadb(parent), ident::mariadb(column)))
+        .collect();
+    let given: Vec<String> =
+        key.columns.iter().map(|column| format!("c.{} IS NOT NULL", ident::mariadb(column))).collect();
+    let orphans = format!(
+        "SELECT COUNT(*) FROM {} c LEFT JOIN {} p ON {} WHERE {} AND p.{} IS NULL",
+        ident::mariadb(table),
+        ident::mariadb(&key.parent),
+        joined.join(" AND "),
+        given.join(" AND "),
+        ident::mariadb(&key.parent_columns[0]),
+    );
+    let add = format!(
+        "ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
+        ident::mariadb(&key.name),
+        ident::mariadb_list(&key.columns),
+        ident::mariadb(&key.parent),
+        ident::mariadb_list(&key.parent_columns),
+        key.on_delete,
+        key.on_update,
+    );
+    PlannedForeignKey {
+        name: key.name.clone(),
+        table: table.to_owned(),
+        columns: key.columns.clone(),
+        parent: key.parent.clone(),
+        parent_columns: key.parent_columns.clone(),
+        orphans,
+        add,
+    }
+}

@@ -1,0 +1,307 @@
+//! The SQLite file we come from: opened read-only, checked, fingerprinted. Nothing here writes to it, and nothing here
+//! knows MariaDB.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+/// How long a busy source is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// A readable, intact SQLite database.
+#[derive(Debug, Clone)]
+pub struct Source {
+    path: PathBuf,
+    wal: bool,
+}
+
+/// Why a source cannot be used. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenSourceError {
+    /// There is no such file.
+    #[error("find the SQLite file {path}: check the path")]
+    Missing {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// It is a folder, a socket or another thing that is no file.
+    #[error("open {path}: it is not a regular file, name the SQLite file itself")]
+    NotAFile {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The operating system refuses to read it.
+    #[error("read {path}: check its permissions")]
+    Unreadable {
+        /// The path that was given.
+        path: PathBuf,
+        /// The refusal.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It holds something else.
+    #[error(
+        "open {path}: it is not an SQLite 3 database, check that the path names the application's database"
+    )]
+    NotSqlite {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// Its pages look random, as those of an encrypted database.
+    #[error(
+        "open {path}: it seems encrypted (SQLCipher or alike), export a plain copy with the application's key \
+         and migrate that"
+    )]
+    Encrypted {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The integrity check found damage.
+    #[error(
+        "trust {path}: its integrity check reports `{detail}`, recover it with `sqlite3 FILE .recover` first"
+    )]
+    Corrupt {
+        /// The path that was given.
+        path: PathBuf,
+        /// The first line of the check.
+        detail: String,
+    },
+    /// Another process holds it exclusively.
+    #[error("read {path}: another process holds it locked, stop the application and try again")]
+    Locked {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// Another process is in a write transaction.
+    #[error("take {path} as it is: it is being written to right now, stop the application and try again")]
+    BeingWritten {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// A writer died and its journal was not rolled back.
+    #[error(
+        "read {path}: a writer died and left a journal beside it, open it once with its application or `sqlite3` \
+         so that the journal is rolled back"
+    )]
+    Interrupted {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// SQLite could not read it for another reason.
+    #[error("read {path} through SQLite")]
+    Sqlite {
+        /// The path that was given.
+        path: PathBuf,
+        /// SQLite's reason.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+impl Source {
+    /// Opens the file read-only and runs SQLite's `quick_check` over it.
+    ///
+    /// # Errors
+    /// Each way in which the file cannot be a source has its own variant with the next action.
+    pub fn open(path: &Path) -> Result<Self, OpenSourceError> {
+        inspect_file(path)?;
+        refuse_writer(path)?;
+        let source = Self { path: path.to_owned(), wal: false };
+        let explain = |error| source.explain(error);
+        let connection = source.connect().map_err(explain)?;
+        let mode: String =
+            connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(explain)?;
+        let verdict: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(explain)?;
+        if verdict != "ok" {
+            return Err(OpenSourceError::Corrupt { path: path.to_owned(), detail: one_line(&verdict) });
+        }
+        Ok(Self { wal: mode.eq_ignore_ascii_case("wal"), ..source })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is in write-ahead-log mode, where a writer may work beside readers.
+    pub fn is_wal(&self) -> bool {
+        self.wal
+    }
+
+    /// BLAKE3 of the file's bytes and of its write-ahead log: the fingerprint by which a changed source is noticed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn digest(&self) -> std::io::Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        hash_file(&self.path, &mut hasher)?;
+        let wal = beside(&self.path, "-wal");
+        if wal.exists() && wal.metadata()?.len() > 0 {
+            hasher.update(b"wal");
+            hash_file(&wal, &mut hasher)?;
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// A read-only connection.
+    pub(crate) fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
+    /// `count` connections that see one and the same state, however busy a writer is beside them.
+    pub(crate) fn snapshots(&self, count: usize) -> rusqlite::Result<Vec<Connection>> {
+        const ATTEMPTS: usize = 50;
+        let watch = self.connect()?;
+        for attempt in 1..=ATTEMPTS {
+            let before = data_version(&watch)?;
+            let mut connections = Vec::with_capacity(count);
+            for _ in 0..count {
+                let connection = self.connect()?;
+                connection.execute_batch("BEGIN")?;
+                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+                connections.push(connection);
+            }
+            // No commit between the first and the last BEGIN: all of them see the same state.
+            if data_version(&watch)? == before {
+                return Ok(connections);
+            }
+            tracing::debug!(attempt, "the source was written to while snapshots were taken");
+        }
+        Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+            Some("the source is written to without pause".to_owned()),
+        ))
+    }
+
+    fn explain(&self, error: rusqlite::Error) -> OpenSourceError {
+        let path = self.path.clone();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => not_sqlite(&path),
+            Some(ErrorCode::DatabaseCorrupt) => {
+                OpenSourceError::Corrupt { path, detail: one_line(&error.to_string()) }
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenSourceError::Locked { path },
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if beside(&path, "-journal").exists() => {
+                OpenSourceError::Interrupted { path }
+            }
+            _ => OpenSourceError::Sqlite { path, source: error },
+        }
+    }
+}
+
+/// Changes whenever another connection commits to the file.
+pub(crate) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA data_version", [], |row| row.get(0))
+}
+
+fn inspect_file(path: &Path) -> Result<(), OpenSourceError> {
+    let unreadable = |source| OpenSourceError::Unreadable { path: path.to_owned(), source };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(OpenSourceError::Missing { path: path.to_owned() });
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    if !metadata.is_file() {
+        return Err(OpenSourceError::NotAFile { path: path.to_owned() });
+    }
+    let mut head = [0_u8; 16];
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    match file.read_exact(&mut head) {
+        Ok(()) if &head == MAGIC => Ok(()),
+        Ok(()) => Err(not_sqlite(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err(OpenSourceError::NotSqlite { path: path.to_owned() })
+        }
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+/// Tells an encrypted database from any other file: whole pages, and bytes as even as random ones.
+fn not_sqlite(path: &Path) -> OpenSourceError {
+    let path = path.to_owned();
+    let mut page = Vec::new();
+    let read = std::fs::File::open(&path).and_then(|file| file.take(4096).read_to_end(&mut page));
+    let whole_pages = path.metadata().is_ok_and(|metadata| metadata.len() % 512 == 0);
+    if read.is_ok() && whole_pages && looks_random(&page) {
+        OpenSourceError::Encrypted { path }
+    } else {
+        OpenSourceError::NotSqlite { path }
+    }
+}
+
+fn looks_random(page: &[u8]) -> bool {
+    let mut counts = [0_u32; 256];
+    for byte in page {
+        counts[usize::from(*byte)] += 1;
+    }
+    let length = page.len() as f64;
+    let entropy: f64 = counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| {
+            let share = f64::from(*count) / length;
+            -share * share.log2()
+        })
+        .sum();
+    // 4096 random bytes measure about 7.95 bits; text, archives' headers and pages of rows stay well below.
+    page.len() >= 1024 && entropy > 7.7
+}
+
+/// Tries to become the writer, and gives it up at once. Where the file itself is read-only nobody is a writer.
+fn refuse_writer(path: &Path) -> Result<(), OpenSourceError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let Ok(connection) = Connection::open_with_flags(path, flags) else { return Ok(()) };
+    let probe = || {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+    };
+    match probe() {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            let readable = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).is_ok();
+            let path = path.to_owned();
+            Err(if readable {
+                OpenSourceError::BeingWritten { path }
+            } else {
+                OpenSourceError::Locked { path }
+            })
+        }
+        // Whatever else is wrong is told better by the read-only connection.
+        _ => Ok(()),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> std::io::Result<()> {
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = vec![0_u8; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().find(|line| !line.starts_with("***")).unwrap_or(text).chars().take(200).collect()
+}

@@ -1,0 +1,149 @@
+//! What a survey hands on: plain data, serializable, from which a plan is made. No I/O, no decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::core::census::Census;
+use crate::core::types::TargetType;
+use crate::finding::{Finding, Severity};
+
+/// The collation that compares as SQLite does: byte by byte, trailing spaces included.
+pub const DEFAULT_COLLATION: &str = "utf8mb4_nopad_bin";
+
+/// What may be chosen before a survey.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SurveyOptions {
+    /// The collation of every table. The default, `utf8mb4_nopad_bin`, keeps SQLite's meaning: `'a'`, `'A'` and
+    /// `'a '` are three values in comparisons and in unique keys. Any other may make unique keys collide.
+    pub collation: String,
+    /// MariaDB types by `table.column`, over what the survey would propose.
+    pub column_types: BTreeMap<String, String>,
+    /// Tables that stay behind.
+    pub exclude: BTreeSet<String>,
+}
+
+impl Default for SurveyOptions {
+    fn default() -> Self {
+        Self {
+            collation: DEFAULT_COLLATION.to_owned(),
+            column_types: BTreeMap::new(),
+            exclude: BTreeSet::new(),
+        }
+    }
+}
+
+/// What was found in a source.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Survey {
+    /// Fingerprint of the source as it was surveyed.
+    pub source_digest: String,
+    /// The collation that was asked for.
+    pub collation: String,
+    /// The tables that will move, by name.
+    pub tables: Vec<SurveyedTable>,
+    /// Everything that would go wrong, change or deserves to be known; the gravest first.
+    pub findings: Vec<Finding>,
+}
+
+impl Survey {
+    /// Whether anything stands in the way of a plan.
+    pub fn blocks(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Blocks)
+    }
+
+    /// Rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// One table of the source and what it becomes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SurveyedTable {
+    /// Its name.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its columns, in order.
+    pub columns: Vec<SurveyedColumn>,
+    /// Its primary key's columns, in key order; may be empty.
+    pub primary_key: Vec<String>,
+    /// The column that numbers new rows, and the next number.
+    pub auto_increment: Option<(String, u64)>,
+    /// The name under which SQLite's row number can be read; `None` for WITHOUT ROWID tables.
+    pub rowid_name: Option<String>,
+    /// Unique keys and indexes that are carried.
+    pub indexes: Vec<SurveyedIndex>,
+    /// Foreign keys that are carried.
+    pub foreign_keys: Vec<SurveyedForeignKey>,
+    /// CHECK constraints that are carried, in MariaDB's words.
+    pub checks: Vec<String>,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SurveyedColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type as the source declares it.
+    pub declared: String,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// The proposed MariaDB type.
+    pub target: TargetType,
+    /// The default in MariaDB's words.
+    pub default: Option<String>,
+    /// The expression of a generated column in MariaDB's words; such a column is computed, not copied.
+    pub generated: Option<String>,
+    /// What the column holds.
+    pub census: Census,
+}
+
+/// One index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SurveyedIndex {
+    /// Its name in MariaDB.
+    pub name: String,
+    /// Whether it is a unique key.
+    pub unique: bool,
+    /// Its columns, in order.
+    pub columns: Vec<SurveyedIndexColumn>,
+}
+
+/// One column of an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SurveyedIndexColumn {
+    /// Its name.
+    pub name: String,
+    /// Whether it is ordered downward.
+    pub descending: bool,
+    /// How many characters or bytes of a long column are indexed.
+    pub prefix: Option<u32>,
+}
+
+/// One foreign key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SurveyedForeignKey {
+    /// Its name in MariaDB.
+    pub name: String,
+    /// The referring columns.
+    pub columns: Vec<String>,
+    /// The table referred to.
+    pub parent: String,
+    /// The columns referred to, in the same order.
+    pub parent_columns: Vec<String>,
+    /// `RESTRICT`, `CASCADE`, `SET NULL` or `NO ACTION`.
+    pub on_delete: String,
+    /// Likewise for updates.
+    pub on_update: String,
+    /// Rows whose parent is missing.
+    pub orphans: u64,
+}

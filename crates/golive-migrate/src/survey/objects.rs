@@ -1,0 +1,125 @@
+//! Findings about what is neither a column nor a key: views, triggers, virtual tables, names, tables without a key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::catalog::Catalog;
+use super::model::{SurveyOptions, SurveyedTable};
+use crate::core::order;
+use crate::finding::{Finding, Severity};
+use crate::ident::MARIADB_NAME_CHARS;
+use crate::journal;
+
+const MOST_COLUMNS: usize = 1017;
+
+pub(crate) fn findings(
+    catalog: &Catalog,
+    tables: &[SurveyedTable],
+    wal: bool,
+    options: &SurveyOptions,
+    findings: &mut Vec<Finding>,
+) {
+    for view in &catalog.views {
+        let remedy = "create it in MariaDB by hand, or by the application's own migrations";
+        let finding = Finding::new("MIG-VIEW", Severity::ChangesData, "a view, which is not carried", remedy);
+        findings.push(finding.table(view));
+    }
+    for (trigger, table) in &catalog.triggers {
+        let remedy = "write it in MariaDB's words, or let the application do it";
+        let what = format!("the trigger `{trigger}` is not carried");
+        findings.push(Finding::new("MIG-TRIGGER", Severity::ChangesData, what, remedy).table(table));
+    }
+    for table in &catalog.virtual_tables {
+        let remedy = "build the search or index anew in MariaDB (FULLTEXT, SPATIAL)";
+        let what = "a virtual table (full-text, R-tree or alike), which is not carried";
+        findings.push(Finding::new("MIG-VIRTUAL", Severity::ChangesData, what, remedy).table(table));
+    }
+    for table in &options.exclude {
+        let finding =
+            Finding::new("MIG-EXCLUDED", Severity::ChangesData, "stays behind, as asked for", "nothing");
+        findings.push(finding.table(table));
+    }
+    for table in catalog.tables.iter() {
+        let nocase =
+            table.tokens.windows(2).filter(|pair| pair[0].is_word("collate") && pair[1].is_word("nocase"));
+        let count = nocase.count() as u64;
+        if count > 0 {
+            let what =
+                "columns compare without regard to case (COLLATE NOCASE); in MariaDB they compare exactly";
+            let remedy = "store one spelling, or compare LOWER(column) in the application";
+            let finding = Finding::new("MIG-COLLATION", Severity::ChangesData, what, remedy);
+            findings.push(finding.table(&table.name).rows(count, Vec::new()));
+        }
+    }
+    for table in tables {
+        names(table, findings);
+        if table.primary_key.is_empty() {
+            let what = "has no primary key; it is copied and verified by content, which is slower";
+            let remedy = "give it a primary key";
+            findings.push(Finding::new("MIG-KEY-NONE", Severity::Note, what, remedy).table(&table.name));
+        }
+    }
+    cycles(tables, findings);
+    if !options.collation.ends_with("_nopad_bin") {
+        let what = format!("{} finds some texts equal that SQLite tells apart", options.collation);
+        let remedy = "nothing if wanted; a unique key that collides is told when it is built";
+        findings.push(Finding::new("MIG-COLLATION", Severity::ChangesData, what, remedy));
+    }
+    if wal {
+        let what = "the source is in WAL mode, where a writer may work beside the copy";
+        let remedy = "stop the application before the copy; rows written later are not in the target";
+        findings.push(Finding::new("MIG-SOURCE-WAL", Severity::Note, what, remedy));
+    }
+}
+
+fn names(table: &SurveyedTable, findings: &mut Vec<Finding>) {
+    let mut refuse = |column: Option<&str>, why: String| {
+        let remedy = "rename it in the source";
+        let finding = Finding::new("MIG-NAME", Severity::Blocks, why, remedy).table(&table.name);
+        findings.push(match column {
+            Some(column) => finding.column(column),
+            None => finding,
+        });
+    };
+    if let Some(why) = bad_name(&table.name) {
+        refuse(None, why);
+    }
+    if table.name.starts_with(journal::PREFIX) {
+        refuse(None, format!("its name begins with {}, which is golive's own", journal::PREFIX));
+    }
+    if table.columns.len() > MOST_COLUMNS {
+        refuse(None, format!("has {} columns, InnoDB allows {MOST_COLUMNS}", table.columns.len()));
+    }
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for column in &table.columns {
+        if let Some(why) = bad_name(&column.name) {
+            refuse(Some(&column.name), why);
+        }
+        if !seen.insert(column.name.to_lowercase()) {
+            refuse(Some(&column.name), "differs from another column only in case".to_owned());
+        }
+    }
+}
+
+fn bad_name(name: &str) -> Option<String> {
+    if name.is_empty() || name.contains('\0') || name.chars().any(|c| c as u32 > 0xffff) {
+        Some("its name holds characters that MariaDB does not take".to_owned())
+    } else if name.ends_with(' ') {
+        Some("its name ends in a space".to_owned())
+    } else if name.chars().count() > MARIADB_NAME_CHARS {
+        Some(format!("its name is longer than {MARIADB_NAME_CHARS} characters"))
+    } else {
+        None
+    }
+}
+
+fn cycles(tables: &[SurveyedTable], findings: &mut Vec<Finding>) {
+    let parents: BTreeMap<String, BTreeSet<String>> = tables
+        .iter()
+        .map(|table| (table.name.clone(), table.foreign_keys.iter().map(|key| key.parent.clone()).collect()))
+        .collect();
+    for cycle in order::order(&parents).cycles {
+        let what = format!("{} refer to each other in a circle", cycle.join(", "));
+        let remedy = "nothing, foreign keys are added after the rows";
+        findings.push(Finding::new("MIG-FK-CYCLE", Severity::Note, what, remedy).table(&cycle[0]));
+    }
+}

@@ -1,0 +1,100 @@
+//! The one pass over the source's rows: a census per column, orphans per foreign key, rows that break a CHECK.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Result};
+
+use super::catalog::{CatalogColumn, CatalogTable};
+use crate::core::census::{Census, Tally};
+use crate::core::declared::Declared;
+use crate::core::sqltext::{self, Token};
+use crate::ident;
+
+/// Counts every column of a table.
+pub(crate) fn census(connection: &Connection, table: &CatalogTable) -> Result<Vec<Census>> {
+    let declared: Vec<Declared> = table.columns.iter().map(meaning).collect();
+    let mut census: Vec<Census> = table.columns.iter().map(|_| Census::default()).collect();
+    let rowid = if table.primary_key.is_empty() { table.rowid_name() } else { None };
+    let names = table.column_names();
+    let select = ident::sqlite_list(&names) + &rowid.map(|name| format!(", {name}")).unwrap_or_default();
+    let mut statement =
+        connection.prepare(&format!("SELECT {select} FROM {}", ident::sqlite(&table.name)))?;
+    let key_columns: Vec<(usize, &str)> = table
+        .primary_key
+        .iter()
+        .filter_map(|key| names.iter().position(|name| name == key).map(|at| (at, key.as_str())))
+        .chain(rowid.map(|name| (names.len(), name)))
+        .collect();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let key = || key_text(&key_columns, |at| row.get_ref(at).unwrap_or(ValueRef::Null));
+        for (at, (census, declared)) in census.iter_mut().zip(&declared).enumerate() {
+            census.observe(*declared, row.get_ref(at)?, &key);
+        }
+    }
+    Ok(census)
+}
+
+/// What a column's declaration means. `WITHOUT ROWID` or not makes no difference.
+pub(crate) fn meaning(column: &CatalogColumn) -> Declared {
+    Declared::parse(&column.declared)
+}
+
+/// Writes a key as `column=value, column=value`; a blob as hexadecimal, a long text shortened.
+pub(crate) fn key_text<'a>(columns: &[(usize, &str)], value: impl Fn(usize) -> ValueRef<'a>) -> String {
+    let parts = columns.iter().map(|(at, name)| format!("{name}={}", value_text(value(*at))));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn value_text(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(integer) => integer.to_string(),
+        ValueRef::Real(real) => real.to_string(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).chars().take(80).collect(),
+        ValueRef::Blob(blob) => blob.iter().take(40).map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+/// Rows whose parent is missing, by foreign key number.
+///
+/// `Ok(None)` when SQLite itself cannot check, because the parent has no such key.
+pub(crate) fn orphans(connection: &Connection, table: &CatalogTable) -> Result<Option<BTreeMap<i64, Tally>>> {
+    let mut orphans: BTreeMap<i64, Tally> = BTreeMap::new();
+    let sql = format!("PRAGMA foreign_key_check({})", ident::sqlite(&table.name));
+    let mut statement = match connection.prepare(&sql) {
+        Ok(statement) => statement,
+        Err(error) if is_mismatch(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut rows = statement.query([])?;
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(Some(orphans)),
+            Err(error) if is_mismatch(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let tally = orphans.entry(row.get(3)?).or_default();
+        tally.count += 1;
+        if tally.keys.len() < 3 {
+            let rowid: Option<i64> = row.get(1)?;
+            tally.keys.extend(rowid.map(|rowid| match &table.rowid_alias {
+                Some(alias) => format!("{alias}={rowid}"),
+                None => format!("rowid={rowid}"),
+            }));
+        }
+    }
+}
+
+fn is_mismatch(error: &rusqlite::Error) -> bool {
+    error.to_string().contains("foreign key mismatch")
+}
+
+/// Rows that break a CHECK, which a source may hold when it was written with checks ignored.
+pub(crate) fn breaking_rows(connection: &Connection, table: &CatalogTable, check: &[Token]) -> Result<u64> {
+    let (name, text) = (ident::sqlite(&table.name), sqltext::render(check));
+    let sql = format!("SELECT count(*) FROM {name} WHERE NOT ({text})");
+    connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+}

@@ -1,0 +1,465 @@
+//! The MariaDB we go to: parsing its address, connecting, and looking at what it can do. Session settings of every
+//! connection are made here and nowhere else. No table is read or written here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, SslOpts};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use url::Url;
+
+/// How to reach the target.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TargetOptions {
+    /// `mysql://user:password@host:port/database`, with `socket=`, `ssl-mode=` and `ssl-ca=` as sqlx writes them.
+    pub url: SecretString,
+    /// How long to wait for a connection; 10 seconds by default.
+    pub connect_timeout: Duration,
+    /// Whether `LOAD DATA LOCAL INFILE` may be used where the server allows it; the fallback is multi-row `INSERT`.
+    pub local_infile: bool,
+}
+
+impl TargetOptions {
+    /// The defaults for an address.
+    pub fn new(url: SecretString) -> Self {
+        Self { url, connect_timeout: Duration::from_secs(10), local_infile: true }
+    }
+}
+
+/// What the server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ServerInfo {
+    /// `VERSION()`.
+    pub version: String,
+    /// `@@max_allowed_packet`, in bytes.
+    pub max_allowed_packet_bytes: u64,
+    /// `@@max_connections`.
+    pub max_connections: u64,
+    /// `@@wait_timeout`, in seconds.
+    pub wait_timeout_seconds: u64,
+    /// Whether table names are compared without regard to case.
+    pub lower_case_table_names: bool,
+    /// Whether `LOAD DATA LOCAL INFILE` will be used.
+    pub local_infile: bool,
+}
+
+/// A reachable MariaDB database with the grants that a migration needs.
+#[derive(Debug, Clone)]
+pub struct Target {
+    opts: Opts,
+    connect_timeout: Duration,
+    address: String,
+    database: String,
+    server: ServerInfo,
+}
+
+/// Why a target cannot be used. Nothing was changed. Never holds the password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectTargetError {
+    /// The address does not parse.
+    #[error("read the target address: {reason}; it must look like mysql://USER:PASSWORD@HOST:3306/DATABASE")]
+    InvalidUrl {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The address names no database.
+    #[error("choose a database on {address}: the address names none, append /DATABASE to it")]
+    NoDatabaseNamed {
+        /// Host and port, or socket.
+        address: String,
+    },
+    /// Nothing answers there.
+    #[error("reach {address}: check host, port and firewall, and that MariaDB is running there")]
+    Unreachable {
+        /// Host and port, or socket.
+        address: String,
+        /// The driver's reason.
+        #[source]
+        source: mysql_async::Error,
+    },
+    /// Nothing answers in time.
+    #[error("reach {address} within {seconds} s: check host, port and firewall")]
+    TimedOut {
+        /// Host and port, or socket.
+        address: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// User or password is wrong.
+    #[error(
+        "log in to {address} as `{user}`: check user, password and the host from which the user may connect"
+    )]
+    Authentication {
+        /// Host and port, or socket.
+        address: String,
+        /// The user of the address.
+        user: String,
+    },
+    /// The database does not exist, or the user may not see it.
+    #[error(
+        "use database `{database}` on {address}: create it (CREATE DATABASE) or grant the user access to it"
+    )]
+    UnknownDatabase {
+        /// Host and port, or socket.
+        address: String,
+        /// The database of the address.
+        database: String,
+    },
+    /// Another server answers.
+    #[error(
+        "use {address} as target: it says it is `{version}`, and only MariaDB 10.6 or newer is supported"
+    )]
+    NotMariaDb {
+        /// Host and port, or socket.
+        address: String,
+        /// What it says it is.
+        version: String,
+    },
+    /// The user lacks grants.
+    #[error(
+        "work in `{database}` on {address}: the user lacks {missing}; GRANT {missing} ON `{database}`.* TO it"
+    )]
+    MissingGrants {
+        /// Host and port, or socket.
+        address: String,
+        /// The database of the address.
+        database: String,
+        /// The missing privileges, comma-separated.
+        missing: String,
+    },
+    /// TLS could not be had as the address asks.
+    #[error(
+        "make a TLS connection to {address}: check ssl-mode and ssl-ca in the address against the server's certificate"
+    )]
+    Tls {
+        /// Host and port, or socket.
+        address: String,
+        /// The driver's reason.
+        #[source]
+        source: mysql_async::Error,
+    },
+    /// The server refused a question about itself.
+    #[error("ask {address} about its settings")]
+    Server {
+        /// Host and port, or socket.
+        address: String,
+        /// The driver's reason.
+        #[source]
+        source: mysql_async::Error,
+    },
+}
+
+/// What the copying user must be allowed to do.
+const NEEDED_GRANTS: [&str; 9] =
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES"];
+
+/// The session of every connection we open: strict, UTC, zero is a value, foreign keys are proven by us at the end.
+const SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
+     ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', \
+     foreign_key_checks = 0, unique_checks = 1, max_statement_time = 0, lock_wait_timeout = 60, \
+     innodb_lock_wait_timeout = 60, wait_timeout = 28800, net_write_timeout = 3600, net_read_timeout = 3600";
+
+impl Target {
+    /// Connects, and looks whether the database can take a migration.
+    ///
+    /// # Errors
+    /// Each way in which the server cannot be a target has its own variant with the next action.
+    pub async fn connect(options: &TargetOptions) -> Result<Self, ConnectTargetError> {
+        let parsed = parse_url(options.url.expose_secret())?;
+        let (mut conn, opts) = open_first(&parsed, options.connect_timeout).await?;
+        let server = look(&mut conn, &parsed, options.local_infile).await?;
+        check_grants(&mut conn, &parsed).await?;
+        let _ = conn.disconnect().await;
+        Ok(Self {
+            opts,
+            connect_timeout: options.connect_timeout,
+            address: parsed.address,
+            database: parsed.database,
+            server,
+        })
+    }
+
+    /// Host and port, or the socket; without user and password.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The database's name.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// `host:port/database`, as it may be printed and recorded.
+    pub fn display_name(&self) -> String {
+        format!("{}/{}", self.address, self.database)
+    }
+
+    /// What the server says of itself.
+    pub fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// A new connection with our session settings.
+    pub(crate) async fn open(&self) -> Result<Conn, mysql_async::Error> {
+        let mut conn =
+            timed(self.connect_timeout, Conn::new(self.opts.clone())).await.unwrap_or_else(|| {
+                Err(mysql_async::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+            })?;
+        conn.query_drop(SESSION).await?;
+        Ok(conn)
+    }
+
+    /// The name of the lock that keeps a second run away. Lock names are server-wide and at most 64 characters.
+    pub(crate) fn lock_name(&self) -> String {
+        crate::ident::bounded(&["golive", &self.database, "migrate"])
+    }
+}
+
+struct ParsedUrl {
+    opts: OptsBuilder,
+    tls: Tls,
+    address: String,
+    user: String,
+    database: String,
+}
+
+/// What the address asks of TLS.
+enum Tls {
+    Off,
+    Prefer,
+    Demand(Box<SslOpts>),
+}
+
+fn parse_url(text: &str) -> Result<ParsedUrl, ConnectTargetError> {
+    let invalid = |reason: String| ConnectTargetError::InvalidUrl { reason };
+    let url = Url::parse(text).map_err(|error| invalid(error.to_string()))?;
+    if !matches!(url.scheme(), "mysql" | "mariadb") {
+        return Err(invalid(format!("the scheme `{}` is not mysql", url.scheme())));
+    }
+    let host = match url.host() {
+        Some(url::Host::Ipv6(ip)) => ip.to_string(),
+        Some(host) if !host.to_string().is_empty() => host.to_string(),
+        _ => "localhost".to_owned(),
+    };
+    let port = url.port().unwrap_or(3306);
+    let user = decode(url.username()).ok_or_else(|| invalid("the user is not UTF-8".to_owned()))?;
+    let password = url
+        .password()
+        .map(|password| decode(password).ok_or_else(|| invalid("the password is not UTF-8".to_owned())));
+    let database = decode(url.path().trim_start_matches('/'))
+        .ok_or_else(|| invalid("the database is not UTF-8".to_owned()))?;
+    let (mut socket, mut mode, mut authority) = (None, None, None);
+    for (name, value) in url.query_pairs() {
+        match name.as_ref() {
+            "socket" => socket = Some(value.into_owned()),
+            "ssl-mode" | "sslmode" => mode = Some(value.to_ascii_uppercase()),
+            "ssl-ca" => authority = Some(PathBuf::from(value.as_ref())),
+            "charset" | "collation" | "timezone" | "statement-cache-capacity" => {}
+            other => return Err(invalid(format!("the parameter `{other}` is unknown"))),
+        }
+    }
+    let address = socket.clone().unwrap_or_else(|| format!("{host}:{port}"));
+    if database.is_empty() {
+        return Err(ConnectTargetError::NoDatabaseNamed { address });
+    }
+    let loopback = socket.is_some()
+        || host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let tls = tls_of(mode.as_deref(), authority, loopback)?;
+    let opts = OptsBuilder::default()
+        .ip_or_hostname(host)
+        .tcp_port(port)
+        .user(Some(user.clone()))
+        .pass(password.transpose()?)
+        .db_name(Some(database.clone()))
+        .prefer_socket(socket.is_some())
+        .socket(socket)
+        .tcp_nodelay(true)
+        .stmt_cache_size(16_usize);
+    Ok(ParsedUrl { opts, tls, address, user, database })
+}
+
+fn tls_of(mode: Option<&str>, authority: Option<PathBuf>, loopback: bool) -> Result<Tls, ConnectTargetError> {
+    let verified = || {
+        let roots = authority.clone().map(|path| vec![path.into()]).unwrap_or_default();
+        SslOpts::default().with_root_certs(roots)
+    };
+    Ok(match mode {
+        Some("DISABLED") => Tls::Off,
+        None | Some("PREFERRED") if loopback => Tls::Off,
+        None | Some("PREFERRED") => Tls::Prefer,
+        Some("REQUIRED") => Tls::Demand(Box::new(unverified())),
+        Some("VERIFY_CA") => Tls::Demand(Box::new(verified().with_danger_skip_domain_validation(true))),
+        Some("VERIFY_IDENTITY") => Tls::Demand(Box::new(verified())),
+        Some(other) => {
+            return Err(ConnectTargetError::InvalidUrl {
+                reason: format!("the ssl-mode `{other}` is unknown"),
+            });
+        }
+    })
+}
+
+/// Encrypted without knowing to whom: what `REQUIRED` and `PREFERRED` mean to every MySQL client.
+fn unverified() -> SslOpts {
+    SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)
+}
+
+async fn open_first(parsed: &ParsedUrl, timeout: Duration) -> Result<(Conn, Opts), ConnectTargetError> {
+    let plain = Opts::from(parsed.opts.clone());
+    match &parsed.tls {
+        Tls::Off => connect(parsed, plain, timeout).await,
+        Tls::Demand(ssl) => connect(parsed, with_tls(parsed, (**ssl).clone()), timeout).await,
+        Tls::Prefer => match connect(parsed, with_tls(parsed, unverified()), timeout).await {
+            Err(ConnectTargetError::Tls { .. }) => connect(parsed, plain, timeout).await,
+            other => other,
+        },
+    }
+}
+
+fn with_tls(parsed: &ParsedUrl, ssl: SslOpts) -> Opts {
+    Opts::from(parsed.opts.clone().ssl_opts(ssl))
+}
+
+async fn connect(
+    parsed: &ParsedUrl,
+    opts: Opts,
+    timeout: Duration,
+) -> Result<(Conn, Opts), ConnectTargetError> {
+    let address = parsed.address.clone();
+    match timed(timeout, Conn::new(opts.clone())).await {
+        None => Err(ConnectTargetError::TimedOut { address, seconds: timeout.as_secs() }),
+        Some(Ok(conn)) => Ok((conn, opts)),
+        Some(Err(error)) => Err(explain(parsed, error)),
+    }
+}
+
+fn explain(parsed: &ParsedUrl, error: mysql_async::Error) -> ConnectTargetError {
+    use mysql_async::{DriverError, Error, IoError};
+    let address = parsed.address.clone();
+    match error {
+        Error::Server(server) if matches!(server.code, 1045 | 1698 | 1130 | 1862) => {
+            ConnectTargetError::Authentication { address, user: parsed.user.clone() }
+        }
+        Error::Server(server) if matches!(server.code, 1044 | 1049) => {
+            ConnectTargetError::UnknownDatabase { address, database: parsed.database.clone() }
+        }
+        Error::Io(IoError::Tls(_)) | Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+            ConnectTargetError::Tls { address, source: error }
+        }
+        source => ConnectTargetError::Unreachable { address, source },
+    }
+}
+
+async fn look(
+    conn: &mut Conn,
+    parsed: &ParsedUrl,
+    want_infile: bool,
+) -> Result<ServerInfo, ConnectTargetError> {
+    let failed = |source| ConnectTargetError::Server { address: parsed.address.clone(), source };
+    let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(failed)?;
+    let version = version.unwrap_or_default();
+    if !version.to_ascii_lowercase().contains("mariadb") || older_than_10_6(&version) {
+        return Err(ConnectTargetError::NotMariaDb { address: parsed.address.clone(), version });
+    }
+    let settings: Option<(u64, u64, u64, u64, u64)> = conn
+        .query_first(
+            "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.max_connections, @@GLOBAL.wait_timeout, \
+             @@GLOBAL.lower_case_table_names, @@GLOBAL.local_infile",
+        )
+        .await
+        .map_err(failed)?;
+    let (packet, connections, wait, lower, infile) = settings.unwrap_or_default();
+    Ok(ServerInfo {
+        version,
+        max_allowed_packet_bytes: packet,
+        max_connections: connections,
+        wait_timeout_seconds: wait,
+        lower_case_table_names: lower != 0,
+        local_infile: want_infile && infile == 1,
+    })
+}
+
+/// Atomic DDL, on which resuming rests, came with 10.6.
+fn older_than_10_6(version: &str) -> bool {
+    // Some proxies prefix the version for old clients.
+    let version = version.strip_prefix("5.5.5-").unwrap_or(version);
+    let mut parts = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (10, 6)
+}
+
+async fn check_grants(conn: &mut Conn, parsed: &ParsedUrl) -> Result<(), ConnectTargetError> {
+    let failed = |source| ConnectTargetError::Server { address: parsed.address.clone(), source };
+    let who: Option<(String, Option<String>)> =
+        conn.query_first("SELECT CURRENT_USER(), CURRENT_ROLE()").await.map_err(failed)?;
+    let (user, role) = who.unwrap_or_default();
+    let (name, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
+    let grantee = format!("'{name}'@'{host}'");
+    let role = role.map(|role| format!("'{role}'@''")).unwrap_or_default();
+    let bare_role = role.trim_end_matches("@''").to_owned();
+    let held: Vec<String> = conn
+        .exec(
+            "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE IN (?, ?, ?) \
+             UNION SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES \
+             WHERE GRANTEE IN (?, ?, ?) AND ? LIKE TABLE_SCHEMA",
+            (&grantee, &role, &bare_role, &grantee, &role, &bare_role, &parsed.database),
+        )
+        .await
+        .map_err(failed)?;
+    let missing: Vec<&str> =
+        NEEDED_GRANTS.into_iter().filter(|needed| !held.iter().any(|have| have == needed)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(ConnectTargetError::MissingGrants {
+        address: parsed.address.clone(),
+        database: parsed.database.clone(),
+        missing: missing.join(", "),
+    })
+}
+
+async fn timed<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Undoes percent-encoding.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first == b'%' && tail.len() >= 2 {
+            let digits = std::str::from_utf8(&tail[..2]).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_database_or_with_unknown_parameter_is_refused() {
+        assert!(matches!(parse_url("mysql://u:p@h/"), Err(ConnectTargetError::NoDatabaseNamed { .. })));
+        assert!(matches!(parse_url("postgres://u:p@h/d"), Err(ConnectTargetError::InvalidUrl { .. })));
+        assert!(matches!(parse_url("mysql://u:p@h/d?x=1"), Err(ConnectTargetError::InvalidUrl { .. })));
+        let parsed = parse_url("mysql://u%40x:p%2F@h:1/d").unwrap();
+        assert_eq!((parsed.user.as_str(), parsed.address.as_str()), ("u@x", "h:1"));
+    }
+
+    #[test]
+    fn versions() {
+        assert!(older_than_10_6("10.5.29-MariaDB"));
+        assert!(!older_than_10_6("5.5.5-10.11.19-MariaDB-0+deb12u1"));
+        assert!(!older_than_10_6("11.4.2-MariaDB"));
+    }
+}
