@@ -7,6 +7,24 @@
 //! - [`Accounts`] works on any table of users in MariaDB or SQLite, described by an [`AccountsMapping`]: scan for known
 //!   passwords, deactivate, create.
 //!
+//! ```
+//! use chrono::{DateTime, Utc};
+//! use golive_auth::{MemoryRefreshStore, MemoryRevocation, SecretKey, Subject, TokenKeys, TokenKind, TokenService, TokenSettings};
+//! use secrecy::ExposeSecret;
+//!
+//! # async fn login(now: DateTime<Utc>) -> Result<(), Box<dyn std::error::Error>> {
+//! let key = SecretKey::parse(SecretKey::generate().dangerous_expose())?;
+//! let service = TokenService::new(TokenKeys::new(&key), TokenSettings::new("plant", "plant-api"));
+//! // In production: golive_cache::RefreshFamilies and golive_cache::RevocationStore, with the feature `redis`.
+//! let (families, revocation) = (MemoryRefreshStore::new(), MemoryRevocation::new());
+//! let pair = service.start_session(&Subject::new("17", "rosa", "operator"), &families, now).await?;
+//! let token = pair.access.token.expose_secret();
+//! let claims = service.authenticate(token, TokenKind::Access, &revocation, now).await?;
+//! assert_eq!(claims.username, "rosa");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Not in this crate: Redis commands (golive-cache, behind the feature `redis`), HTTP (the application).
 
 mod accounts;

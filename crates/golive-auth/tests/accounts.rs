@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use golive_auth::{
     AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DeactivateError, Literal,
     MatchRule, NewAccount, NewTenant, PasswordHasher, ScanOptions, TenantMapping, TenantRule, Tenants,
-    hash_password, verify_password,
+    hash_password,
 };
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
@@ -157,7 +157,8 @@ async fn make_admin(accounts: &Accounts) {
     let admin = create(&NewAccount::new("north.rosa", password.clone(), "admin")).await.unwrap();
     assert_eq!((admin.state, admin.must_change_password), (AccountState::Active, Some(true)));
     assert_eq!(admin.role.as_deref(), Some("admin"));
-    assert!(!admin.id.is_empty());
+    assert!(!admin.id.is_empty() && admin.is_active());
+    assert_eq!(admin.hash_format.unwrap().to_string(), "argon2id");
     let again = create(&NewAccount::new("north.rosa", password.clone(), "admin")).await;
     assert!(matches!(again, Err(CreateAccountError::Exists { .. })));
 
@@ -169,6 +170,17 @@ async fn make_admin(accounts: &Accounts) {
     juan.columns.insert("attempts".to_owned(), Literal::Integer(3));
     let juan = accounts.create_account(&juan, &hasher, now()).await.unwrap();
     assert_eq!((juan.role.as_deref(), juan.tenant.as_deref()), (Some("operator"), Some("NORTH")));
+}
+
+/// Two operators switch off the two administrators at the same moment, each counting on the other's.
+async fn two_runs_cannot_lock_everybody_out(url: &str, accounts: &Accounts, round: u32) {
+    let connection = Database::connect(url).await.unwrap();
+    let reset = "UPDATE `user` SET `order` = 1, `group` = 'admin' WHERE login IN ('admin', 'strong')";
+    connection.execute_unprepared(reset).await.unwrap();
+    let other = Accounts::connect(&url.into(), mapping()).await.unwrap();
+    let (one, two) = (names(&["admin"]), names(&["strong"]));
+    let done = tokio::join!(accounts.deactivate(&one), other.deactivate(&two));
+    assert!(done.0.is_ok() != done.1.is_ok(), "round {round}: {done:?}");
 }
 
 async fn tenants(url: &str) {
@@ -214,6 +226,12 @@ async fn the_credentials_of_a_mariadb_application_go_live() {
     let server = MariaDb::start(&options).unwrap();
     let directory = tempfile::tempdir().unwrap();
     go_live(&server.url("plant"), &seed_file(directory.path())).await;
+
+    server.create_database("race").unwrap();
+    let accounts = plant(&server.url("race")).await;
+    for round in 0..5 {
+        two_runs_cannot_lock_everybody_out(&server.url("race"), &accounts, round).await;
+    }
 
     let wrong = server.url("plant").replace(server.password().expose_secret(), "hunter2hunter2");
     let error = Accounts::connect(&wrong.into(), mapping()).await.unwrap_err();

@@ -12,6 +12,28 @@
 //! No call waits longer than [`CacheOptions::command_timeout`], and after a few failures in a row calls are refused at
 //! once until a probe succeeds.
 //!
+//! ```no_run
+//! use std::time::Duration;
+//! use golive_cache::{Cache, CacheOptions, Quota, RateLimiter, ReadThrough, RevocationStore, TokenFacts};
+//!
+//! # async fn serve(now: chrono::DateTime<chrono::Utc>) -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = Cache::connect(&CacheOptions::new("redis://:secret@localhost/0".into())).await?;
+//! let revocation = RevocationStore::new(cache.clone());
+//! revocation.prepare(now).await?; // once, when the service starts
+//! let login = RateLimiter::new(cache.clone(), Quota::per_minute("login", 10));
+//! let thresholds: ReadThrough<Vec<f64>> = ReadThrough::new(cache, "thresholds", Duration::from_secs(600));
+//!
+//! if !login.check("192.0.2.7").await.allowed { /* 429 */ }
+//! match revocation.is_revoked(&TokenFacts::new("token-id", "user-1", now), now).await {
+//!     Ok(false) => {}      // serve
+//!     Ok(true) => {}       // 401
+//!     Err(_unknown) => {}  // 503: never serve, and never log everybody out
+//! }
+//! let limits = thresholds.get_or_load("tenant-1", async || Ok::<_, std::io::Error>(vec![0.85])).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Not in this crate: tokens and passwords (golive-auth), HTTP answers (the application).
 
 mod breaker;

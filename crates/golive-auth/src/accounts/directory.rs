@@ -6,11 +6,12 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::mapping::AccountsMapping;
+use super::mapping::{AccountsMapping, Literal};
 use super::rows::{
     self, AccountState, ActiveColumn, DeactivateError, Deactivated, begin, connect, quote, select_text,
     switch_off,
 };
+use crate::password::HashFormat;
 
 /// The accounts of an application. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Account {
     pub username: String,
     /// Whether it may log in.
     pub state: AccountState,
+    /// How the password is hashed; `None` when none is stored.
+    pub hash_format: Option<HashFormat>,
     /// The role, if the mapping names a column.
     pub role: Option<String>,
     /// The tenant's key, as text.
@@ -37,6 +40,13 @@ pub struct Account {
     pub must_change_password: Option<bool>,
     /// The last login, as the database writes it.
     pub last_login: Option<String>,
+}
+
+impl Account {
+    /// Whether it may log in; an unclear state counts as yes.
+    pub fn is_active(&self) -> bool {
+        self.state != AccountState::Inactive
+    }
 }
 
 /// Why accounts cannot be looked at.
@@ -125,7 +135,8 @@ impl Accounts {
         let table = &self.mapping.table;
         let failed = |source| DeactivateError::Database { table: table.clone(), source };
         let transaction = begin(&self.connection).await.map_err(failed)?;
-        // What is left is counted with the table locked, so that two runs cannot each leave it to the other.
+        // Locks the administrators' rows: two runs at once must not each count on the one that the other switches off.
+        self.count_active_admins(&transaction).await.map_err(failed)?;
         let done = switch_off(&transaction, table, &self.mapping.username, self.active(), usernames).await?;
         let administrators = self.count_active_admins(&transaction).await.map_err(failed)?;
         if administrators == Some(0) && !done.changed.is_empty() {
@@ -201,10 +212,10 @@ impl Accounts {
                 id: id.unwrap_or_default(),
                 username: username.unwrap_or_default(),
                 state: self.active().state(active.as_deref()),
+                hash_format: stored.as_deref().map(HashFormat::of),
                 role,
                 tenant,
-                must_change_password: must_change
-                    .map(|cell| super::mapping::Literal::Bool(true).is_text(&cell)),
+                must_change_password: must_change.map(|cell| Literal::Bool(true).is_text(&cell)),
                 last_login,
             };
             StoredAccount { account, stored }
@@ -220,7 +231,8 @@ impl Accounts {
         if roles.is_empty() {
             return Ok(None);
         }
-        let condition = format!("WHERE {} IN ({})", quote(role), rows::placeholders(roles.len()));
+        let lock = rows::for_update(connection);
+        let condition = format!("WHERE {} IN ({}){lock}", quote(role), rows::placeholders(roles.len()));
         let found = select_text(connection, &self.mapping.table, &[Some(active)], &condition, roles).await?;
         let active = self.active();
         Ok(Some(found.iter().filter(|row| active.state(row[0].as_deref()) == AccountState::Active).count()))

@@ -104,6 +104,11 @@ pub(super) fn quote(identifier: &str) -> String {
     format!("`{}`", identifier.replace('`', "``"))
 }
 
+/// Locks the rows read until the transaction ends. SQLite has one writer anyway, and no word for it.
+pub(super) fn for_update<C: ConnectionTrait>(connection: &C) -> &'static str {
+    if connection.get_database_backend() == DbBackend::MySql { " FOR UPDATE" } else { "" }
+}
+
 /// `?, ?, ?`
 pub(super) fn placeholders(count: usize) -> String {
     vec!["?"; count].join(", ")
@@ -176,7 +181,7 @@ pub(super) async fn switch_off(
     // Lists are short, but placeholders have a limit on both databases.
     for wanted in wanted.chunks(500) {
         let keys: Vec<Value> = wanted.iter().map(|key| key.clone().into()).collect();
-        let lock = if backend == DbBackend::MySql { " FOR UPDATE" } else { "" };
+        let lock = for_update(transaction);
         let condition = format!("WHERE {} IN ({}){lock}", quote(key), placeholders(keys.len()));
         let found = select_text(transaction, table, &[Some(key), Some(column)], &condition, keys)
             .await

@@ -15,7 +15,9 @@ use sha2::{Digest, Sha256};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HashFormat {
-    /// `$argon2id$`, `$argon2i$`, `$argon2d$`; also with Django's `argon2` before it.
+    /// `$argon2id$`; also with Django's `argon2` before it.
+    Argon2id,
+    /// `$argon2i$` and `$argon2d$`, likewise.
     Argon2,
     /// `$2a$`, `$2b$`, `$2y$`; also with Django's `bcrypt$` or Spring's `{bcrypt}` before it.
     Bcrypt,
@@ -35,7 +37,9 @@ impl HashFormat {
     /// The form of a stored value.
     pub fn of(stored: &str) -> Self {
         let is = |prefix: &str| stored.starts_with(prefix);
-        if is("$argon2") || is("argon2$argon2") {
+        if is("$argon2id$") || is("argon2$argon2id$") {
+            Self::Argon2id
+        } else if is("$argon2") || is("argon2$argon2") {
             Self::Argon2
         } else if is("bcrypt_sha256$") {
             Self::BcryptSha256
@@ -53,6 +57,21 @@ impl HashFormat {
     }
 }
 
+impl std::fmt::Display for HashFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Argon2id => "argon2id",
+            Self::Argon2 => "argon2",
+            Self::Bcrypt => "bcrypt",
+            Self::BcryptSha256 => "bcrypt_sha256",
+            Self::DjangoPbkdf2 => "django_pbkdf2",
+            Self::PasslibPbkdf2 => "passlib_pbkdf2",
+            Self::WerkzeugPbkdf2 => "werkzeug_pbkdf2",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
 /// The outcome of trying one password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
@@ -64,7 +83,9 @@ pub(crate) enum Attempt {
 
 pub(crate) fn try_password(stored: &str, password: &str) -> Attempt {
     let tried = match HashFormat::of(stored) {
-        HashFormat::Argon2 => try_argon2(stored.strip_prefix("argon2").unwrap_or(stored), password),
+        HashFormat::Argon2id | HashFormat::Argon2 => {
+            try_argon2(stored.strip_prefix("argon2").unwrap_or(stored), password)
+        }
         HashFormat::Bcrypt => {
             let from = stored.find("$2").unwrap_or(0);
             try_bcrypt(&stored[from..], password)

@@ -70,7 +70,7 @@ pub fn verify_password(stored: &str, password: &SecretString) -> Result<Verified
 }
 
 fn needs_upgrade(stored: &str) -> bool {
-    HashFormat::of(stored) != HashFormat::Argon2
+    HashFormat::of(stored) != HashFormat::Argon2id
         || !stored.starts_with("$argon2id$v=19$")
         || !stored.contains(&format!("m={MEMORY_KIB},t={PASSES},p={LANES}$"))
 }
