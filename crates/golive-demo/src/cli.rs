@@ -93,6 +93,7 @@ async fn migrate(environment: &Environment, direction: Direction) -> Result<(), 
             for (name, is_applied) in database::migration_status(&connection).await? {
                 println!("{} {name}", if is_applied { "applied" } else { "pending" });
             }
+            database::close(connection).await?;
         }
     }
     Ok(())

@@ -30,16 +30,32 @@ pub(crate) enum DatabaseError {
     Status(#[source] DbErr),
 }
 
-/// How long a caller waits for a free connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a caller waits for a connection, the first one included.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection lives; below the eight hours after which MariaDB drops an idle one.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
 const MIGRATION_LOCK_SECONDS: u32 = 30;
 
-/// Opens the database with at most `max_connections` at a time. A missing SQLite file is created.
+/// Opens the database with at most `max_connections` at a time. A missing SQLite file is an error, unless the address
+/// says `mode=rwc`.
 pub(crate) async fn open(
     url: &SecretString,
     max_connections: u32,
+) -> Result<DatabaseConnection, DatabaseError> {
+    connect(url, max_connections, MissingFile::AsAddressSays).await
+}
+
+/// What becomes of an SQLite file that is not there.
+#[derive(Clone, Copy)]
+enum MissingFile {
+    AsAddressSays,
+    Create,
+}
+
+async fn connect(
+    url: &SecretString,
+    max_connections: u32,
+    missing: MissingFile,
 ) -> Result<DatabaseConnection, DatabaseError> {
     let mut options = ConnectOptions::new(url.expose_secret());
     options
@@ -49,9 +65,12 @@ pub(crate) async fn open(
         .connect_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(CONNECTION_LIFETIME)
         .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(|sqlite| {
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            let sqlite = match missing {
+                MissingFile::AsAddressSays => sqlite,
+                MissingFile::Create => sqlite.create_if_missing(true),
+            };
             sqlite
-                .create_if_missing(true)
                 .foreign_keys(true)
                 .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
                 .synchronous(sqlx::sqlite::SqliteSynchronous::Normal)
@@ -86,9 +105,10 @@ pub(crate) async fn migration_status(
     Ok(migrations.iter().map(|m| (m.name().to_owned(), m.status() == MigrationStatus::Applied)).collect())
 }
 
-/// A single connection that holds the migration lock until it is closed. SQLite locks its file by itself.
+/// A single connection that holds the migration lock until it is closed. SQLite locks its file by itself, and a missing
+/// one is created.
 async fn open_locked(url: &SecretString) -> Result<DatabaseConnection, DatabaseError> {
-    let connection = open(url, 1).await?;
+    let connection = connect(url, 1, MissingFile::Create).await?;
     if connection.get_database_backend() == DbBackend::MySql {
         // The lock is server-wide, hence the database in its name, and at most 64 characters long.
         let statement = Statement::from_sql_and_values(
@@ -108,4 +128,31 @@ async fn open_locked(url: &SecretString) -> Result<DatabaseConnection, DatabaseE
 /// Closes the connection so that the SQLite file is whole without its write-ahead log.
 pub(crate) async fn close(connection: DatabaseConnection) -> Result<(), DatabaseError> {
     connection.close().await.map_err(DatabaseError::Open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_migrating_up_makes_a_missing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demo.db");
+        let url = SecretString::from(format!("sqlite://{}", path.display()));
+        let error = open(&url, 1).await.unwrap_err();
+        assert!(matches!(error, DatabaseError::Open(_)) && !path.exists(), "{error}");
+        assert_eq!(migrate_up(&url).await.unwrap(), 10);
+        let connection = open(&url, 1).await.unwrap();
+        assert_eq!(migration_status(&connection).await.unwrap().len(), 10);
+    }
+
+    #[tokio::test]
+    async fn down_undoes_one_step_and_up_brings_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = SecretString::from(format!("sqlite://{}/demo.db", folder.path().display()));
+        migrate_up(&url).await.unwrap();
+        assert_eq!(migrate_down(&url, Some(1)).await.unwrap(), 1);
+        assert_eq!(migrate_up(&url).await.unwrap(), 1);
+        assert_eq!(migrate_up(&url).await.unwrap(), 0);
+    }
 }

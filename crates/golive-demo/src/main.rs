@@ -30,10 +30,16 @@ async fn main() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the one place that prints an error")]
 fn print_chain(error: &dyn Error) {
-    eprintln!("golive-demo: {error}");
+    let mut said = error.to_string();
+    eprintln!("golive-demo: {said}");
     let mut source = error.source();
     while let Some(cause) = source {
-        eprintln!("  because: {cause}");
+        // The drivers repeat their causes in their own words.
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            eprintln!("  because: {text}");
+        }
+        said = text;
         source = cause.source();
     }
 }

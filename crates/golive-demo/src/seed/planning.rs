@@ -107,7 +107,7 @@ pub(super) fn stock(plan: &Plan) -> Vec<capacity_stock::Model> {
     let rows = each_of(COMPONENTS).map(|(client, position, _)| capacity_stock::Model {
         client_id: client_id(client),
         component_code: component(position + 1),
-        on_hand: edges::ten_thousandths(-1_234_567, 99_999_999, &mut random),
+        on_hand: edges::ten_thousandths(-2_345_678, 9_999_999, &mut random),
         reserved: edges::ten_thousandths(0, 9_999_999, &mut random),
         unit_cost: edges::hundredths(1, 99_999, &mut random),
         counted_at: (position != 2).then(|| plan.moment(60, &mut random)),
