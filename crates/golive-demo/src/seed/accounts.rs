@@ -151,4 +151,18 @@ mod tests {
             assert_eq!(sees_all, account.client_id.is_none(), "{}", account.username);
         }
     }
+
+    #[test]
+    fn the_team_of_the_client_is_none_of_the_demo() {
+        let mut team = csv::Reader::from_reader(include_str!("../../deploy/team.csv").as_bytes());
+        let header = team.headers().unwrap().iter().collect::<Vec<_>>().join(",");
+        assert_eq!(header, "username,full_name,role,client_id,shift");
+        let people: Vec<_> = team.records().map(Result::unwrap).collect();
+        let with_role = |role| people.iter().filter(|person| person.get(2) == Some(role)).count();
+        assert_eq!((with_role("supervisor"), with_role("operator"), people.len()), (2, 6, 8));
+        for person in &people {
+            assert!(ACCOUNTS.iter().all(|account| Some(account.username) != person.get(0)), "{person:?}");
+            assert!(TENANTS.iter().all(|tenant| Some(tenant.client_id) != person.get(3)), "{person:?}");
+        }
+    }
 }
