@@ -15,6 +15,9 @@ use crate::script::Script;
 /// A marker key tells a store that has kept its memory from one that lost it (flushed, restarted without persistence):
 /// when it is missing, everything issued before that moment counts as revoked, so that a revocation is never
 /// forgotten; people log in again. Call [`RevocationStore::prepare`] when the service starts.
+///
+/// What the server itself may lose: with `appendfsync everysec` a crash forgets the last second of revocations, with
+/// `always` none. [`check`](crate::check()) tells whether it keeps anything at all.
 #[derive(Clone, Debug)]
 pub struct RevocationStore {
     cache: Cache,
