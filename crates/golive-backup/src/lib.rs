@@ -15,6 +15,24 @@
 //! | run it daily | [`render_systemd`], [`render_cron`] |
 //! | write down the recovery | [`render_runbook`] |
 //!
+//! ```no_run
+//! use golive_backup::{BackupOptions, Key, Keys, Progress, Proof, ProofLevel, Repository, RestoreOptions, Server};
+//! use golive_backup::{compare_restored, create_backup, restore_backup};
+//!
+//! # async fn daily(url: secrecy::SecretString, scratch: Server, now: chrono::DateTime<chrono::Utc>)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! let key = Key::read("/etc/kpi/backup.key".as_ref())?;
+//! let repository = Repository::open_local("/var/backups/kpi", Keys::with_identity(key))?;
+//! let progress = Progress::silent();
+//! let backup = create_backup(&Server::parse(&url)?, &repository, &BackupOptions::new("kpi"), now, &progress).await?;
+//! restore_backup(&repository, &backup.id, &scratch, "kpi", &RestoreOptions::new(), &progress).await?;
+//! let comparison = compare_restored(&backup, &scratch, "kpi", &progress).await?;
+//! let detail = format!("{} rows of {} tables equal", comparison.rows, comparison.tables);
+//! repository.record(&backup.id, &Proof::new(now, ProofLevel::Restored, comparison.equal(), detail))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The dump tools of MariaDB are started in this crate and nowhere else. Starting database *servers* is not its
 //! business: a restore target comes in as a [`Server`].
 

@@ -148,6 +148,9 @@ pub enum RestoreError {
 /// Restores a backup into a database that is empty or does not exist yet. The stored bytes are checked first, so that
 /// a damaged backup changes nothing.
 ///
+/// Enabled events run as soon as they are restored, if the scheduler of the target is on: keep it off where the copy
+/// is only looked at. Accounts are not restored; see [`RestoreReport::missing_definers`].
+///
 /// # Errors
 /// When the target is not empty, or anything along the way fails; the message says whether the target was touched.
 pub async fn restore_backup(

@@ -43,9 +43,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// No key in the text.
-    #[error(
-        "find a line AGE-SECRET-KEY-1... in the backup key; create one with `golive secret generate` or `age-keygen`"
-    )]
+    #[error("find a line AGE-SECRET-KEY-1... in the backup key; `age-keygen` writes such a file")]
     NoKey,
     /// Not a public key.
     #[error("read the recipient: it must be a public key age1...")]

@@ -11,7 +11,7 @@ use golive_backup::{
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use secrecy::SecretString;
 
-use crate::world::{World, connection, execute, noon, server};
+use crate::world::{World, execute, noon, server};
 
 #[tokio::test]
 async fn a_restored_backup_equals_its_manifest_until_one_cell_changes() {
@@ -116,7 +116,8 @@ async fn the_manifest_is_of_the_dumped_snapshot_while_writes_go_on() {
     let mut logging = MariaDbOptions::new();
     logging.binary_log = true;
     let busy = Arc::new(MariaDb::start(&logging).unwrap());
-    let url = connection(&busy);
+    // Over TCP here; the other tests use the socket.
+    let url = Server::parse(&SecretString::from(busy.url("live"))).unwrap();
     busy.execute(
         "CREATE DATABASE live; USE live; CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, t VARCHAR(200)) ENGINE=InnoDB;
          CREATE TABLE b LIKE a; INSERT INTO a (t) SELECT REPEAT('x', 200) FROM seq_1_to_20000;

@@ -70,7 +70,7 @@ impl World {
     }
 }
 
-pub(crate) fn connection(server: &MariaDb) -> Server {
+fn connection(server: &MariaDb) -> Server {
     Server::parse(&SecretString::from(server.socket_url(""))).unwrap()
 }
 
