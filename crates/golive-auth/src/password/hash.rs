@@ -85,6 +85,8 @@ pub struct PasswordHasher {
 impl PasswordHasher {
     /// At most `at_once` hashes at a time (about 19 MiB and one core each); 0 counts as 1.
     pub fn new(at_once: usize) -> Self {
+        // Now, so that the first unknown user does not take longer than the next.
+        let _made = nobodys_hash();
         Self { permits: Arc::new(Semaphore::new(at_once.max(1))) }
     }
 
@@ -101,8 +103,8 @@ impl PasswordHasher {
         self.run(move || hash_password(&password)).await
     }
 
-    /// [`verify_password`] on a worker thread. Pass `None` for a user who does not exist: it takes as long as one who does,
-    /// and is never right. A stored hash of unknown form is not right either, and logged.
+    /// [`verify_password`] on a worker thread. Pass `None` for a user who does not exist: it takes as long as one who does
+    /// (and whose hash is of today's form), and is never right. A stored hash of unknown form is not right either, and logged.
     ///
     /// # Errors
     /// When the process is shutting down.
