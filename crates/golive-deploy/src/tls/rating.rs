@@ -408,3 +408,6 @@ impl TrustProblem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,15 @@ fn a_good_server_is_a_plus() {
 }
 
 #[test]
+fn the_order_of_the_server_is_told_from_that_of_the_client() {
+    let order = |extra: &str| {
+        let extra = format!("{} ssl_prefer_server_ciphers {extra};", crate::endpoint::HSTS);
+        Endpoint { extra, ..Endpoint::good() }.grade().facts.server_order
+    };
+    assert_eq!((order("on"), order("off")), (Some(true), Some(false)));
+}
+
+#[test]
 fn without_hsts_it_is_a() {
     let report = Endpoint { extra: String::new(), ..Endpoint::good() }.grade();
     assert_eq!(report.grade, Letter::A);
