@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use crate::core::sqltext::{self, Token};
 
@@ -201,12 +201,13 @@ fn indexes(connection: &Connection, table: &str) -> Result<Vec<CatalogIndex>> {
             nocase |=
                 row.get::<_, Option<String>>(2)?.is_some_and(|coll| !coll.eq_ignore_ascii_case("binary"));
         }
-        let sql: Option<String> = connection.query_row(
-            "SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?",
-            [&name],
-            |row| row.get(0),
-        )?;
-        let tokens = sql.as_deref().and_then(sqltext::tokenize).unwrap_or_default();
+        // A WITHOUT ROWID table's own key is listed, but has no entry.
+        let sql: Option<Option<String>> = connection
+            .query_row("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?", [&name], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        let tokens = sql.flatten().as_deref().and_then(sqltext::tokenize).unwrap_or_default();
         let (implicit, primary) = (origin != "c", origin == "pk");
         indexes.push(CatalogIndex {
             name,

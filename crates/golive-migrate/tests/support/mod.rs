@@ -1,0 +1,60 @@
+//! What the tests of this crate share: a database a test, a whole migration in one call.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::path::{Path, PathBuf};
+
+use golive_migrate::{
+    CopyOptions, CopyReport, Plan, PlanOptions, Source, Survey, SurveyOptions, Target, TargetOptions,
+    Verification, VerifyOptions, add_constraints, copy, create_schema, survey, verify,
+};
+use golive_sandbox::{MariaDb, MariaDbOptions};
+use rusqlite::Connection;
+
+/// A private server with one database named `app`.
+pub(crate) fn server() -> MariaDb {
+    server_with(&[])
+}
+
+pub(crate) fn server_with(settings: &[&str]) -> MariaDb {
+    let mut options = MariaDbOptions::new();
+    options.databases = vec!["app".to_owned()];
+    options.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+    MariaDb::start(&options).unwrap()
+}
+
+/// An SQLite file made by these statements.
+pub(crate) fn sqlite(folder: &Path, sql: &str) -> PathBuf {
+    let path = folder.join("app.db");
+    let connection = Connection::open(&path).unwrap();
+    // As applications have it: SQLite enforces no foreign key unless told to.
+    connection.pragma_update(None, "foreign_keys", false).unwrap();
+    connection.execute_batch(sql).unwrap();
+    path
+}
+
+pub(crate) async fn target(db: &MariaDb) -> Target {
+    Target::connect(&TargetOptions::new(db.url("app").into())).await.unwrap()
+}
+
+pub(crate) async fn plan(source: &Source, target: &Target) -> (Survey, Plan) {
+    let survey = survey(source, Some(target), &SurveyOptions::default()).await.unwrap();
+    let plan = Plan::new(&survey, &PlanOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    (survey, plan)
+}
+
+/// Survey, plan, tables, rows, constraints, proof.
+pub(crate) async fn migrate(
+    source: &Source,
+    target: &Target,
+    options: &CopyOptions,
+) -> (Survey, CopyReport, Verification) {
+    let (survey, plan) = plan(source, target).await;
+    create_schema(target, &plan).await.unwrap();
+    let report = copy(source, target, &plan, options, &|_| {}).await.unwrap();
+    add_constraints(target, &plan).await.unwrap();
+    (survey, report, check(source, target).await)
+}
+
+pub(crate) async fn check(source: &Source, target: &Target) -> Verification {
+    verify(source, target, &VerifyOptions::default(), &|_| {}).await.unwrap()
+}
