@@ -1,12 +1,18 @@
 //! The audit of a Dockerfile. Parsing is the kept crate's; what matters in production is said here.
 
+use std::collections::HashSet;
+
 use parse_dockerfile::{Command, FromInstruction, Instruction, Source, Span};
 
 use super::{ImagePin, image_pin, is_secret_name};
 use crate::finding::Finding;
 
+/// Stages built upon one another; more than anybody writes.
+const MAX_LINEAGE: usize = 32;
+
 pub(super) fn audit(name: &str, text: &str) -> Vec<Finding> {
-    let mut audit = Audit { name, text, findings: Vec::new() };
+    let lines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+    let mut audit = Audit { name, lines, findings: Vec::new() };
     match parse_dockerfile::parse(text) {
         Ok(file) => {
             let stages: Vec<Stage<'_, '_>> = file
@@ -40,22 +46,22 @@ struct Stage<'a, 'b> {
 
 struct Audit<'a> {
     name: &'a str,
-    text: &'a str,
+    /// Where the lines end.
+    lines: Vec<usize>,
     findings: Vec<Finding>,
 }
 
 impl Audit<'_> {
     fn find(&mut self, id: &'static str, span: &Span, message: impl Into<String>) {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        let line = u32::try_from(before.iter().filter(|&&byte| byte == b'\n').count()).unwrap_or(0) + 1;
+        let line = u32::try_from(self.lines.partition_point(|&end| end < span.start)).unwrap_or(0) + 1;
         self.findings.push(Finding::of(id, message).at(self.name, line));
     }
 
     fn images(&mut self, stages: &[Stage<'_, '_>]) {
-        let mut known: Vec<String> = Vec::new();
+        let mut known: HashSet<String> = HashSet::new();
         for stage in stages {
             let image = &stage.from.image.value;
-            let own = known.iter().any(|name| name.eq_ignore_ascii_case(image));
+            let own = known.contains(&image.to_ascii_lowercase());
             if !own && image != "scratch" && !image.contains('$') {
                 match image_pin(image) {
                     ImagePin::None => self.find(
@@ -71,7 +77,7 @@ impl Audit<'_> {
                     ImagePin::Digest => {}
                 }
             }
-            known.extend(stage.from.as_.as_ref().map(|(_, name)| name.value.to_string()));
+            known.extend(stage.from.as_.as_ref().map(|(_, name)| name.value.to_ascii_lowercase()));
         }
     }
 
@@ -221,8 +227,8 @@ impl Audit<'_> {
 fn lineage<'a, 'b>(stages: &[Stage<'a, 'b>], last: &Stage<'a, 'b>) -> Vec<Stage<'a, 'b>> {
     let mut line = vec![*last];
     let mut from: &FromInstruction<'_> = last.from;
-    // Bounded by the number of stages, whatever the names say.
-    for _ in 0..stages.len() {
+    // Bounded, whatever the names say.
+    for _ in 0..MAX_LINEAGE {
         let named = |stage: &&Stage<'_, '_>| {
             stage
                 .from

@@ -17,6 +17,8 @@ pub(super) struct SyntaxError {
 }
 
 const MAX_DEPTH: usize = 32;
+/// Far more than any configuration has; the audit compares blocks with one another.
+const MAX_DIRECTIVES: usize = 20_000;
 
 impl Directive {
     pub(super) fn children(&self) -> &[Directive] {
@@ -44,8 +46,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Directive>, SyntaxError> {
     let mut current: Vec<Directive> = Vec::new();
     let mut words: Vec<(u32, String)> = Vec::new();
     let mut last = 1;
+    let mut count = 0;
     for (line, token) in tokens {
         last = line;
+        count += usize::from(matches!(token, Token::End | Token::Open));
+        if count > MAX_DIRECTIVES {
+            return Err(SyntaxError { line, reason: "too many directives" });
+        }
         match token {
             Token::Word(word) => words.push((line, word)),
             Token::End => current.push(directive(&mut words, line)?),
@@ -167,6 +174,7 @@ mod tests {
         assert_eq!(parse("a b;\n}").map_err(|e| e.line), Err(2));
         assert_eq!(parse("a \"b").map_err(|e| e.line), Err(1));
         assert!(parse("server { listen 80 }").is_err());
+        assert!(parse(&"a;".repeat(30_000)).is_err() && parse(&"a{".repeat(100)).is_err());
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use saphyr_parser::{Event, Parser};
 
 const MAX_DEPTH: usize = 64;
 /// Aliases of aliases grow without end; this many nodes are far more than any compose file has.
-const MAX_NODES: usize = 100_000;
+const MAX_NODES: usize = 50_000;
 
 /// A value and the line on which it begins.
 #[derive(Clone, Debug)]
@@ -124,6 +124,7 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned().ok_or("an alias that holds itself")?;
+                self.nodes += node.count();
                 self.value(0, node)
             }
             _ => Ok(()),
@@ -163,7 +164,7 @@ impl Builder {
     }
 
     fn value(&mut self, anchor: usize, node: Node) -> Result<(), &'static str> {
-        self.nodes += node.count();
+        self.nodes += 1;
         if self.nodes > MAX_NODES {
             return Err("too large when its aliases are resolved");
         }

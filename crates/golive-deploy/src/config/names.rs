@@ -62,6 +62,7 @@ fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let allowed = if name.len() < 6 { 1 } else { 2 };
     known
         .iter()
+        .filter(|other| other.len().abs_diff(name.len()) <= allowed)
         .map(|other| (edits(&name.to_ascii_uppercase(), &other.to_ascii_uppercase()), other))
         .filter(|(edits, _)| *edits <= allowed)
         .min_by_key(|(edits, _)| *edits)

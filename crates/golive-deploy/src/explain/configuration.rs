@@ -212,7 +212,7 @@ pub(super) const RULES: &[RuleText] = &[
         Warning,
         "no variable is defined twice",
         "which one wins depends on the reader",
-        "keep one",
+        "keep one of the two lines",
     ),
     text(
         "CFG-090",

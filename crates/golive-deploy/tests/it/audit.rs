@@ -292,3 +292,22 @@ fn files_are_read_and_all_audited() {
     );
     assert!(AuditInputs::read(&[(AuditKind::Compose, folder.path().join("none"))]).is_err());
 }
+
+proptest::proptest! {
+    /// Whatever is cut out of a file and put elsewhere: an answer, and no panic.
+    #[test]
+    fn no_text_panics(from in 0_usize..900, length in 0_usize..200, to in 0_usize..900, noise in "[^a]{0,8}") {
+        for (text, audit) in [
+            (DOCKERFILE, audit_dockerfile as fn(&str, &str) -> Vec<Finding>),
+            (COMPOSE, audit_compose),
+            (NGINX, audit_nginx),
+        ] {
+            let mut letters: Vec<char> = text.chars().collect();
+            let from = from.min(letters.len());
+            let cut: Vec<char> = letters.drain(from..(from + length).min(letters.len())).collect();
+            let to = to.min(letters.len());
+            letters.splice(to..to, noise.chars().chain(cut));
+            let _ = audit("file", &letters.iter().collect::<String>());
+        }
+    }
+}

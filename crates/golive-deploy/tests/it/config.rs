@@ -58,6 +58,7 @@ fn each_rule_fires_on_its_own_fault_and_alone() {
         ("SECRET_KEY", "-", "CFG-001"),
         ("SECRET_KEY", "f3a91c07be5d428866d20e17ac94b350", "CFG-002"),
         ("SECRET_KEY", "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7", "CFG-004"),
+        ("SECRET_KEY", "please-change-me-x7KqmP2v9LwB8nYcx7KqmP2v9LwB8nYcx7KqmP2v9LwB8nYc", "CFG-003"),
         ("DEBUG", "True", "CFG-010"),
         ("DEMO_MODE", "1", "CFG-090"),
         ("CORS_ORIGINS", "-", "CFG-020"),
@@ -79,6 +80,7 @@ fn each_rule_fires_on_its_own_fault_and_alone() {
         ("SENTRY_DSN", "-", "CFG-050"),
         ("SENTRY_DSN", "http://publickey@errors.client.mx/4", "CFG-051"),
         ("SENTRY_DSN", "http://publickey@127.0.0.1:9000/4", "CFG-052"),
+        ("SMTP_HOST", "changeme", "CFG-091"),
         ("DATABASE_POOL_SIZE", "26", "CFG-060"),
         ("DATABASE_POOL_SIZE", "many", "CFG-061"),
     ] {

@@ -6,3 +6,4 @@ mod endpoint;
 mod golden;
 mod rendered;
 mod replay;
+mod rules;

@@ -158,19 +158,23 @@ fn what_only_old_software_had_is_open_only_without_tls13() {
     }
 }
 
+/// Cases that only add a fault: the others take something away, and with it what was wrong with it.
+fn additive() -> Vec<Case> {
+    let takes =
+        ["no tls13", "no suite", "no http", "rc4 used", "3des used", "unknown", "rsa 1024", "dh 1024"];
+    CASES.iter().filter(|case| !takes.contains(&case.0)).copied().collect()
+}
+
 proptest! {
     /// No fault, on top of whatever others, ever makes the grade better.
     #[test]
-    fn faults_never_help(first in proptest::sample::subsequence(CASES.to_vec(), 0..6), next in 0..CASES.len()) {
+    fn faults_never_help(first in proptest::sample::subsequence(additive(), 0..6), next in proptest::sample::select(additive())) {
         let mut facts = perfect();
         for (_, change, ..) in &first {
             change(&mut facts);
         }
         let before = rated(facts.clone()).grade_ignoring_trust;
-        CASES[next].1(&mut facts);
-        // Two of the cases take something away, and with it what was wrong with it.
-        prop_assume!(!["no tls13", "no suite", "no http", "rc4 used", "3des used", "unknown"].contains(&CASES[next].0));
-        prop_assume!(!["rsa 1024", "dh 1024"].contains(&CASES[next].0));
+        next.1(&mut facts);
         let after = rated(facts).grade_ignoring_trust;
         prop_assert!(after >= before, "{before} became {after}");
     }
