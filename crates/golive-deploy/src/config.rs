@@ -34,7 +34,8 @@ pub trait ConfigRule: Send + Sync {
 pub type TrackedCheck = Arc<dyn Fn(&Path) -> Option<bool> + Send + Sync>;
 
 /// Names of the variables that the built-in rules look at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct VariableNames {
     /// The mode of the application; production rules depend on it.

@@ -212,6 +212,17 @@ impl MariaDb {
         Ok(())
     }
 
+    /// Freezes it: connections stay open and nothing answers, as when a network is cut. [`resume`](Self::resume) lets
+    /// it go on.
+    pub fn pause(&self) {
+        self.life.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.life.signal(Signal::CONT);
+    }
+
     /// Starts it again on the same data and port, unless it runs.
     ///
     /// # Errors

@@ -85,6 +85,13 @@ impl Life {
         }
     }
 
+    /// Sends a signal, if it runs.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(keeper) = self.keeper().as_ref() {
+            keeper.signal(signal);
+        }
+    }
+
     /// Starts it again if it does not run.
     pub(crate) fn start_again(
         &self,

@@ -1,1 +1,52 @@
-//! The go-live flow: steps, order, journal and resume.
+//! The go-live flow: steps, their order, the journal that survives a kill, and the verbs that run them.
+//!
+//! A go-live is a reconciler: each step looks, plans, acts, and proves by looking again. No step reads another
+//! step's memory; a later step reads the system or the journal, so a resumed run and a fresh run are the same.
+//!
+//! What must not be here: the work itself. Each phase has its crate, and a step maps that crate's report to the
+//! facts that golive-gate judges.
+//!
+//! ```no_run
+//! use golive::{Config, RehearseOptions};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::read("golive.toml".as_ref())?;
+//! let options = RehearseOptions::new(config, ".golive".into(), "2026-05-04".to_owned());
+//! let outcome = golive::rehearse(options, golive::nobody()).await?;
+//! println!("{:?}", outcome.report.verdict);
+//! # Ok(())
+//! # }
+//! ```
+
+mod application;
+mod config;
+mod context;
+mod event;
+mod flow;
+mod http;
+mod journal;
+mod placeholder;
+mod production;
+mod rehearsal;
+mod rehearse;
+mod report;
+mod run_dir;
+mod step;
+mod steps;
+
+pub use config::{
+    Admin, Application, Backup, CiCheck, Commands, Config, Deploy, ErrorProof, Http, Journeys, Load,
+    LoadScenario, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig, RequestTemplate, Requests,
+    Respond, Setting, SettingError, SourceConfig, TargetConfig, Team, Tenant, Tls,
+};
+pub use context::{Addresses, Context};
+pub use event::{Event, Observer, nobody};
+pub use flow::{AbortAt, FlowOptions, Mode};
+pub use journal::{Entry, Journal, JournalError};
+pub use production::{ProductionOptions, run};
+pub use rehearsal::{Rehearsal, RehearsalError};
+pub use rehearse::{Outcome, RehearseOptions, RunError, SeedError, rehearse};
+pub use report::{WriteReportError, read_latest};
+pub use run_dir::{RunDirectory, RunDirectoryError, write_private};
+pub use step::{About, Plan, Proof, Step, StepError, error_chain};
+pub use steps::list;

@@ -127,15 +127,6 @@ impl Accounts {
         Ok(self.find(&self.connection, username).await?.map(|stored| stored.account))
     }
 
-    /// How the account's password is stored; `None` when there is no such account, or no password.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn hash_format(&self, username: &str) -> Result<Option<HashFormat>, AccountsError> {
-        let found = self.find(&self.connection, username).await?;
-        Ok(found.and_then(|found| found.stored).map(|stored| HashFormat::of(&stored)))
-    }
-
     /// Switches accounts off, all or none, and tells which were on. Their tokens live on until the caller revokes them.
     ///
     /// # Errors

@@ -1,0 +1,206 @@
+//! `golive.toml`: what an application is, as its operator describes it. Parsed once, at the edge.
+//!
+//! Not here: opening anything the file names (that is `context`), and secrets: the file holds where a secret
+//! is found (`env:NAME`, `file:PATH`), never the secret.
+
+mod application;
+mod proofs;
+mod setting;
+
+use std::path::{Path, PathBuf};
+
+use golive_auth::{AccountsMapping, TenantMapping};
+use golive_gate::Policy;
+use serde::Deserialize;
+use thiserror::Error;
+
+pub use application::{Application, Commands, Http, RequestTemplate, Requests, Respond};
+pub use proofs::{
+    Admin, Backup, CiCheck, Deploy, ErrorProof, Journeys, Load, LoadScenario, RateLimitProof, Team, Tenant,
+    Tls,
+};
+pub use setting::{Setting, SettingError};
+
+/// The whole of `golive.toml`.
+///
+/// Every section but `[application]` is optional: what is not described cannot be proven, and is reported as
+/// unknown.
+///
+/// ```
+/// let config = golive::Config::parse("[application]\nname = \"ledger\"\n", std::path::Path::new(".")).unwrap();
+/// assert_eq!(config.application.name, "ledger");
+/// assert!(golive::Config::parse("[application]\nname = \"x\"\n[acounts]\n", std::path::Path::new(".")).is_err());
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// What the application is called and how it is started.
+    pub application: Application,
+    /// The production environment, name to value; `{placeholders}` are filled in when it is written.
+    #[serde(default)]
+    pub environment: std::collections::BTreeMap<String, String>,
+    /// The demo's environment, for running it on SQLite before the go-live.
+    #[serde(default)]
+    pub demo_environment: std::collections::BTreeMap<String, String>,
+    /// The SQLite side.
+    #[serde(default)]
+    pub source: SourceConfig,
+    /// The MariaDB side.
+    #[serde(default)]
+    pub target: TargetConfig,
+    /// Redis.
+    #[serde(default)]
+    pub redis: RedisConfig,
+    /// What the operator decided about the migration.
+    #[serde(default)]
+    pub migrate: MigrateConfig,
+    /// Where user accounts live.
+    pub accounts: Option<AccountsMapping>,
+    /// Where tenants live.
+    pub tenants: Option<TenantMapping>,
+    /// The tenant that goes live.
+    pub tenant: Option<Tenant>,
+    /// The production administrator to create.
+    pub admin: Option<Admin>,
+    /// The real team to onboard.
+    pub team: Option<Team>,
+    /// How the application is spoken to.
+    #[serde(default)]
+    pub http: Http,
+    /// What revocation and access proofs ask of the application.
+    #[serde(default)]
+    pub journeys: Journeys,
+    /// How the rate limit is proven.
+    pub rate_limit: Option<RateLimitProof>,
+    /// How error tracking is proven.
+    pub errors: Option<ErrorProof>,
+    /// Backups.
+    #[serde(default)]
+    pub backup: Backup,
+    /// Container and proxy files to audit.
+    #[serde(default)]
+    pub deploy: Deploy,
+    /// The TLS endpoint.
+    pub tls: Option<Tls>,
+    /// The load test.
+    pub load: Option<Load>,
+    /// The application's own checks.
+    #[serde(default)]
+    pub ci: Vec<CiCheck>,
+    /// What the gate asks for.
+    #[serde(default)]
+    pub gate: Policy,
+    /// The folder of `golive.toml`; relative paths start here.
+    #[serde(skip)]
+    pub directory: PathBuf,
+}
+
+/// `[source]`: the SQLite database that the demo ran on.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SourceConfig {
+    /// Path of the SQLite file, relative to `golive.toml`.
+    pub sqlite: Option<PathBuf>,
+}
+
+/// `[target]`: the MariaDB database that production runs on.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TargetConfig {
+    /// `mysql://user:password@host/database`, by reference: `env:NAME` or `file:PATH`.
+    pub url: Option<Setting>,
+    /// How many instances of the application will share the server.
+    pub instances: Option<u32>,
+}
+
+/// `[redis]`: the Redis that production runs on.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RedisConfig {
+    /// `redis://:password@host/0`, by reference: `env:NAME` or `file:PATH`.
+    pub url: Option<Setting>,
+}
+
+/// `[migrate]`: the operator's word on types and findings.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct MigrateConfig {
+    /// Collation of the tables; `utf8mb4_nopad_bin`, which keeps SQLite's meaning of equal, unless given.
+    pub collation: Option<String>,
+    /// MariaDB types by `table.column`.
+    pub types: std::collections::BTreeMap<String, String>,
+    /// Tables left behind.
+    pub exclude: std::collections::BTreeSet<String>,
+    /// Findings accepted, as the survey names them.
+    pub accept: std::collections::BTreeSet<String>,
+}
+
+/// Why a `golive.toml` could not be taken.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadConfigError {
+    /// The file could not be read.
+    #[error("read {path}; `golive init` writes one for your application", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not what golive expects.
+    #[error("parse {path}: correct the line named below", path = path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// Reads and checks a `golive.toml`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds an unknown key or a value of the wrong kind; the line is named.
+    pub fn read(path: &Path) -> Result<Self, ReadConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ReadConfigError::Unreadable { path: path.to_owned(), source })?;
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let directory = std::path::absolute(directory)
+            .map_err(|source| ReadConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text, &directory)
+            .map_err(|source| ReadConfigError::Invalid { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// Parses the text of a `golive.toml` whose relative paths start at `directory`.
+    ///
+    /// # Errors
+    /// Names the line that holds an unknown key or a value of the wrong kind.
+    pub fn parse(text: &str, directory: &Path) -> Result<Self, toml::de::Error> {
+        let mut config: Self = toml::from_str(text)?;
+        config.directory = directory.to_owned();
+        Ok(config)
+    }
+
+    /// A configuration that knows nothing but a name: whatever needs more is reported as unknown.
+    #[must_use]
+    pub fn nameless(directory: &Path) -> Self {
+        Self::parse("[application]\nname = \"application\"\n", directory).expect("a constant that parses")
+    }
+
+    /// A path of the file, made absolute.
+    #[must_use]
+    pub fn path(&self, relative: &Path) -> PathBuf {
+        self.directory.join(relative)
+    }
+}

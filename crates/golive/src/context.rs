@@ -1,0 +1,255 @@
+//! What a run works with: configuration, folder, journal, servers, and the application.
+//!
+//! Not here: what any step does with them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::application::{Instance, Launch, StartApplicationError};
+use crate::config::{Config, RequestTemplate};
+use crate::event::{Event, Observer};
+use crate::http::Endpoint;
+use crate::journal::Journal;
+use crate::placeholder::Values;
+use crate::rehearsal::Rehearsal;
+use crate::run_dir::RunDirectory;
+use crate::step::{Doing, StepError};
+
+/// What a run works with.
+#[non_exhaustive]
+pub struct Context {
+    /// `golive.toml`.
+    pub config: Config,
+    /// The run's folder.
+    pub directory: RunDirectory,
+    /// The run's journal.
+    pub journal: Journal,
+    /// Whoever watches.
+    pub observer: Observer,
+    /// Ends the run when triggered; it can be resumed.
+    pub cancel: CancellationToken,
+    /// The SQLite file.
+    pub(crate) source: Option<PathBuf>,
+    /// The MariaDB database.
+    pub(crate) target: Option<SecretString>,
+    /// The Redis server.
+    pub(crate) redis: Option<SecretString>,
+    /// The error tracker's address and the alert channel of production.
+    pub(crate) sentry_dsn: Option<SecretString>,
+    pub(crate) alert_webhook: Option<SecretString>,
+    pub(crate) rehearsal: Option<Arc<Rehearsal>>,
+    /// What phase 1 looked at once and need not look at again: what it holds can be had anew at any time.
+    pub(crate) migration: Mutex<crate::steps::Migration>,
+    application: Mutex<Option<Instance>>,
+    served: std::sync::atomic::AtomicU32,
+}
+
+/// The addresses a run works against.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct Addresses {
+    /// The SQLite file.
+    pub source: Option<PathBuf>,
+    /// The MariaDB database.
+    pub target: Option<SecretString>,
+    /// The Redis server.
+    pub redis: Option<SecretString>,
+    /// Where errors are reported to.
+    pub sentry_dsn: Option<SecretString>,
+    /// Where alerts are posted to.
+    pub alert_webhook: Option<SecretString>,
+}
+
+impl Context {
+    /// A context for a run against these addresses, or in a rehearsal.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        directory: RunDirectory,
+        journal: Journal,
+        addresses: Addresses,
+        rehearsal: Option<Rehearsal>,
+        observer: Observer,
+    ) -> Self {
+        let addresses = match &rehearsal {
+            Some(servers) => Addresses {
+                source: addresses.source,
+                target: Some(servers.database_url()),
+                redis: Some(servers.redis_url()),
+                sentry_dsn: Some(servers.sentry_dsn()),
+                alert_webhook: Some(servers.alert_webhook()),
+            },
+            None => addresses,
+        };
+        Self {
+            config,
+            directory,
+            journal,
+            observer,
+            cancel: CancellationToken::new(),
+            source: addresses.source,
+            target: addresses.target,
+            redis: addresses.redis,
+            sentry_dsn: addresses.sentry_dsn,
+            alert_webhook: addresses.alert_webhook,
+            rehearsal: rehearsal.map(Arc::new),
+            migration: Mutex::default(),
+            application: Mutex::default(),
+            served: Default::default(),
+        }
+    }
+
+    /// The time: the one place of this crate that reads the clock.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the clock enters the flow here and nowhere else")]
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        (self.observer)(Event::Note { text: text.into() });
+    }
+
+    pub(crate) fn source(&self) -> Result<&PathBuf, StepError> {
+        self.source.as_ref().ok_or_else(|| {
+            StepError::unknown("no SQLite source: give `sqlite` in [source] of golive.toml, or --source")
+        })
+    }
+
+    pub(crate) fn target(&self) -> Result<SecretString, StepError> {
+        self.target.clone().ok_or_else(|| {
+            StepError::unknown("no MariaDB target: give `url` in [target] of golive.toml, or --target")
+        })
+    }
+
+    pub(crate) fn redis(&self) -> Result<SecretString, StepError> {
+        self.redis.clone().ok_or_else(|| StepError::unknown("no Redis: give `url` in [redis] of golive.toml"))
+    }
+
+    /// The disposable servers; a step that breaks servers on purpose runs in a rehearsal only.
+    pub(crate) fn rehearsal(&self) -> Result<&Arc<Rehearsal>, StepError> {
+        self.rehearsal.as_ref().ok_or_else(|| {
+            StepError::unknown("servers are stopped on purpose in a rehearsal only: run `golive rehearse`")
+        })
+    }
+
+    /// A request of `golive.toml` by name.
+    pub(crate) fn request(&self, name: &str) -> Result<&RequestTemplate, StepError> {
+        self.config
+            .http
+            .requests
+            .get(name)
+            .ok_or_else(|| StepError::unknown(format!("golive.toml describes no [http.requests.{name}]")))
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Result<Option<SecretString>, StepError> {
+        self.directory.secret(name).doing("read a secret of this run")
+    }
+
+    pub(crate) fn keep_secret(&self, name: &str, secret: &SecretString) -> Result<(), StepError> {
+        self.directory.keep_secret(name, secret).doing("keep a secret of this run")
+    }
+
+    /// Where the application answers; started first if golive runs it.
+    pub(crate) async fn application(&self) -> Result<Endpoint, StepError> {
+        let mut running = self.application.lock().await;
+        if let Some(instance) = running.as_ref() {
+            return Ok(instance.endpoint.clone());
+        }
+        if self.config.application.commands.serve.is_some() {
+            let instance = self.start_instance().await?;
+            let endpoint = instance.endpoint.clone();
+            *running = Some(instance);
+            return Ok(endpoint);
+        }
+        let Some(base) = &self.config.http.base_url else {
+            return Err(StepError::unknown(
+                "the running application is needed: add `serve` to [application.commands] or `base_url` to [http]",
+            ));
+        };
+        Endpoint::new(base, self.config.http.management_url.as_deref()).doing("prepare the HTTP client")
+    }
+
+    /// A further instance beside the one that runs; it ends with the value.
+    pub(crate) async fn start_instance(&self) -> Result<Instance, StepError> {
+        let count = self.served.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let logs = self.directory.folder("logs").doing("make the folder of logs")?;
+        let launch = Launch {
+            config: &self.config,
+            environment: &self.config.environment,
+            values: self.production_values()?,
+            logs: &logs,
+            name: &format!("application-{}-{count}", std::process::id()),
+        };
+        let instance = Instance::start(launch).await.map_err(started)?;
+        self.note(format!("the application answers at {}", instance.endpoint.base()));
+        Ok(instance)
+    }
+
+    /// Restarts the application; `crash` ends it the hard way first.
+    pub(crate) async fn restart_application(&self, crash: bool) -> Result<Endpoint, StepError> {
+        if self.config.application.commands.serve.is_none() {
+            return Err(StepError::unknown(
+                "golive cannot restart the application: add `serve` to [application.commands]",
+            ));
+        }
+        if let Some(instance) = self.application.lock().await.take() {
+            if crash {
+                instance.kill().await;
+            } else {
+                instance.stop().await;
+            }
+        }
+        self.application().await
+    }
+
+    /// Ends the application, if golive runs it.
+    pub async fn stop_application(&self) {
+        if let Some(instance) = self.application.lock().await.take() {
+            instance.stop().await;
+        }
+    }
+
+    /// Folder of what the application wrote while golive ran it.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.directory.path("logs")
+    }
+
+    /// What the placeholders of the production environment stand for.
+    pub(crate) fn production_values(&self) -> Result<Values, StepError> {
+        let key = self.secret(SECRET_KEY)?.ok_or_else(|| {
+            StepError::unknown("there is no production secret key yet: step `secret-key` makes it")
+        })?;
+        Ok(self.common_values().set("secret_key", key.expose_secret()))
+    }
+
+    /// What placeholders stand for before there is a secret key.
+    pub(crate) fn common_values(&self) -> Values {
+        let shown = |secret: &Option<SecretString>| {
+            secret.as_ref().map(|secret| secret.expose_secret().to_owned()).unwrap_or_default()
+        };
+        let path = |path: Option<&PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
+        Values::new()
+            .set("source", path(self.source.as_ref()))
+            .set("database_url", shown(&self.target))
+            .set("redis_url", shown(&self.redis))
+            .set("sentry_dsn", shown(&self.sentry_dsn))
+            .set("alert_webhook", shown(&self.alert_webhook))
+            .set("state_file", path(Some(&self.directory.path(STATE_FILE))))
+            .set("directory", self.config.directory.to_string_lossy())
+    }
+}
+
+fn started(error: StartApplicationError) -> StepError {
+    StepError::Failed { doing: "bring the application up".to_owned(), source: Box::new(error) }
+}
+
+/// The production secret key, among the run's secrets.
+pub(crate) const SECRET_KEY: &str = "secret_key";
+/// The provider state, in the run's folder.
+pub(crate) const STATE_FILE: &str = "provider_state.json";

@@ -1,0 +1,287 @@
+//! Runs the steps: in their order, independent ones at the same time, each outcome journalled.
+//!
+//! Not here: what a step does (`steps/`), what its facts are worth (golive-gate).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use golive_gate::{StepResult, StepStatus};
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+
+use crate::context::Context;
+use crate::event::Event;
+use crate::journal::{Entry, JournalError};
+use crate::step::{Plan, Proof, Step, StepError, error_chain};
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Look and say what would be done.
+    Plan,
+    /// Look, act and prove.
+    Act,
+    /// Prove only: gather fresh evidence of what stands.
+    Prove,
+}
+
+/// Which steps run, and how.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FlowOptions {
+    /// How far.
+    pub mode: Mode,
+    /// Take what the journal says has passed as done.
+    pub resume: bool,
+    /// Begin with this step; what stands before it is taken from the journal.
+    pub from: Option<String>,
+    /// This step alone.
+    pub only: Option<String>,
+    /// Ends the process the hard way at a point, to test that a killed run can be taken up again.
+    pub dangerous_abort_at: Option<AbortAt>,
+}
+
+impl FlowOptions {
+    /// All steps in this mode.
+    #[must_use]
+    pub fn new(mode: Mode) -> Self {
+        Self { mode, resume: false, from: None, only: None, dangerous_abort_at: None }
+    }
+}
+
+/// Where a test wants the process to die.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AbortAt {
+    /// After the step acted, before that is journalled.
+    Applied(String),
+    /// After the step's end is journalled.
+    Ended(String),
+}
+
+/// Runs the steps and returns how each ended, in the order of the list.
+///
+/// # Errors
+/// Only when the journal cannot be kept: a step that fails is a result, not an error.
+pub(crate) async fn run(
+    context: &Arc<Context>,
+    steps: Vec<Arc<dyn Step>>,
+    options: &FlowOptions,
+) -> Result<Vec<StepResult>, JournalError> {
+    let alone = Arc::new(RwLock::new(()));
+    let order: Vec<&'static str> = steps.iter().map(|step| step.about().id).collect();
+    let mut results = replay(context, &steps, options);
+    let mut waiting: Vec<Arc<dyn Step>> =
+        steps.into_iter().filter(|step| !results.contains_key(step.about().id)).collect();
+    let mut running = JoinSet::new();
+    loop {
+        let ready: Vec<_> =
+            waiting.extract_if(.., |step| is_ready(step.as_ref(), &order, &results)).collect();
+        for step in ready {
+            if let Some(reason) = held_back(step.as_ref(), &results, options) {
+                let result = not_run(step.as_ref(), reason);
+                tell_end(context, &result, options.mode)?;
+                results.insert(step.about().id, result);
+                continue;
+            }
+            let (context, alone, options) = (Arc::clone(context), Arc::clone(&alone), options.clone());
+            running.spawn(async move { run_step(&context, step.as_ref(), &alone, &options).await });
+        }
+        if waiting.iter().any(|step| is_ready(step.as_ref(), &order, &results)) {
+            continue;
+        }
+        let Some(ended) = running.join_next().await else { break };
+        let result = match ended {
+            Ok(result) => result?,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        let id = order.iter().find(|id| **id == result.id).expect("only listed steps run");
+        results.insert(id, result);
+    }
+    Ok(order.iter().filter_map(|id| results.remove(id)).collect())
+}
+
+/// What need not run: passed before and taken up again, or left out by the operator.
+fn replay(
+    context: &Context,
+    steps: &[Arc<dyn Step>],
+    options: &FlowOptions,
+) -> BTreeMap<&'static str, StepResult> {
+    let mut earlier: BTreeMap<String, StepResult> =
+        context.journal.results().into_iter().map(|result| (result.id.clone(), result)).collect();
+    let from = options.from.as_deref().and_then(|from| steps.iter().position(|step| step.about().id == from));
+    let mut kept = BTreeMap::new();
+    for (place, step) in steps.iter().enumerate() {
+        let id = step.about().id;
+        let passed = earlier.get(id).is_some_and(|result| result.status == StepStatus::Passed);
+        let left_out =
+            options.only.as_deref().is_some_and(|only| only != id) || from.is_some_and(|from| place < from);
+        if left_out {
+            let known = earlier.remove(id);
+            kept.insert(id, known.unwrap_or_else(|| skipped(step.as_ref())));
+        } else if options.resume && passed && from.is_none() && options.only.is_none() {
+            kept.extend(earlier.remove(id).map(|known| (id, known)));
+        }
+    }
+    kept
+}
+
+fn is_ready(step: &dyn Step, order: &[&'static str], results: &BTreeMap<&'static str, StepResult>) -> bool {
+    let about = step.about();
+    let mut before = about.after.iter().chain(about.once_ended);
+    before.all(|id| results.contains_key(id) || !order.contains(id))
+}
+
+/// Why a step must not run, if it must not.
+fn held_back(
+    step: &dyn Step,
+    results: &BTreeMap<&'static str, StepResult>,
+    options: &FlowOptions,
+) -> Option<String> {
+    if options.mode != Mode::Act || options.only.is_some() {
+        return None;
+    }
+    step.about().after.iter().find_map(|id| {
+        let before = results.get(id)?;
+        let fine = matches!(before.status, StepStatus::Passed | StepStatus::Skipped);
+        (!fine).then(|| format!("not run: step `{id}` has not passed"))
+    })
+}
+
+async fn run_step(
+    context: &Context,
+    step: &dyn Step,
+    alone: &RwLock<()>,
+    options: &FlowOptions,
+) -> Result<StepResult, JournalError> {
+    let about = step.about();
+    // A step that breaks things on purpose waits for the others and holds them off.
+    let _shared;
+    let _own;
+    if about.exclusive {
+        _own = alone.write().await;
+    } else {
+        _shared = alone.read().await;
+    }
+    (context.observer)(Event::StepStarted { step: about.id, phase: about.phase, title: about.title });
+    if options.mode == Mode::Act {
+        context.journal.append(Entry::Started { at: context.now(), step: about.id.to_owned() })?;
+    }
+    let began = std::time::Instant::now();
+    let mut plan = Plan::default();
+    let outcome = tokio::select! {
+        outcome = go_through(context, step, options, &mut plan) => outcome,
+        () = context.cancel.cancelled() => Err(StepError::Cancelled),
+    };
+    let mut result = empty_result(step, StepStatus::Unknown);
+    result.seconds = began.elapsed().as_secs_f64();
+    result.plan = plan.lines;
+    settle(&mut result, outcome, options.mode, context);
+    tell_end(context, &result, options.mode)?;
+    if options.dangerous_abort_at == Some(AbortAt::Ended(about.id.to_owned())) {
+        std::process::abort();
+    }
+    Ok(result)
+}
+
+async fn go_through(
+    context: &Context,
+    step: &dyn Step,
+    options: &FlowOptions,
+    plan: &mut Plan,
+) -> Result<Proof, StepError> {
+    let id = step.about().id;
+    if options.mode != Mode::Prove {
+        *plan = step.plan(context).await?;
+        (context.observer)(Event::StepPlanned { step: id, plan: plan.lines.clone() });
+    }
+    if options.mode == Mode::Plan {
+        return Ok(Proof::default());
+    }
+    if options.mode == Mode::Act {
+        step.apply(context, plan).await?;
+        if options.dangerous_abort_at == Some(AbortAt::Applied(id.to_owned())) {
+            std::process::abort();
+        }
+        let applied = Entry::Applied { at: context.now(), step: id.to_owned() };
+        context.journal.append(applied).map_err(|source| StepError::Failed {
+            doing: "record what was done".to_owned(),
+            source: Box::new(source),
+        })?;
+    }
+    step.prove(context).await
+}
+
+/// Turns what a step came to into its result. The gate's own requirements say whether a fact is good.
+fn settle(result: &mut StepResult, outcome: Result<Proof, StepError>, mode: Mode, context: &Context) {
+    match outcome {
+        Ok(_) if mode == Mode::Plan => result.status = StepStatus::Planned,
+        Ok(mut proof) => {
+            proof.findings.extend(broken_requirements(&proof, context));
+            result.proof = proof.facts;
+            result.status = match (proof.findings.is_empty(), proof.unknown.is_empty()) {
+                (false, _) => StepStatus::Failed,
+                (true, false) => StepStatus::Unknown,
+                (true, true) => StepStatus::Passed,
+            };
+            let reasons: Vec<String> = proof.findings.into_iter().chain(proof.unknown).collect();
+            result.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        }
+        Err(StepError::Unknown(reason)) => {
+            result.status = StepStatus::Unknown;
+            result.reason = Some(reason);
+        }
+        Err(StepError::Refused(reason)) => {
+            result.status = StepStatus::Failed;
+            result.reason = Some(reason);
+        }
+        Err(error) => {
+            result.status = StepStatus::Failed;
+            result.error = Some(error_chain(&error));
+        }
+    }
+}
+
+/// What the gate will hold against these facts, in its own words: a step never judges its facts twice.
+fn broken_requirements(proof: &Proof, context: &Context) -> Vec<String> {
+    let report = golive_gate::judge(&proof.facts, &[], &context.config.gate, context.now());
+    let evidence = report.criteria.iter().flat_map(|criterion| &criterion.evidence);
+    evidence
+        .filter(|evidence| evidence.status == golive_gate::Status::Fail)
+        .map(|evidence| {
+            let seen = evidence.value.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("{}: expected {}, saw {seen}", evidence.says, evidence.expected)
+        })
+        .collect()
+}
+
+fn empty_result(step: &dyn Step, status: StepStatus) -> StepResult {
+    let about = step.about();
+    let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    let mut result = StepResult::new(about.id, about.phase, about.title, status);
+    result.checklist = owned(about.checklist);
+    result.supplies = owned(about.supplies);
+    result
+}
+
+fn not_run(step: &dyn Step, reason: String) -> StepResult {
+    let mut result = empty_result(step, StepStatus::Unknown);
+    result.reason = Some(reason);
+    result
+}
+
+fn skipped(step: &dyn Step) -> StepResult {
+    let mut result = empty_result(step, StepStatus::Skipped);
+    result.reason = Some("left out of this run".to_owned());
+    result
+}
+
+fn tell_end(context: &Context, result: &StepResult, mode: Mode) -> Result<(), JournalError> {
+    if mode != Mode::Plan {
+        let entry = Entry::Ended { at: context.now(), result: Box::new(result.clone()) };
+        context.journal.append(entry)?;
+    }
+    (context.observer)(Event::StepEnded { result: Box::new(result.clone()) });
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The verbs `plan`, `run` and `gate` against an operator's own servers.
+//!
+//! Not here: starting servers (`rehearse`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Setting};
+use crate::context::{Addresses, Context};
+use crate::event::Observer;
+use crate::flow::{FlowOptions, Mode};
+use crate::journal::Journal;
+use crate::rehearse::{JOURNAL, Outcome, RunError, carry_through};
+use crate::run_dir::{RunDirectory, RunDirectoryError};
+use crate::steps;
+
+/// What a run against an operator's own servers works with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ProductionOptions {
+    /// `golive.toml`.
+    pub config: Config,
+    /// Folder that holds the folders of runs.
+    pub base: PathBuf,
+    /// Name of the run; its folder is called so.
+    pub run: String,
+    /// Overrides `[source] sqlite`.
+    pub source: Option<PathBuf>,
+    /// Overrides `[target] url`.
+    pub target: Option<Setting>,
+    /// Which steps, and whether an earlier run is taken up.
+    pub flow: FlowOptions,
+    /// Ends the run when triggered.
+    pub cancel: CancellationToken,
+}
+
+impl ProductionOptions {
+    /// All steps of this application, in this mode.
+    #[must_use]
+    pub fn new(config: Config, base: PathBuf, run: String, mode: Mode) -> Self {
+        let (flow, cancel) = (FlowOptions::new(mode), CancellationToken::new());
+        Self { config, base, run, source: None, target: None, flow, cancel }
+    }
+}
+
+/// Plans, runs or proves a go-live on the servers that `golive.toml` names.
+///
+/// # Errors
+/// When it could not be carried through: an address that is not to be found, a held lock. Steps that fail are in
+/// the report.
+pub async fn run(
+    options: ProductionOptions,
+    environment: &dyn Fn(&str) -> Option<String>,
+    observer: Observer,
+) -> Result<Outcome, RunError> {
+    steps::check_names(&options.flow)?;
+    let addresses = find_addresses(&options, environment)?;
+    // Planning changes nothing, so it must not leave a folder behind either.
+    let scratch = (options.flow.mode == Mode::Plan).then(tempfile::tempdir).transpose();
+    let scratch = scratch.map_err(|source| RunDirectoryError::File { path: std::env::temp_dir(), source })?;
+    let directory = match (&scratch, options.flow.mode, options.flow.resume) {
+        (Some(scratch), ..) => RunDirectory::create(scratch.path(), &options.run)?,
+        (None, Mode::Act, false) => RunDirectory::create(&options.base, &options.run)?,
+        (None, ..) => RunDirectory::latest(&options.base)?,
+    };
+    let journal = Journal::open(&directory.path(JOURNAL))?;
+    let mut context = Context::new(options.config, directory, journal, addresses, None, observer);
+    context.cancel = options.cancel;
+    carry_through(&Arc::new(context), &options.flow).await
+}
+
+fn find_addresses(
+    options: &ProductionOptions,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Addresses, RunError> {
+    let config = &options.config;
+    let find = |setting: Option<&Setting>| {
+        setting.map(|setting| setting.resolve(&config.directory, environment)).transpose()
+    };
+    let errors = config.errors.as_ref();
+    Ok(Addresses {
+        source: options
+            .source
+            .clone()
+            .or_else(|| config.source.sqlite.as_deref().map(|path| config.path(path))),
+        target: find(options.target.as_ref().or(config.target.url.as_ref()))?,
+        redis: find(config.redis.url.as_ref())?,
+        sentry_dsn: find(errors.and_then(|errors| errors.dsn.as_ref()))?,
+        alert_webhook: find(errors.and_then(|errors| errors.alert_webhook.as_ref()))?,
+    })
+}

@@ -1,0 +1,59 @@
+//! 0.3, 0.6: the administrator's first login, played as its owner would: refused until the password is changed.
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use super::production_admin::first_password_login;
+use super::session;
+use crate::context::Context;
+use crate::step::{About, Plan, Proof, Step, StepError, Witness};
+
+pub(crate) struct AdminLogin;
+
+#[async_trait]
+impl Step for AdminLogin {
+    fn about(&self) -> About {
+        About::new("admin-login", 0, "Sign in as the administrator and change the first password")
+            .checklist(&["0.3", "0.6"])
+            .after(&["production-admin", "environment"])
+            .supplies(&["admin.login_works", "admin.first_login_forces_change"])
+    }
+
+    async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
+        let username = &session::admin(context)?.username;
+        Ok(Plan::line(format!("sign in as {username}, see other requests refused, change the password")))
+    }
+
+    async fn apply(&self, context: &Context, _plan: &Plan) -> Result<(), StepError> {
+        let endpoint = context.application().await?;
+        if let Some(token) = first_password_login(context, &endpoint).await? {
+            let probe = &context.config.journeys.authenticated;
+            let answer = session::ask(context, &endpoint, probe, &session::values(context), &token).await?;
+            let seen = if answer.is_refusal() { "refused" } else { "let in" };
+            context.keep_secret(FIRST_LOGIN, &SecretString::from(seen))?;
+        }
+        session::sign_in_admin(context, &endpoint).await.map(drop)
+    }
+
+    async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        use secrecy::ExposeSecret;
+        let endpoint = context.application().await?;
+        let mut seen = Witness::new(format!("the application at {}", endpoint.base()), context.now());
+        match context.secret(FIRST_LOGIN)? {
+            Some(what) => seen.saw("admin.first_login_forces_change", what.expose_secret() == "refused"),
+            None => seen.could_not("the first login was not watched"),
+        };
+        let first_still_works = first_password_login(context, &endpoint).await?.is_some();
+        if first_still_works {
+            seen.finds("the first password still works after it was changed");
+        }
+        let token = session::sign_in_admin(context, &endpoint).await?;
+        let probe = &context.config.journeys.authenticated;
+        let answer = session::ask(context, &endpoint, probe, &session::values(context), &token).await?;
+        seen.saw("admin.login_works", answer.check(&context.request(probe)?.respond).is_ok());
+        Ok(seen.done())
+    }
+}
+
+/// What the first login met, noted where the run keeps its own.
+const FIRST_LOGIN: &str = "first-login";

@@ -1,0 +1,69 @@
+//! 5.2, 1.2: the production environment against the rules: keys, modes, origins, addresses, pools, file modes.
+
+use async_trait::async_trait;
+use golive_deploy::{ConfigRules, PoolLimits, Settings, Severity, check_config};
+use sqlx::{Connection, Row};
+
+use super::environment::environment_file;
+use crate::context::Context;
+use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
+
+pub(crate) struct ProductionConfig;
+
+#[async_trait]
+impl Step for ProductionConfig {
+    fn about(&self) -> About {
+        About::new("config", 5, "Check the production configuration")
+            .checklist(&["0.1", "1.2", "5.2", "gate"])
+            .after(&["environment"])
+            .supplies(&["config.errors", "config.warnings"])
+    }
+
+    async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
+        Ok(Plan::line(format!("check every variable of {}", environment_file(context).display())))
+    }
+
+    async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        let path = environment_file(context);
+        let settings = Settings::parse_env_file(&path).doing("read the production environment")?;
+        let report = check_config(&settings, &rules(context).await?);
+        let mut seen = Witness::new(path.display().to_string(), context.now());
+        seen.saw("config.variables", report.variables)
+            .saw("config.errors", report.count(Severity::Error))
+            .saw("config.warnings", report.count(Severity::Warning))
+            .saw("config.not_checked", report.not_checked.clone());
+        for finding in report.findings.iter().filter(|finding| finding.severity != Severity::Note) {
+            seen.finds(format!("{} {}; {}", finding.id, finding.message, finding.remedy));
+        }
+        Ok(seen.done())
+    }
+}
+
+async fn rules(context: &Context) -> Result<ConfigRules, StepError> {
+    let mut rules = ConfigRules::production();
+    let config = &context.config;
+    rules.names = config.deploy.variables.clone();
+    for file in &config.deploy.example_environment {
+        let path = config.path(file);
+        let text = std::fs::read_to_string(&path).doing(format!("read {}", path.display()))?;
+        rules.examples.push(Settings::parse_env_text(&path.display().to_string(), &text));
+    }
+    rules.known_names = config.environment.keys().chain(&config.deploy.known_variables).cloned().collect();
+    // The file lies in the run's private folder, which the application's repository must not hold.
+    rules.tracked = Some(std::sync::Arc::new(|_| Some(false)));
+    rules.pool = Some(PoolLimits::new(config.target.instances.unwrap_or(1), max_connections(context).await?));
+    Ok(rules)
+}
+
+async fn max_connections(context: &Context) -> Result<u32, StepError> {
+    use secrecy::ExposeSecret;
+    let url = context.target()?;
+    let mut connection =
+        sqlx::MySqlConnection::connect(url.expose_secret()).await.doing("ask MariaDB for max_connections")?;
+    let row = sqlx::query("SELECT CAST(@@max_connections AS UNSIGNED)")
+        .fetch_one(&mut connection)
+        .await
+        .doing("ask MariaDB for max_connections")?;
+    let limit: u64 = row.try_get(0).doing("read max_connections")?;
+    Ok(u32::try_from(limit).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,58 @@
+//! 5.1: Dockerfiles, compose files and nginx configurations, as they lie beside the application.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use golive_deploy::{AuditInputs, AuditKind, Severity, audit_files};
+
+use crate::context::Context;
+use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
+
+pub(crate) struct Containers;
+
+#[async_trait]
+impl Step for Containers {
+    fn about(&self) -> About {
+        About::new("containers", 5, "Audit container and proxy files")
+            .checklist(&["5.1"])
+            .supplies(&["deploy.errors"])
+    }
+
+    async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
+        let files = files(context)?;
+        Ok(Plan::lines(files.iter().map(|(_, path)| format!("audit {}", path.display())).collect()))
+    }
+
+    async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        let files = files(context)?;
+        let inputs = AuditInputs::read(&files).doing("read the files to audit")?;
+        let findings = audit_files(&inputs);
+        let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+        let mut seen = Witness::new(format!("{} files of the deployment", files.len()), context.now());
+        seen.saw("deploy.files", files.len())
+            .saw("deploy.errors", count(Severity::Error))
+            .saw("deploy.warnings", count(Severity::Warning));
+        for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+            let place = match (&finding.file, finding.line) {
+                (Some(file), Some(line)) => format!("{file}:{line}: "),
+                (Some(file), None) => format!("{file}: "),
+                _ => String::new(),
+            };
+            seen.finds(format!("{place}{} {}; {}", finding.id, finding.message, finding.remedy));
+        }
+        Ok(seen.done())
+    }
+}
+
+fn files(context: &Context) -> Result<Vec<(AuditKind, PathBuf)>, StepError> {
+    let deploy = &context.config.deploy;
+    let absolute = |path: &PathBuf| context.config.path(Path::new(path));
+    let of = |kind, paths: &[PathBuf]| paths.iter().map(|path| (kind, absolute(path))).collect::<Vec<_>>();
+    let mut files = of(AuditKind::Dockerfile, &deploy.dockerfiles);
+    files.extend(of(AuditKind::Compose, &deploy.compose));
+    files.extend(of(AuditKind::Nginx, &deploy.nginx));
+    if files.is_empty() {
+        return Err(StepError::unknown("golive.toml names no file to audit: add [deploy]"));
+    }
+    Ok(files)
+}

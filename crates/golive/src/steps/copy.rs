@@ -1,0 +1,62 @@
+//! 1.1: the rows, streamed from one read snapshot; a killed copy goes on at the chunk it was in.
+
+use async_trait::async_trait;
+use golive_migrate::{CopyOptions, copy};
+use secrecy::ExposeSecret;
+use sqlx::{AssertSqlSafe, Connection, Row};
+
+use super::migrating::{connect_target, open_source, planned, show};
+use crate::context::Context;
+use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
+
+pub(crate) struct Copy;
+
+#[async_trait]
+impl Step for Copy {
+    fn about(&self) -> About {
+        About::new(ID, 1, "Copy every row").checklist(&["1.1"]).after(&["schema"])
+    }
+
+    async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
+        let plan = planned(context).await?;
+        Ok(Plan::lines(
+            plan.tables.iter().map(|table| format!("{}: {} rows", table.name, table.rows)).collect(),
+        ))
+    }
+
+    async fn apply(&self, context: &Context, _plan: &Plan) -> Result<(), StepError> {
+        let plan = planned(context).await?;
+        let (source, target) = (open_source(context).await?, connect_target(context).await?);
+        let report = copy(&source, &target, &plan, &CopyOptions::default(), &show(context, ID))
+            .await
+            .doing("copy the rows")?;
+        context.note(format!(
+            "{} rows by {} in {:.2} s ({:.0} rows/s)",
+            report.rows, report.method, report.seconds, report.rows_per_second
+        ));
+        Ok(())
+    }
+
+    async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        let plan = planned(context).await?;
+        let url = context.target()?;
+        let mut connection =
+            sqlx::MySqlConnection::connect(url.expose_secret()).await.doing("look at the target")?;
+        let mut seen = Witness::new("row counts of the target", context.now());
+        let mut rows = 0;
+        for table in &plan.tables {
+            let count = format!("SELECT COUNT(*) FROM `{}`", table.name.replace('`', "``"));
+            let row =
+                sqlx::query(AssertSqlSafe(count)).fetch_one(&mut connection).await.doing("count rows")?;
+            let found: i64 = row.try_get(0).doing("count rows")?;
+            rows += found;
+            if u64::try_from(found) != Ok(table.rows) {
+                seen.finds(format!("{} has {found} rows, the source {}", table.name, table.rows));
+            }
+        }
+        seen.saw("copy.rows", rows);
+        Ok(seen.done())
+    }
+}
+
+const ID: &str = "copy";

@@ -1,0 +1,169 @@
+//! 0.6: what the new credentials let through, and what they must not: asked of the running application.
+
+use async_trait::async_trait;
+use golive_auth::AccountState;
+use secrecy::SecretString;
+
+use super::baseline::OLD_TOKEN;
+use super::production_admin::accounts;
+use super::session::{self, Login};
+use super::team::{member_with_role, team};
+use crate::context::Context;
+use crate::http::Endpoint;
+use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
+
+pub(crate) struct Credentials;
+
+#[async_trait]
+impl Step for Credentials {
+    fn about(&self) -> About {
+        About::new("credentials", 0, "See demo logins fail and real people work")
+            .checklist(&["0.2", "0.4", "0.5", "0.6"])
+            .after(&["team", "demo-users", "demo-tenants"])
+            .supplies(&["accounts.demo_logins_accepted", "tenants.demo_visible", "secret.old_token_refused"])
+    }
+
+    async fn plan(&self, _context: &Context) -> Result<Plan, StepError> {
+        Ok(Plan::lines(vec![
+            "try every demo user with every known password".to_owned(),
+            "list the tenants that may be chosen".to_owned(),
+            "use the demo's old token".to_owned(),
+            "sign in as a real operator, open the shift, try the settings, submit an entry".to_owned(),
+            "read the audit log".to_owned(),
+        ]))
+    }
+
+    async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        let endpoint = context.application().await?;
+        let mut seen = Witness::new(format!("the application at {}", endpoint.base()), context.now());
+        let admin = session::sign_in_admin(context, &endpoint).await?;
+        demo_logins(context, &endpoint, &mut seen).await?;
+        old_token(context, &endpoint, &mut seen).await?;
+        selector(context, &endpoint, &admin, &mut seen).await?;
+        operator(context, &endpoint, &mut seen).await?;
+        audit(context, &endpoint, &admin, &mut seen).await?;
+        Ok(seen.done())
+    }
+}
+
+/// One known password is enough for the proof by login; the scan of hashes tries them all.
+async fn demo_logins(context: &Context, endpoint: &Endpoint, seen: &mut Witness) -> Result<(), StepError> {
+    let mapping = context.config.accounts.as_ref();
+    let mapping = mapping.ok_or_else(|| StepError::unknown("golive.toml describes no [accounts]"))?;
+    let listed = accounts(context).await?.list().await.doing("list the accounts")?;
+    let inactive: Vec<String> = listed
+        .into_iter()
+        .filter(|account| account.state != AccountState::Active)
+        .map(|account| account.username)
+        .collect();
+    let mut tried = 0;
+    let mut accepted = Vec::new();
+    for username in &inactive {
+        for password in mapping.known_passwords.iter().take(PASSWORDS_PER_USER) {
+            tried += 1;
+            if let Login::Accepted(_) = session::login(context, endpoint, username, password).await? {
+                accepted.push(username.clone());
+            }
+        }
+    }
+    if !accepted.is_empty() {
+        seen.finds(format!("can still sign in: {}", accepted.join(", ")));
+    }
+    match tried {
+        0 => seen.could_not("there is no inactive account, or no known password, to try"),
+        _ => {
+            seen.saw("accounts.demo_logins_tried", tried).saw("accounts.demo_logins_accepted", accepted.len())
+        }
+    };
+    Ok(())
+}
+
+async fn old_token(context: &Context, endpoint: &Endpoint, seen: &mut Witness) -> Result<(), StepError> {
+    let Some(token) = context.secret(OLD_TOKEN)? else {
+        seen.could_not("no token of the demo was kept: its refusal cannot be seen");
+        return Ok(());
+    };
+    let probe = &context.config.journeys.authenticated;
+    let answer = session::ask(context, endpoint, probe, &session::values(context), &token).await?;
+    seen.saw("secret.old_token_refused", answer.status == 401);
+    Ok(())
+}
+
+async fn selector(
+    context: &Context,
+    endpoint: &Endpoint,
+    admin: &SecretString,
+    seen: &mut Witness,
+) -> Result<(), StepError> {
+    let request = &context.config.journeys.tenants;
+    let answer = session::ask(context, endpoint, request, &session::values(context), admin).await?;
+    let Some(list) = answer.take(&context.request(request)?.respond) else {
+        seen.could_not(format!("`respond.take` of `{request}` points at no list"));
+        return Ok(());
+    };
+    let text = list.to_string();
+    let mapping = context.config.tenants.as_ref();
+    let demo = mapping.map(|mapping| mapping.demo_ids.clone()).unwrap_or_default();
+    let visible: Vec<String> = demo.into_iter().filter(|id| text.contains(&format!("\"{id}\""))).collect();
+    let own =
+        context.config.tenant.as_ref().is_none_or(|tenant| text.contains(&format!("\"{}\"", tenant.id)));
+    seen.saw("tenants.demo_visible", visible.len()).saw("tenants.production_visible", own);
+    if !own {
+        seen.finds("the production client is in no selector");
+    }
+    Ok(())
+}
+
+async fn operator(context: &Context, endpoint: &Endpoint, seen: &mut Witness) -> Result<(), StepError> {
+    let member = member_with_role(context, &team(context)?.operator_role)?;
+    let token = session::sign_in(context, endpoint, &member.username).await?;
+    let values = session::values(context).set("username", &member.username);
+    let journeys = &context.config.journeys;
+    for (request, fact) in
+        [(&journeys.my_shift, "operator.sees_shift"), (&journeys.submit_entry, "operator.submits_entry")]
+    {
+        let answer = session::ask(context, endpoint, request, &values, &token).await?;
+        let fine = answer.check(&context.request(request)?.respond);
+        seen.saw(fact, fine.is_ok());
+        if let Err(why) = fine {
+            seen.finds(format!("an operator sends `{request}` and the application {why}"));
+        }
+    }
+    let answer = session::ask(context, endpoint, &journeys.settings, &values, &token).await?;
+    seen.saw("operator.settings_refused", answer.status == 403);
+    if answer.status != 403 {
+        seen.finds(format!("an operator opens the settings and the application answers {}", answer.status));
+    }
+    Ok(())
+}
+
+async fn audit(
+    context: &Context,
+    endpoint: &Endpoint,
+    admin: &SecretString,
+    seen: &mut Witness,
+) -> Result<(), StepError> {
+    let request = &context.config.journeys.audit_log;
+    let answer = session::ask(context, endpoint, request, &session::values(context), admin).await?;
+    let Some(list) = answer.take(&context.request(request)?.respond) else {
+        seen.could_not(format!("`respond.take` of `{request}` points at no list"));
+        return Ok(());
+    };
+    let text = list.to_string();
+    let names = |name: &str| text.contains(&format!("\"{name}\""));
+    let administrator = names(&session::admin(context)?.username);
+    let demo =
+        context.config.accounts.as_ref().map(|mapping| mapping.demo_usernames.clone()).unwrap_or_default();
+    let demo: Vec<String> = demo.into_iter().filter(|name| names(name)).collect();
+    seen.saw("audit.names_admin", administrator).saw("audit.demo_users", demo.len());
+    if !administrator {
+        seen.finds("the audit log of the production client does not name the administrator");
+    }
+    if !demo.is_empty() {
+        seen.finds(format!("the audit log of the production client names {}", demo.join(", ")));
+    }
+    Ok(())
+}
+
+/// Beyond these the application's own limit on failed logins answers instead of the login.
+const PASSWORDS_PER_USER: usize = 8;

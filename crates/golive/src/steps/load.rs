@@ -1,0 +1,142 @@
+//! 6.1, 1.2: the expected load, by the real team's accounts, against the running application.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use golive_load::{LoadPlan, LoadReport, Scenario, ScenarioKind};
+use secrecy::SecretString;
+use url::Url;
+
+use super::session;
+use super::team::read;
+use crate::config::Load;
+use crate::context::Context;
+use crate::event::Event;
+use crate::http::Endpoint;
+use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
+
+pub(crate) struct LoadTest;
+
+#[async_trait]
+impl Step for LoadTest {
+    fn about(&self) -> About {
+        About::new(ID, 6, "Bear the expected load")
+            .checklist(&["6.1", "1.2"])
+            .after(&["team"])
+            .once_ended(&[
+                "credentials",
+                "cache",
+                "logs",
+                "errors",
+                "metrics",
+                "redis-outage",
+                "database-outage",
+            ])
+            .supplies(&[
+                "load.dashboard_p95_ms",
+                "load.error_rate",
+                "load.content_failures",
+                "load.scenarios_missing",
+            ])
+            .exclusive()
+    }
+
+    async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
+        let load = load(context)?;
+        let mut lines = vec![format!("for {} s:", load.seconds)];
+        lines.extend(load.scenarios.iter().map(|scenario| {
+            let run = &scenario.run;
+            format!("  {} × {}: {} {}", run.users, run.name, run.request.method, run.request.path)
+        }));
+        Ok(Plan::lines(lines))
+    }
+
+    async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        let load = load(context)?;
+        let endpoint = context.application().await?;
+        let mut plan = LoadPlan::new(
+            Url::parse(endpoint.base()).doing("read the application's address")?,
+            scenarios(context, &endpoint, load).await?,
+        );
+        plan.duration = Duration::from_secs(load.seconds);
+        let watch = |progress: golive_load::Progress| {
+            (context.observer)(Event::Progress {
+                step: ID,
+                item: "requests".to_owned(),
+                done: progress.requests,
+                total: None,
+                per_second: Some(progress.requests as f64 / progress.elapsed.as_secs_f64().max(0.1)),
+            });
+        };
+        let report = golive_load::run(&plan, &watch, &context.cancel).await.doing("run the load")?;
+        let mut seen =
+            Witness::new(format!("{} s of load on {}", report.seconds.round(), report.target), context.now());
+        tell(&report, &mut seen);
+        Ok(seen.done())
+    }
+}
+
+fn tell(report: &LoadReport, seen: &mut Witness) {
+    match report.latency_of(ScenarioKind::Dashboard) {
+        Some(latency) => {
+            seen.saw("load.dashboard_p50_ms", latency.p50_ms)
+                .saw("load.dashboard_p95_ms", latency.p95_ms)
+                .saw("load.dashboard_p99_ms", latency.p99_ms);
+        }
+        None => {
+            seen.could_not(
+                "no dashboard was measured: no scenario has `kind = \"dashboard\"`, or none answered",
+            );
+        }
+    }
+    seen.saw("load.requests", report.requests)
+        .saw("load.error_rate", report.error_rate)
+        .saw("load.content_failures", report.content_failures)
+        .saw("load.scenarios_missing", report.scenarios_missing().count());
+    for scenario in &report.scenarios {
+        let name: String =
+            scenario.name.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect();
+        if let Some(latency) = &scenario.service {
+            seen.saw(&format!("load.{name}.p95_ms"), latency.p95_ms);
+        }
+        seen.saw(&format!("load.{name}.requests"), scenario.requests);
+        for (class, count) in &scenario.errors {
+            seen.saw(&format!("load.{name}.errors.{class}"), *count);
+        }
+    }
+    for reason in &report.inconclusive {
+        seen.could_not(reason.clone());
+    }
+}
+
+async fn scenarios(context: &Context, endpoint: &Endpoint, load: &Load) -> Result<Vec<Scenario>, StepError> {
+    let members = read(context)?;
+    let mut all = Vec::new();
+    for described in &load.scenarios {
+        let mut scenario = described.run.clone();
+        let mut tokens: Vec<SecretString> = Vec::new();
+        for member in
+            members.iter().filter(|member| member.role == described.role).take(scenario.users as usize)
+        {
+            tokens.push(session::sign_in(context, endpoint, &member.username).await?);
+        }
+        if tokens.is_empty() && described.role == session::admin(context)?.role {
+            tokens.push(session::sign_in_admin(context, endpoint).await?);
+        }
+        if tokens.is_empty() {
+            return Err(StepError::unknown(format!("nobody in the team has role {}", described.role)));
+        }
+        scenario.tokens = tokens;
+        for (name, value) in session::values(context).as_map() {
+            scenario.values.entry(name.clone()).or_insert_with(|| vec![value.clone()]);
+        }
+        all.push(scenario);
+    }
+    Ok(all)
+}
+
+fn load(context: &Context) -> Result<&Load, StepError> {
+    context.config.load.as_ref().ok_or_else(|| StepError::unknown("golive.toml describes no [load]"))
+}
+
+const ID: &str = "load";

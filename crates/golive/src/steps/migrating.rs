@@ -1,0 +1,96 @@
+//! What the steps of phase 1 share: opening both sides, and the plan, which is computed once a run.
+
+use std::sync::Arc;
+
+use golive_migrate::{
+    Plan, PlanError, PlanOptions, Source, Survey, SurveyOptions, Target, TargetOptions, VerifyOptions, survey,
+};
+
+use crate::context::Context;
+use crate::event::Event;
+use crate::step::{Doing, StepError};
+
+/// What was computed already in this process. All of it follows from source and target, so a resumed run
+/// computes it again to the same end.
+#[derive(Default)]
+pub(crate) struct Migration {
+    survey: Option<Arc<Survey>>,
+    plan: Option<Arc<Plan>>,
+    pub(crate) verified: Option<golive_migrate::Verified>,
+}
+
+pub(crate) async fn open_source(context: &Context) -> Result<Source, StepError> {
+    let path = context.source()?.clone();
+    let open = move || Source::open(&path);
+    tokio::task::spawn_blocking(open).await.expect("opening a source does not panic").doing("open the source")
+}
+
+pub(crate) async fn connect_target(context: &Context) -> Result<Target, StepError> {
+    Target::connect(&TargetOptions::new(context.target()?)).await.doing("connect to the target")
+}
+
+/// The source, surveyed.
+pub(crate) async fn surveyed(context: &Context) -> Result<Arc<Survey>, StepError> {
+    let mut known = context.migration.lock().await;
+    if let Some(survey) = &known.survey {
+        return Ok(Arc::clone(survey));
+    }
+    let source = open_source(context).await?;
+    let mut options = SurveyOptions::default();
+    let config = &context.config.migrate;
+    if let Some(collation) = &config.collation {
+        options.collation.clone_from(collation);
+    }
+    options.column_types.clone_from(&config.types);
+    options.exclude.clone_from(&config.exclude);
+    let found = Arc::new(survey(&source, None, &options).await.doing("survey the source")?);
+    known.survey = Some(Arc::clone(&found));
+    Ok(found)
+}
+
+/// The plan that schema, copy and constraints follow.
+pub(crate) async fn planned(context: &Context) -> Result<Arc<Plan>, StepError> {
+    let survey = surveyed(context).await?;
+    let mut known = context.migration.lock().await;
+    if let Some(plan) = &known.plan {
+        return Ok(Arc::clone(plan));
+    }
+    let mut options = PlanOptions::default();
+    options.accept.clone_from(&context.config.migrate.accept);
+    let plan = match Plan::new(&survey, &options) {
+        Ok(plan) => Arc::new(plan),
+        Err(PlanError::Blocked(findings)) => {
+            let first: Vec<String> = findings.iter().take(5).map(ToString::to_string).collect();
+            return Err(StepError::Refused(format!(
+                "{} findings block: {}",
+                findings.len(),
+                first.join("; ")
+            )));
+        }
+        Err(error) => return Err(error).doing("plan the migration"),
+    };
+    known.plan = Some(Arc::clone(&plan));
+    Ok(plan)
+}
+
+pub(crate) fn verify_options(context: &Context) -> VerifyOptions {
+    let mut options = VerifyOptions::default();
+    options.exclude.clone_from(&context.config.migrate.exclude);
+    options
+}
+
+/// Shows rows as they move.
+pub(crate) fn show<'a>(
+    context: &'a Context,
+    step: &'static str,
+) -> impl Fn(golive_migrate::Progress) + Send + Sync + 'a {
+    move |progress| {
+        (context.observer)(Event::Progress {
+            step,
+            item: progress.table,
+            done: progress.rows,
+            total: Some(progress.total),
+            per_second: Some(progress.rows_per_second),
+        });
+    }
+}

@@ -1,0 +1,123 @@
+//! 4.3: the recovery procedure, written with what the drills measured. What was not drilled is not claimed.
+
+use async_trait::async_trait;
+use golive_backup::{MeasuredRecovery, RunbookInputs, Scenario, render_runbook};
+use golive_gate::Fact;
+
+use super::backup::{database, folder, key_file, server};
+use crate::context::Context;
+use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
+
+pub(crate) struct Recovery;
+
+#[async_trait]
+impl Step for Recovery {
+    fn about(&self) -> About {
+        About::new("recovery", 4, "Write the recovery runbook from what the drills measured")
+            .checklist(&["4.1", "4.2", "4.3"])
+            .after(&["restore-drill"])
+            .once_ended(&["redis-outage", "database-outage"])
+            .supplies(&[
+                "recovery.documented",
+                "recovery.scenarios_tested",
+                "recovery.scenarios_failed",
+                "recovery.rpo_seconds",
+            ])
+    }
+
+    async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
+        Ok(Plan::line(format!("write {}", runbook(context).display())))
+    }
+
+    async fn apply(&self, context: &Context, _plan: &Plan) -> Result<(), StepError> {
+        let server = server(context)?;
+        let config = context.config.path("golive.toml".as_ref());
+        let mut inputs = RunbookInputs::new(
+            &context.config.application.name,
+            database(&server)?,
+            folder(context),
+            key_file(context),
+            config,
+            context.now(),
+        );
+        inputs.backup_every_hours = DAILY_HOURS;
+        inputs.readiness_url.clone_from(&context.config.http.ready);
+        inputs.measured = drills(context).iter().filter_map(|drill| drill.measured(context)).collect();
+        std::fs::write(runbook(context), render_runbook(&inputs)).doing("write the recovery runbook")
+    }
+
+    async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        let path = runbook(context);
+        let text = std::fs::read_to_string(&path).doing("read the recovery runbook")?;
+        let mut seen = Witness::new(path.display().to_string(), context.now());
+        let chapters = ["corruption", "server", "redis", "partition", "golive backup"];
+        let lower = text.to_lowercase();
+        let missing: Vec<_> = chapters.iter().filter(|word| !lower.contains(*word)).collect();
+        seen.saw("recovery.documented", missing.is_empty());
+        seen.source("the drills of this run");
+        let drills = drills(context);
+        let tested = drills.iter().filter(|drill| drill.outcome.is_some()).count();
+        let failed: Vec<_> = drills.iter().filter(|drill| drill.outcome == Some(false)).collect();
+        seen.saw("recovery.scenarios_tested", tested).saw("recovery.scenarios_failed", failed.len());
+        for drill in failed {
+            seen.finds(format!(
+                "{:?} was drilled, and the application did not come back as it must",
+                drill.scenario
+            ));
+        }
+        // Without archived binary logs, whatever was written since the last daily backup is gone.
+        seen.source("daily backups without archived binary logs")
+            .saw("recovery.rpo_seconds", DAILY_HOURS * 3600.0);
+        Ok(seen.done())
+    }
+}
+
+/// One scenario, and what a step of this run saw of it.
+struct Drill {
+    scenario: Scenario,
+    outcome: Option<bool>,
+    seconds: Option<Fact>,
+}
+
+impl Drill {
+    fn measured(&self, context: &Context) -> Option<MeasuredRecovery> {
+        let seconds = self.seconds.as_ref()?;
+        if self.outcome != Some(true) {
+            return None;
+        }
+        let evidence = format!("{}, in run {}", seconds.source, context.directory.run());
+        Some(MeasuredRecovery::new(self.scenario, seconds.collected_at, seconds.value.as_f64()?, evidence))
+    }
+}
+
+fn drills(context: &Context) -> Vec<Drill> {
+    let drill = |scenario, outcomes: &[&str], seconds: &str| {
+        let seen: Vec<Option<bool>> = outcomes
+            .iter()
+            .map(|key| context.journal.fact(key).and_then(|fact| fact.value.as_bool()))
+            .collect();
+        let outcome =
+            seen.iter().copied().collect::<Option<Vec<bool>>>().map(|all| all.into_iter().all(|fine| fine));
+        Drill { scenario, outcome, seconds: context.journal.fact(seconds) }
+    };
+    vec![
+        drill(Scenario::DatabaseCorruption, &["backup.restored_equal"], "recovery.rto_seconds"),
+        drill(Scenario::ServerFailure, &["outage.server_recovered"], "outage.server_recovery_seconds"),
+        drill(
+            Scenario::RedisFailure,
+            &["outage.redis_recovered", "health.live_without_redis"],
+            "outage.redis_recovery_seconds",
+        ),
+        drill(
+            Scenario::NetworkPartition,
+            &["outage.partition_recovered", "outage.partition_live"],
+            "outage.partition_recovery_seconds",
+        ),
+    ]
+}
+
+fn runbook(context: &Context) -> std::path::PathBuf {
+    context.directory.path("recovery.md")
+}
+
+const DAILY_HOURS: f64 = 24.0;

@@ -1,0 +1,95 @@
+//! 1.1: every cell of every row, read on both sides and compared. Counts alone prove nothing.
+
+use async_trait::async_trait;
+use golive_migrate::{ProviderState, verify};
+
+use super::migrating::{connect_target, open_source, show, verify_options};
+use crate::context::{Context, STATE_FILE};
+use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
+
+pub(crate) struct Verify;
+
+#[async_trait]
+impl Step for Verify {
+    fn about(&self) -> About {
+        About::new(ID, 1, "Compare every cell").checklist(&["1.1"]).after(&["constraints"]).supplies(&FACTS)
+    }
+
+    async fn plan(&self, _context: &Context) -> Result<Plan, StepError> {
+        Ok(Plan::line("read both sides in key order and compare every cell in its canonical form"))
+    }
+
+    async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        let state =
+            ProviderState::read(&context.directory.path(STATE_FILE)).doing("read the provider state")?;
+        if state.is_some() {
+            return Ok(as_it_was(context));
+        }
+        let (source, target) = (open_source(context).await?, connect_target(context).await?);
+        let verification = verify(&source, &target, &verify_options(context), &show(context, ID))
+            .await
+            .doing("compare source and target")?;
+        let mut seen = Witness::new(
+            format!(
+                "{} cells of {} rows compared in {:.2} s",
+                verification.cells, verification.rows, verification.seconds
+            ),
+            context.now(),
+        );
+        let counts =
+            verification.tables.iter().filter(|table| table.rows_source != table.rows_target).count();
+        let unverified = verification.tables.iter().filter(|table| table.columns == 0).count();
+        seen.saw("migrate.rows", verification.rows)
+            .saw("migrate.cells", verification.cells)
+            .saw("migrate.tables_verified", verification.tables.len() - unverified)
+            .saw("migrate.tables_unverified", unverified)
+            .saw("migrate.row_count_mismatches", counts)
+            .saw("migrate.value_mismatches", verification.mismatch_count())
+            .saw("migrate.schema_mismatches", verification.schema.len());
+        for table in verification.tables.iter().filter(|table| !table.is_equal()).take(5) {
+            let first = table.mismatches.first();
+            let place = first.map(|first| {
+                format!(", first at key {} column {}", first.key, first.column.as_deref().unwrap_or("-"))
+            });
+            seen.finds(format!(
+                "{}: {} mismatches{}",
+                table.name,
+                table.mismatch_count,
+                place.unwrap_or_default()
+            ));
+        }
+        for difference in verification.schema.iter().take(5) {
+            seen.finds(format!("{}: {}", difference.table, difference.what));
+        }
+        if verification.source_changed_since_copy {
+            seen.finds("the source was written to since it was copied: stop the application and copy again");
+        }
+        context.migration.lock().await.verified = verification.verified();
+        Ok(seen.done())
+    }
+}
+
+/// After the switch the target moves on with the business: what was proven is what was true at the switch.
+fn as_it_was(context: &Context) -> Proof {
+    let mut proof = Proof::default();
+    for key in FACTS {
+        match context.journal.fact(key) {
+            Some(fact) => proof.facts.push(fact),
+            None => proof
+                .unknown
+                .push(format!("the target is in use, and `{key}` was not recorded before the switch")),
+        }
+    }
+    proof
+}
+
+const ID: &str = "verify";
+
+/// What the gate asks of this step.
+const FACTS: [&str; 5] = [
+    "migrate.tables_verified",
+    "migrate.tables_unverified",
+    "migrate.row_count_mismatches",
+    "migrate.value_mismatches",
+    "migrate.schema_mismatches",
+];
