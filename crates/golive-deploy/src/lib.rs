@@ -6,6 +6,19 @@
 //! - [`render_nginx`] writes a proxy configuration that passes that audit and is graded A+;
 //! - [`tls::grade`] grades a live endpoint as SSL Labs would, also where no public scanner reaches.
 //!
+//! ```
+//! use golive_deploy::{ConfigRules, NginxOptions, Settings, audit_nginx, check_config, render_nginx};
+//!
+//! let settings = Settings::parse_env_text(".env", "ENVIRONMENT=production\nDEBUG=true\n");
+//! let report = check_config(&settings, &ConfigRules::production());
+//! let debug = report.findings.iter().find(|finding| finding.id == "CFG-010").expect("DEBUG is on");
+//! assert_eq!((debug.line, debug.message.as_str()), (Some(2), "DEBUG is on"));
+//!
+//! let site = NginxOptions::new(["app.client.mx"], "127.0.0.1:8000", "/etc/ssl/app.pem", "/etc/ssl/app.key");
+//! assert!(audit_nginx("app.conf", &render_nginx(&site)?).is_empty());
+//! # Ok::<(), golive_deploy::RenderError>(())
+//! ```
+//!
 //! Nothing here changes anything, starts a program, or reads the environment or the clock.
 
 mod audit;

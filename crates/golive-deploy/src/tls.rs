@@ -1,5 +1,9 @@
 //! The TLS grade of a live endpoint, by the SSL Labs rating guide (2009r).
 //!
+//! A hello is built by hand for every version from SSL 2.0 to TLS 1.3, so that no library's own limits hide what a
+//! server offers. What only an attack would show is excluded by what the server speaks, or listed as unverified,
+//! and then A+ is not claimed. Only the host named is contacted: revocation lists have to be given.
+//!
 //! `grade` gathers facts; `rating` turns facts into a letter and is pure. Nothing received is trusted.
 
 mod answer;

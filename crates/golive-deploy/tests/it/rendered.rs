@@ -22,16 +22,21 @@ fn it_passes_our_own_audit() {
     }
 }
 
-#[test]
-fn it_starts_proxies_redirects_and_is_a_plus() {
-    let application = Sink::start().expect("an application");
-    let upstream = url::Url::parse(&application.url()).expect("a URL");
+/// A site on a private nginx, with the authority that its certificate is from.
+struct Site {
+    _nginx: Nginx,
+    authority: CertificateAuthority,
+    http: u16,
+    https: u16,
+}
+
+fn start(upstream: &str, static_root: Option<&str>) -> Site {
     let (http, https) = (free_port().expect("a port"), free_port().expect("a port"));
     let authority = CertificateAuthority::new("test authority").expect("an authority");
     let certificate = authority.issue(&["localhost"]).expect("a certificate");
-    let upstream = format!("127.0.0.1:{}", upstream.port().expect("a port"));
     let mut site = NginxOptions::new(["localhost"], upstream, "/CERTIFICATE", "/KEY");
     site.listen_address = Some("127.0.0.1".into());
+    site.static_root = static_root.map(str::to_owned);
     (site.http_port, site.https_port) = (http, https);
     let text = render_nginx(&site).expect("rendered");
     let text =
@@ -44,7 +49,27 @@ fn it_starts_proxies_redirects_and_is_a_plus() {
         ("server.pem".into(), certificate.certificate_pem.clone()),
         ("server.key".into(), certificate.expose_key_pem().to_owned()),
     ];
-    let _nginx = Nginx::start(&server).expect("nginx starts");
+    Site { _nginx: Nginx::start(&server).expect("nginx starts"), authority, http, https }
+}
+
+#[test]
+fn with_static_files_it_is_a_plus_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("index.html"), "<!doctype html>").expect("written");
+    let site = start("127.0.0.1:9", folder.path().to_str());
+    let mut options = golive_deploy::tls::GradeOptions::new(now());
+    options.extra_anchors_pem = vec![site.authority.certificate_pem().to_owned()];
+    let report = run(site.https, "localhost", &options).expect("a grade");
+    assert_eq!(report.grade, Letter::APlus, "{report:#?}");
+}
+
+#[test]
+fn it_starts_proxies_redirects_and_is_a_plus() {
+    let application = Sink::start().expect("an application");
+    let upstream = url::Url::parse(&application.url()).expect("a URL");
+    let site = start(&format!("127.0.0.1:{}", upstream.port().expect("a port")), None);
+    let Site { authority, http, https, .. } = &site;
+    let (http, https) = (*http, *https);
 
     let mut options = golive_deploy::tls::GradeOptions::new(now());
     options.extra_anchors_pem = vec![authority.certificate_pem().to_owned()];
