@@ -1,5 +1,7 @@
 //! Whole migrations of difficult databases to a real MariaDB, and the proof that a changed cell is found.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 mod support;
 
 use golive_migrate::{

@@ -296,9 +296,14 @@ fn failure(table: &PlannedTable, piece: Piece) -> CopyError {
     }
 }
 
-/// Errors of a value or key, as opposed to those of the server or the connection.
+/// Errors of a value or key, as opposed to those of the server, the statement or the connection. What is unknown is
+/// taken for one of a value, since the server's text may then repeat it.
 fn names_a_row(code: u16) -> bool {
-    matches!(code, 1048 | 1062 | 1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1411 | 1452 | 1586 | 4025)
+    const OF_THE_SERVER: [u16; 25] = [
+        1021, 1030, 1040, 1044, 1045, 1046, 1049, 1053, 1054, 1064, 1114, 1136, 1142, 1143, 1146, 1158, 1159,
+        1160, 1161, 1180, 1205, 1213, 1317, 1927, 1969,
+    ];
+    !OF_THE_SERVER.contains(&code)
 }
 
 /// What an error code means, since the server's own text repeats the value.

@@ -1,6 +1,8 @@
 //! What a declared SQLite type means. SQLite itself only derives an affinity; applications mean more by the name, and
 //! sea-query writes names of its own (`datetime_text`, `real(10, 2)` for decimals, `uuid_text`).
 
+use super::types::TargetType;
+
 /// The meaning of a declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Declared {
@@ -23,6 +25,24 @@ pub(crate) enum Declared {
 }
 
 impl Declared {
+    /// What an overriding type means, so that the census looks for what it cannot hold.
+    pub(crate) fn of_target(target: TargetType) -> Self {
+        match target {
+            TargetType::BigInt => Self::Integer,
+            TargetType::Boolean => Self::Boolean,
+            TargetType::Double => Self::Real,
+            TargetType::Decimal { precision, scale } => Self::Decimal(Some((precision.into(), scale.into()))),
+            TargetType::Varchar { .. } | TargetType::LongText => Self::Text(None),
+            TargetType::Json => Self::Json,
+            TargetType::DateTime => Self::DateTime,
+            TargetType::Date => Self::Date,
+            TargetType::Time => Self::Time,
+            TargetType::Binary { .. } | TargetType::VarBinary { .. } | TargetType::LongBlob => {
+                Self::Blob(None)
+            }
+        }
+    }
+
     /// Reads a declared type as it stands in the schema.
     pub(crate) fn parse(declared: &str) -> Self {
         let lower = declared.trim().to_ascii_lowercase();

@@ -203,7 +203,6 @@ fn blob_type(limit: Option<u32>, census: &Census, usage: Usage) -> TargetType {
 
 /// Says what of the data does not go into the type, or changes on the way.
 fn judge(census: &Census, proposal: &mut Proposal) {
-    use Severity::{Blocks, ChangesData};
     let target = proposal.target;
     let mut say = |remark: Remark, id, severity, what: String, remedy: &str| {
         let count = census.count(remark);
@@ -211,98 +210,98 @@ fn judge(census: &Census, proposal: &mut Proposal) {
             proposal.findings.push(Finding::new(id, severity, what, remedy).rows(count, census.keys(remark)));
         }
     };
-    let mixed = |what: &str| format!("{what} in a column that becomes {target}");
     match target {
-        TargetType::BigInt => {
-            say(Remark::IsText, "MIG-TYPE-MIXED", Blocks, mixed("text"), OVERRIDE);
-            say(Remark::IsBlob, "MIG-TYPE-MIXED", Blocks, mixed("blobs"), OVERRIDE);
-            if census.reals > 0 {
-                say(
-                    Remark::IsReal,
-                    "MIG-TYPE-MIXED",
-                    Blocks,
-                    mixed("fractions"),
-                    "override the column's type with DOUBLE",
-                );
-            }
-        }
-        TargetType::Boolean => {
-            say(Remark::NotBoolean, "MIG-BOOL-VALUE", Blocks, "neither true nor false".to_owned(), OVERRIDE);
-            say(Remark::IsReal, "MIG-TYPE-MIXED", Blocks, mixed("fractions"), OVERRIDE);
-            say(Remark::IsBlob, "MIG-TYPE-MIXED", Blocks, mixed("blobs"), OVERRIDE);
-            say(
-                Remark::BooleanWord,
-                "MIG-BOOL-WORD",
-                ChangesData,
-                "words for true and false become 1 and 0".to_owned(),
-                "nothing, unless something reads the words",
-            );
-        }
-        TargetType::Double => {
-            say(Remark::IsText, "MIG-TYPE-MIXED", Blocks, mixed("text"), OVERRIDE);
-            say(Remark::IsBlob, "MIG-TYPE-MIXED", Blocks, mixed("blobs"), OVERRIDE);
-            say(
-                Remark::NotFinite,
-                "MIG-REAL-INFINITE",
-                Blocks,
-                "infinite, which MariaDB cannot hold".to_owned(),
-                "replace them by NULL or a bound in the source",
-            );
-            say(
-                Remark::InexactInteger,
-                "MIG-REAL-INTEGER",
-                Blocks,
-                "integers beyond 2^53 would lose digits in a DOUBLE".to_owned(),
-                "override the column's type with DECIMAL(20,0) or BIGINT",
-            );
-            say(
-                Remark::NegativeZero,
-                "MIG-REAL-ZERO",
-                ChangesData,
-                "negative zero becomes zero".to_owned(),
-                "nothing, unless its sign means something",
-            );
-        }
+        TargetType::BigInt | TargetType::Boolean | TargetType::Double => judge_number(target, &mut say),
         TargetType::Decimal { .. } => judge_decimal(census, target, &mut say),
         TargetType::DateTime | TargetType::Date => judge_datetime(target, &mut say),
-        TargetType::Time => {
-            say(
-                Remark::NotTime,
-                "MIG-TIME-FORMAT",
-                Blocks,
-                "not a time of day HH:MM:SS".to_owned(),
-                OVERRIDE,
-            );
-            say(
-                Remark::FractionCut,
-                "MIG-DATETIME-FRACTION",
-                ChangesData,
-                "digits beyond the microsecond are cut".to_owned(),
-                "nothing, unless nanoseconds matter",
-            );
-            for class in [Remark::IsInteger, Remark::IsReal, Remark::IsBlob] {
-                say(class, "MIG-TYPE-MIXED", Blocks, mixed("other storage classes"), OVERRIDE);
-            }
-        }
+        TargetType::Time => judge_time(target, &mut say),
         TargetType::Varchar { .. } | TargetType::LongText | TargetType::Json => judge_text(target, &mut say),
         TargetType::Binary { .. } | TargetType::VarBinary { .. } | TargetType::LongBlob => {
-            let uuid = matches!(target, TargetType::Binary { .. });
-            let severity = if uuid { Blocks } else { ChangesData };
-            say(
-                Remark::IsText,
-                "MIG-BLOB-TEXT",
-                severity,
-                "text among blobs; its bytes are kept, its storage class is not".to_owned(),
-                OVERRIDE,
-            );
-            say(Remark::IsInteger, "MIG-TYPE-MIXED", Blocks, mixed("integers"), OVERRIDE);
-            say(Remark::IsReal, "MIG-TYPE-MIXED", Blocks, mixed("reals"), OVERRIDE);
+            let fixed = matches!(target, TargetType::Binary { .. });
+            let severity = if fixed { Severity::Blocks } else { Severity::ChangesData };
+            let what = "text among blobs; its bytes are kept, its storage class is not".to_owned();
+            say(Remark::IsText, "MIG-BLOB-TEXT", severity, what, OVERRIDE);
+            mixed(&[Remark::IsInteger, Remark::IsReal], target, &mut say);
         }
     }
     judge_lengths(census, proposal);
 }
 
 type Say<'a> = &'a mut dyn FnMut(Remark, &'static str, Severity, String, &str);
+
+/// Storage classes that the type cannot take.
+fn mixed(classes: &[Remark], target: TargetType, say: Say<'_>) {
+    for class in classes {
+        let what = match class {
+            Remark::IsText => "text",
+            Remark::IsBlob => "blobs",
+            Remark::IsReal => "fractions",
+            _ => "integers",
+        };
+        let what = format!("{what} in a column that becomes {target}");
+        say(*class, "MIG-TYPE-MIXED", Severity::Blocks, what, OVERRIDE);
+    }
+}
+
+fn judge_number(target: TargetType, say: Say<'_>) {
+    use Severity::{Blocks, ChangesData};
+    match target {
+        TargetType::Boolean => {
+            let words = "words for true and false become 1 and 0".to_owned();
+            say(Remark::NotBoolean, "MIG-BOOL-VALUE", Blocks, "neither true nor false".to_owned(), OVERRIDE);
+            say(
+                Remark::BooleanWord,
+                "MIG-BOOL-WORD",
+                ChangesData,
+                words,
+                "nothing, unless something reads the words",
+            );
+            mixed(&[Remark::IsReal, Remark::IsBlob], target, say);
+        }
+        TargetType::BigInt => mixed(&[Remark::IsText, Remark::IsBlob, Remark::IsReal], target, say),
+        _ => {
+            let infinite = "infinite, which MariaDB cannot hold".to_owned();
+            let inexact = "integers beyond 2^53 would lose digits in a DOUBLE".to_owned();
+            let zero = "negative zero becomes zero".to_owned();
+            mixed(&[Remark::IsText, Remark::IsBlob], target, say);
+            say(
+                Remark::NotFinite,
+                "MIG-REAL-INFINITE",
+                Blocks,
+                infinite,
+                "replace them by NULL or a bound in the source",
+            );
+            say(
+                Remark::InexactInteger,
+                "MIG-REAL-INTEGER",
+                Blocks,
+                inexact,
+                "override the column's type with DECIMAL(20,0) or BIGINT",
+            );
+            say(
+                Remark::NegativeZero,
+                "MIG-REAL-ZERO",
+                ChangesData,
+                zero,
+                "nothing, unless its sign means something",
+            );
+        }
+    }
+}
+
+fn judge_time(target: TargetType, say: Say<'_>) {
+    let what = "not a time of day HH:MM:SS".to_owned();
+    say(Remark::NotTime, "MIG-TIME-FORMAT", Severity::Blocks, what, OVERRIDE);
+    let what = "digits beyond the microsecond are cut".to_owned();
+    say(
+        Remark::FractionCut,
+        "MIG-DATETIME-FRACTION",
+        Severity::ChangesData,
+        what,
+        "nothing, unless nanoseconds matter",
+    );
+    mixed(&[Remark::IsInteger, Remark::IsReal, Remark::IsBlob], target, say);
+}
 
 fn judge_decimal(census: &Census, target: TargetType, say: Say<'_>) {
     let nothing = "nothing, the column is widened so that no digit is lost";
@@ -348,15 +347,7 @@ fn judge_datetime(target: TargetType, say: Say<'_>) {
         "not a date or datetime that can be read without guessing".to_owned(),
         OVERRIDE,
     );
-    for class in [Remark::IsInteger, Remark::IsReal, Remark::IsBlob] {
-        say(
-            class,
-            "MIG-TYPE-MIXED",
-            Blocks,
-            format!("other storage classes in a column that becomes {target}"),
-            OVERRIDE,
-        );
-    }
+    mixed(&[Remark::IsInteger, Remark::IsReal, Remark::IsBlob], target, say);
     say(
         Remark::OffsetShifted,
         "MIG-DATETIME-OFFSET",

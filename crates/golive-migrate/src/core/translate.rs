@@ -46,12 +46,8 @@ pub(crate) fn expression(tokens: &[Token], columns: &[String]) -> Result<String,
             Token::Blob(hex) => format!("x'{hex}'"),
             Token::Symbol(symbol) => operator(symbol)?.to_owned(),
         };
-        if !sql.is_empty() && !piece.starts_with([')', ',']) && !sql.ends_with('(') && piece != "(" {
-            sql.push(' ');
-        } else if piece == "("
-            && sql.ends_with(|c: char| c.is_ascii_alphabetic())
-            && !follows_function(tokens, at)
-        {
+        let calls_now = piece == "(" && follows_function(tokens, at);
+        if !(sql.is_empty() || sql.ends_with('(') || piece.starts_with([')', ',']) || calls_now) {
             sql.push(' ');
         }
         sql.push_str(&piece);

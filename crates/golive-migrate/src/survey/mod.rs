@@ -7,6 +7,8 @@ mod model;
 mod objects;
 mod scan;
 
+use std::collections::BTreeSet;
+
 use mysql_async::prelude::Queryable;
 use rusqlite::Connection;
 
@@ -156,49 +158,17 @@ fn survey_table(
     let indexes = keys::indexes(table, findings);
     let orphans = if table.foreign_keys.is_empty() { None } else { scan::orphans(connection, table)? };
     let foreign_keys = keys::foreign_keys(table, catalog, orphans.as_ref(), findings);
-    let census = scan::census(connection, table)?;
-    let rows = census.first().map_or(0, |census| census.rows);
     // MariaDB refuses expressions over the column that numbers rows.
     let names: Vec<String> =
         table.column_names().into_iter().filter(|name| Some(name) != table.rowid_alias.as_ref()).collect();
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for (column, census) in table.columns.iter().zip(census) {
-        let in_key = |key: &[String]| key.contains(&column.name);
-        let referred = catalog
-            .tables
-            .iter()
-            .flat_map(|other| &other.foreign_keys)
-            .any(|key| key.parent == table.name && key.parent_columns.contains(&column.name));
-        let indexed = referred
-            || in_key(&table.primary_key)
-            || indexes.iter().any(|index| index.columns.iter().any(|one| one.name == column.name))
-            || foreign_keys.iter().any(|key| in_key(&key.columns));
-        let chosen = options.column_types.get(&format!("{}.{}", table.name, column.name));
-        let chosen = chosen.and_then(|given| TargetType::parse(given));
-        let proposal =
-            mapping::propose(scan::meaning(column), &column.declared, &census, Usage { indexed }, chosen);
-        findings.extend(
-            proposal.findings.into_iter().map(|one| one.table(&table.name).column(column.name.clone())),
-        );
-        let primary = in_key(&table.primary_key);
-        if primary && census.nulls > 0 {
-            let remedy = "give those rows a key in the source";
-            let finding = Finding::new("MIG-KEY-NULL", Severity::Blocks, "NULL in the primary key", remedy);
-            findings
-                .push(finding.table(&table.name).column(column.name.clone()).rows(census.nulls, Vec::new()));
-        }
-        let generated =
-            if column.generated { generated(table, &column.name, &names, findings) } else { None };
-        columns.push(SurveyedColumn {
-            name: column.name.clone(),
-            declared: column.declared.clone(),
-            not_null: column.not_null || primary,
-            target: proposal.target,
-            default: None,
-            generated,
-            census,
-        });
-    }
+    let mut indexed: BTreeSet<String> = table.primary_key.iter().cloned().collect();
+    indexed.extend(indexes.iter().flat_map(|index| index.columns.iter().map(|column| column.name.clone())));
+    indexed.extend(foreign_keys.iter().flat_map(|key| key.columns.clone()));
+    let referring = catalog.tables.iter().flat_map(|other| &other.foreign_keys);
+    indexed
+        .extend(referring.filter(|key| key.parent == table.name).flat_map(|key| key.parent_columns.clone()));
+    let columns = survey_columns(connection, table, options, &indexed, &names, findings)?;
+    let rows = columns.first().map_or(0, |column| column.census.rows);
     let checks = checks(connection, table, &names, findings)?;
     Ok(SurveyedTable {
         name: table.name.clone(),
@@ -211,6 +181,50 @@ fn survey_table(
         foreign_keys,
         checks,
     })
+}
+
+fn survey_columns(
+    connection: &Connection,
+    table: &CatalogTable,
+    options: &SurveyOptions,
+    indexed: &BTreeSet<String>,
+    names: &[String],
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<SurveyedColumn>, SurveyError> {
+    let chosen = |column: &str| {
+        let given = options.column_types.get(&format!("{}.{column}", table.name));
+        given.and_then(|given| TargetType::parse(given))
+    };
+    let meanings: Vec<Declared> = table
+        .columns
+        .iter()
+        .map(|column| chosen(&column.name).map_or_else(|| scan::meaning(column), Declared::of_target))
+        .collect();
+    let census = scan::census(connection, table, &meanings)?;
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for ((column, census), meaning) in table.columns.iter().zip(census).zip(meanings) {
+        let place = |finding: Finding| finding.table(&table.name).column(column.name.clone());
+        let usage = Usage { indexed: indexed.contains(&column.name) };
+        let proposal = mapping::propose(meaning, &column.declared, &census, usage, chosen(&column.name));
+        findings.extend(proposal.findings.into_iter().map(place));
+        let primary = table.primary_key.contains(&column.name);
+        if primary && census.nulls > 0 {
+            let remedy = "give those rows a key in the source";
+            let finding = Finding::new("MIG-KEY-NULL", Severity::Blocks, "NULL in the primary key", remedy);
+            findings.push(place(finding).rows(census.nulls, Vec::new()));
+        }
+        let generated = if column.generated { generated(table, &column.name, names, findings) } else { None };
+        columns.push(SurveyedColumn {
+            name: column.name.clone(),
+            declared: column.declared.clone(),
+            not_null: column.not_null || primary,
+            target: proposal.target,
+            default: None,
+            generated,
+            census,
+        });
+    }
+    Ok(columns)
 }
 
 fn generated(

@@ -11,9 +11,12 @@ use crate::core::declared::Declared;
 use crate::core::sqltext::{self, Token};
 use crate::ident;
 
-/// Counts every column of a table.
-pub(crate) fn census(connection: &Connection, table: &CatalogTable) -> Result<Vec<Census>> {
-    let declared: Vec<Declared> = table.columns.iter().map(meaning).collect();
+/// Counts every column of a table, each looked at as what it is meant to be.
+pub(crate) fn census(
+    connection: &Connection,
+    table: &CatalogTable,
+    declared: &[Declared],
+) -> Result<Vec<Census>> {
     let mut census: Vec<Census> = table.columns.iter().map(|_| Census::default()).collect();
     let rowid = if table.primary_key.is_empty() { table.rowid_name() } else { None };
     let names = table.column_names();
@@ -29,7 +32,7 @@ pub(crate) fn census(connection: &Connection, table: &CatalogTable) -> Result<Ve
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let key = || key_text(&key_columns, |at| row.get_ref(at).unwrap_or(ValueRef::Null));
-        for (at, (census, declared)) in census.iter_mut().zip(&declared).enumerate() {
+        for (at, (census, declared)) in census.iter_mut().zip(declared).enumerate() {
             census.observe(*declared, row.get_ref(at)?, &key);
         }
     }

@@ -90,7 +90,7 @@ fn source_value(value: ValueRef<'_>, kind: Kind, out: &mut Vec<u8>) -> Option<()
         (Kind::Text, ValueRef::Real(number)) => ended(format!("{number:?}").as_bytes(), out),
         (Kind::Bytes, ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => ended(bytes, out),
         (Kind::DateTime, ValueRef::Text(text)) => {
-            datetime(read_datetime(std::str::from_utf8(text).ok()?)?, out)
+            datetime(read_datetime(std::str::from_utf8(text).ok()?)?, out);
         }
         (Kind::Date, ValueRef::Text(text)) => {
             let read = read_datetime(std::str::from_utf8(text).ok()?)?;

@@ -111,7 +111,7 @@ async fn merge(
             match &other {
                 Some(other) if order.is_eq() => cells(&row, other, layout, limit, &mut verified),
                 _ => {
-                    verified.add(limit, MismatchKind::MissingInTarget, || key_for_people(layout, &row), None)
+                    verified.add(limit, MismatchKind::MissingInTarget, || key_for_people(layout, &row), None);
                 }
             }
             one = left.next().await?;

@@ -12,8 +12,10 @@ use crate::survey::{Catalog, CatalogTable};
 
 /// Columns of each unique key, by table.
 type UniqueKeys = BTreeMap<String, BTreeSet<Vec<String>>>;
-/// Pairs of column and parent column with the parent, by table.
-type ForeignKeys = BTreeMap<String, BTreeSet<(String, BTreeSet<(String, String)>)>>;
+/// The parent, with pairs of column and parent column.
+type ForeignKey = (String, BTreeSet<(String, String)>);
+/// Foreign keys, by table.
+type ForeignKeys = BTreeMap<String, BTreeSet<ForeignKey>>;
 
 pub(super) async fn check(
     conn: &mut Conn,
@@ -110,7 +112,7 @@ async fn foreign_keys(conn: &mut Conn) -> Result<ForeignKeys, VerifyError> {
              AND REFERENCED_TABLE_SCHEMA = DATABASE()",
         )
         .await?;
-    let mut named: BTreeMap<(String, String), (String, BTreeSet<(String, String)>)> = BTreeMap::new();
+    let mut named: BTreeMap<(String, String), ForeignKey> = BTreeMap::new();
     for (table, name, column, parent, parent_column) in rows {
         let entry = named.entry((table, name)).or_insert_with(|| (parent, BTreeSet::new()));
         entry.1.insert((column, parent_column));
@@ -125,7 +127,7 @@ async fn foreign_keys(conn: &mut Conn) -> Result<ForeignKeys, VerifyError> {
 fn references(
     table: &CatalogTable,
     catalog: &Catalog,
-    present: Option<&BTreeSet<(String, BTreeSet<(String, String)>)>>,
+    present: Option<&BTreeSet<ForeignKey>>,
     options: &VerifyOptions,
     found: &mut Vec<SchemaDifference>,
 ) {

@@ -1,5 +1,6 @@
 //! What the tests of this crate share: a database a test, a whole migration in one call.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::path::{Path, PathBuf};
 
