@@ -33,6 +33,7 @@ mod report;
 mod run_dir;
 mod step;
 mod steps;
+mod table;
 
 pub use config::{
     Admin, Application, Backup, CiCheck, Commands, Config, Deploy, ErrorProof, Http, Journeys, Load,
@@ -50,3 +51,4 @@ pub use report::{WriteReportError, read_latest};
 pub use run_dir::{RunDirectory, RunDirectoryError, write_private};
 pub use step::{About, Plan, Proof, Step, StepError, error_chain};
 pub use steps::list;
+pub use table::go_live_table;

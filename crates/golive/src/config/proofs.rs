@@ -173,6 +173,8 @@ pub struct Tls {
     pub endpoint: Option<String>,
     /// The Content-Security-Policy.
     pub content_security_policy: Option<String>,
+    /// How long browsers must insist on TLS; two years unless given.
+    pub hsts_seconds: Option<u64>,
 }
 
 /// `[load]`.

@@ -69,7 +69,7 @@ impl Step for TakeBackup {
         let age = context.now() - newest.created_at;
         seen.saw("backup.age_hours", age.num_seconds().max(0) as f64 / 3600.0)
             .saw("backup.verified", verified.passed())
-            .saw("backup.bytes", newest.stored_bytes())
+            .saw("backup.size_bytes", newest.stored_bytes())
             .saw("backup.rows", newest.database().map_or(0, golive_backup::DatabaseFacts::rows))
             .saw("backup.retention_days", retention(context).days);
         for damage in &verified.damage {

@@ -1,7 +1,6 @@
 //! 0.6: what the new credentials let through, and what they must not: asked of the running application.
 
 use async_trait::async_trait;
-use golive_auth::AccountState;
 use secrecy::SecretString;
 
 use super::baseline::OLD_TOKEN;
@@ -51,14 +50,14 @@ async fn demo_logins(context: &Context, endpoint: &Endpoint, seen: &mut Witness)
     let mapping = context.config.accounts.as_ref();
     let mapping = mapping.ok_or_else(|| StepError::unknown("golive.toml describes no [accounts]"))?;
     let listed = accounts(context).await?.list().await.doing("list the accounts")?;
-    let inactive: Vec<String> = listed
+    let demo: Vec<String> = listed
         .into_iter()
-        .filter(|account| account.state != AccountState::Active)
+        .filter(|account| !account.is_active() || mapping.demo_usernames.contains(&account.username))
         .map(|account| account.username)
         .collect();
     let mut tried = 0;
     let mut accepted = Vec::new();
-    for username in &inactive {
+    for username in &demo {
         for password in mapping.known_passwords.iter().take(PASSWORDS_PER_USER) {
             tried += 1;
             if let Login::Accepted(_) = session::login(context, endpoint, username, password).await? {
@@ -70,7 +69,7 @@ async fn demo_logins(context: &Context, endpoint: &Endpoint, seen: &mut Witness)
         seen.finds(format!("can still sign in: {}", accepted.join(", ")));
     }
     match tried {
-        0 => seen.could_not("there is no inactive account, or no known password, to try"),
+        0 => seen.could_not("there is no demo account, or no known password, to try"),
         _ => {
             seen.saw("accounts.demo_logins_tried", tried).saw("accounts.demo_logins_accepted", accepted.len())
         }

@@ -89,7 +89,15 @@ fn tell(report: &LoadReport, seen: &mut Witness) {
             );
         }
     }
+    for (kind, fact) in
+        [(ScenarioKind::Entry, "load.entry_p95_ms"), (ScenarioKind::Upload, "load.upload_p95_ms")]
+    {
+        if let Some(latency) = report.latency_of(kind) {
+            seen.saw(fact, latency.p95_ms);
+        }
+    }
     seen.saw("load.requests", report.requests)
+        .saw("load.requests_per_second", report.requests as f64 / report.seconds.max(0.001))
         .saw("load.error_rate", report.error_rate)
         .saw("load.content_failures", report.content_failures)
         .saw("load.scenarios_missing", report.scenarios_missing().count());

@@ -46,6 +46,7 @@ mod switch;
 mod team;
 mod tls;
 mod verify;
+mod versioned_schema;
 
 pub(crate) use migrating::Migration;
 
@@ -61,6 +62,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Step>> {
         Arc::new(verify::Verify),
         Arc::new(switch::Switch),
         Arc::new(pool::Pool),
+        Arc::new(versioned_schema::VersionedSchema),
         // Phase 0
         Arc::new(secret_key::NewSecretKey),
         Arc::new(demo_tenants::DemoTenants),

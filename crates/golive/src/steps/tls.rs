@@ -85,6 +85,7 @@ async fn start_proxy(context: &Context, tls: &Tls, servers: Arc<Rehearsal>) -> R
     let names = tls.server_names.clone();
     let first = names.first().cloned().ok_or_else(|| StepError::unknown("[tls] names no server"))?;
     let policy = tls.content_security_policy.clone();
+    let hsts = tls.hsts_seconds;
     let start = move || {
         let name_words: Vec<&str> = names.iter().map(String::as_str).collect();
         let leaf = servers.authority.issue(&name_words).doing("issue a certificate for the rehearsal")?;
@@ -102,6 +103,7 @@ async fn start_proxy(context: &Context, tls: &Tls, servers: Arc<Rehearsal>) -> R
         if let Some(policy) = policy {
             options.content_security_policy = policy;
         }
+        options.hsts_seconds = hsts.unwrap_or(options.hsts_seconds);
         let site = render_nginx(&options).doing("render the proxy's configuration")?;
         crate::run_dir::write_private(&folder.join("site.conf"), site.as_bytes())
             .doing("write the configuration")?;

@@ -39,8 +39,8 @@ impl Step for Verify {
         let counts =
             verification.tables.iter().filter(|table| table.rows_source != table.rows_target).count();
         let unverified = verification.tables.iter().filter(|table| table.columns == 0).count();
-        seen.saw("migrate.rows", verification.rows)
-            .saw("migrate.cells", verification.cells)
+        seen.saw("migrate.rows_verified", verification.rows)
+            .saw("migrate.cells_verified", verification.cells)
             .saw("migrate.tables_verified", verification.tables.len() - unverified)
             .saw("migrate.tables_unverified", unverified)
             .saw("migrate.row_count_mismatches", counts)
