@@ -12,6 +12,7 @@ use crate::config::Environment;
 use crate::database;
 use crate::probe;
 use crate::seed::{self, Plan};
+use crate::serve;
 
 /// Production tracking for many tenants, the platform that goes live.
 #[derive(Debug, Parser)]
@@ -46,6 +47,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
     },
+    /// Serve the API; settings come from the environment.
+    Serve,
     /// Ask a health address; exit code 1 unless it answers that all is well.
     Probe {
         /// Such as http://127.0.0.1:8080/health/ready.
@@ -76,6 +79,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), Box<dyn std::err
         Command::Migrate { direction } => migrate(&environment, direction).await,
         Command::Seed { scale, seed, as_of } => fill(&environment, &Plan::new(seed, scale, as_of)).await,
         Command::Check { junit } => check_all(junit.as_deref()).await,
+        Command::Serve => Ok(serve::serve(&environment).await?),
         Command::Probe { url } => Ok(probe::probe(&url).await?),
     }
 }

@@ -1,6 +1,7 @@
 //! The demo platform: production tracking for many tenants, as a client would have it before going live. It embeds
 //! the golive crates as any application would, and nothing published depends on it.
 
+mod api;
 mod check;
 mod cli;
 mod config;
@@ -11,6 +12,7 @@ mod mariadb_tests;
 mod probe;
 mod schema;
 mod seed;
+mod serve;
 
 use std::error::Error;
 use std::process::ExitCode;

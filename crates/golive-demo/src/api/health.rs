@@ -1,0 +1,155 @@
+//! What the health endpoints look at. How they answer is golive-observe's business.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::time::Duration;
+
+use golive_cache::Cache;
+use golive_observe::{CheckOutput, HealthChecks, Importance, PoolStatus, metrics};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+
+use crate::entity::for_every_entity;
+
+/// A frozen server must be noticed before the probe's own patience ends.
+const PATIENCE: Duration = Duration::from_secs(2);
+const DEEP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The checks, and the numbers for /metrics.
+pub(crate) fn checks(
+    db: &DatabaseConnection,
+    cache: Option<&Cache>,
+    most_connections: u32,
+    data_directory: &std::path::Path,
+) -> HealthChecks {
+    let pool = Pool { db: db.clone(), most: most_connections };
+    let (pinged, tested, shown, measured) = (db.clone(), db.clone(), pool.clone(), pool);
+    metrics().observe_pool(move || measured.status());
+    let mut checks = HealthChecks::new()
+        .ready("database", Importance::Critical, PATIENCE, move || ping(pinged.clone()))
+        .ready("database_pool", Importance::Degradable, PATIENCE, move || {
+            let output = shown.output();
+            async move { Ok::<_, std::convert::Infallible>(output) }
+        })
+        .deep("tables", Importance::Critical, DEEP_PATIENCE, move || tables(tested.clone()))
+        .deep("query", Importance::Critical, DEEP_PATIENCE, {
+            let db = db.clone();
+            move || test_query(db.clone())
+        })
+        .deep_disk_space("disk", data_directory);
+    if let Some(cache) = cache {
+        let (pinged, asked) = (cache.clone(), cache.clone());
+        checks = checks.ready("redis", Importance::Critical, PATIENCE, move || ping_redis(pinged.clone()));
+        metrics().observe_redis(move || asked.is_connected());
+    }
+    checks
+}
+
+/// Which error to show: the kind, not the server's words, which may name hosts and users.
+struct Unavailable(&'static str);
+
+impl Display for Unavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+async fn ping(db: DatabaseConnection) -> Result<CheckOutput, Unavailable> {
+    let asked = db.query_one_raw(Statement::from_string(db.get_database_backend(), "SELECT 1 AS one")).await;
+    match asked {
+        Ok(Some(_)) => Ok(CheckOutput::up()),
+        Ok(None) => Err(Unavailable("the database answers with nothing")),
+        Err(error) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the database check failed");
+            Err(Unavailable(
+                "the database does not answer; check that it runs and that DATABASE_URL is right",
+            ))
+        }
+    }
+}
+
+async fn ping_redis(cache: Cache) -> Result<CheckOutput, Unavailable> {
+    match cache.ping().await {
+        Ok(_) => Ok(CheckOutput::up()),
+        Err(error) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the Redis check failed");
+            Err(Unavailable("Redis does not answer, so no login can be checked; see that it runs"))
+        }
+    }
+}
+
+/// A query as requests ask it.
+async fn test_query(db: DatabaseConnection) -> Result<CheckOutput, Unavailable> {
+    let sql = "SELECT COUNT(*) AS n FROM client WHERE is_active = ?";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [true.into()]);
+    let row = db.query_one_raw(statement).await.map_err(|_| Unavailable("the test query failed"))?;
+    let active: i64 = row
+        .and_then(|row| row.try_get("", "n").ok())
+        .ok_or(Unavailable("the test query answered with nothing"))?;
+    Ok(CheckOutput::up_with(format!("{active} active clients")))
+}
+
+async fn tables(db: DatabaseConnection) -> Result<CheckOutput, Unavailable> {
+    let found = table_names(&db).await.map_err(|_| Unavailable("the tables cannot be listed"))?;
+    let wanted = entity_tables();
+    let missing: Vec<&str> = wanted.iter().filter(|name| !found.contains(**name)).copied().collect();
+    if missing.is_empty() {
+        return Ok(CheckOutput::up_with(format!("{} tables", wanted.len())));
+    }
+    Ok(CheckOutput::down(format!("missing tables: {}; run `golive-demo migrate up`", missing.join(", "))))
+}
+
+async fn table_names(db: &DatabaseConnection) -> Result<BTreeSet<String>, DbErr> {
+    let sql = match db.get_database_backend() {
+        DbBackend::MySql => {
+            "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
+        }
+        _ => "SELECT name FROM sqlite_master WHERE type = 'table'",
+    };
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    rows.iter().map(|row| row.try_get("", "name")).collect()
+}
+
+fn entity_tables() -> Vec<&'static str> {
+    use sea_orm::EntityName;
+    let mut names = Vec::new();
+    macro_rules! add {
+        ($($module:ident),* $(,)?) => { $( names.push(crate::entity::$module::Entity.table_name()); )* };
+    }
+    for_every_entity!(add);
+    names
+}
+
+#[derive(Clone)]
+struct Pool {
+    db: DatabaseConnection,
+    most: u32,
+}
+
+impl Pool {
+    fn status(&self) -> PoolStatus {
+        let (size, idle) = match self.db.get_database_backend() {
+            DbBackend::MySql => {
+                let pool = self.db.get_mysql_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => {
+                let pool = self.db.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        // The two are read one after the other; a negative number of busy connections is nobody's business.
+        PoolStatus::new(u64::from(size), (idle as u64).min(u64::from(size)), 0)
+    }
+
+    fn output(&self) -> CheckOutput {
+        let status = self.status();
+        let busy = status.size - status.idle;
+        let detail = format!("{busy} of {} connections busy", self.most);
+        if busy >= u64::from(self.most) {
+            return CheckOutput::degraded(format!(
+                "{detail}; raise DATABASE_POOL_SIZE or look for slow queries"
+            ));
+        }
+        CheckOutput::up_with(detail)
+    }
+}

@@ -1,0 +1,207 @@
+//! Runs the service: opens what it needs, listens, and ends within seconds when told to. What is answered, `api` says.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use golive_cache::{Cache, CacheOptions, RevocationStore};
+use golive_observe::{HealthChecks, LogFile, LogTarget, ObserveOptions};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::api;
+use crate::api::config::{ConfigError, ServeConfig};
+use crate::api::state::{Platform, SERVICE};
+use crate::config::Environment;
+use crate::database::{self, DatabaseError};
+
+/// Why the service does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Logs and the like cannot be set up.
+    #[error("observation cannot be set up")]
+    Observe(#[source] golive_observe::InitError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// Redis cannot be used.
+    #[error("Redis at REDIS_URL cannot be used")]
+    Redis(#[source] golive_cache::ConnectCacheError),
+    /// The address is taken, or not ours.
+    #[error(
+        "{address} cannot be listened on; is another service there? Set BIND or MANAGEMENT_BIND to another one"
+    )]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system refuses.
+    #[error("the service cannot run; see the cause")]
+    System(#[source] std::io::Error),
+}
+
+/// How long requests in flight may take once the service was told to end.
+const DRAIN: Duration = Duration::from_secs(4);
+/// Until the database is there: how often it is tried, and for how long.
+const REDIS_PAUSE: Duration = Duration::from_millis(500);
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
+    let config = ServeConfig::read(environment)?;
+    let _observed = golive_observe::init(observe_options(&config)).map_err(ServeError::Observe)?;
+    let listener = listen(config.bind).await?;
+    let management = match config.management_bind {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let most_connections = 30;
+    let db = database::open(&config.database_url, most_connections).await?;
+    let cache = open_cache(&config)?;
+    let health = api::health::checks(&db, cache.as_ref(), most_connections, &data_directory(&config));
+    let app = Arc::new(Platform::new(&config, db.clone(), cache.as_ref(), now));
+    if let Some(cache) = &cache {
+        tokio::spawn(prepare_revocation(cache.clone()));
+    }
+    let router = api::router(&app, management.is_none().then_some(&health));
+    tracing::info!(
+        mode = config.mode.name(),
+        bind = %config.bind,
+        release = config.release,
+        key = config.secret_key.fingerprint(),
+        "serving"
+    );
+    let ending = end_on_signal(health.clone()).map_err(ServeError::System)?;
+    let managed = management.map(|listener| {
+        let router = api::management_router(&health);
+        tokio::spawn(run(listener, router, ending.clone()))
+    });
+    let served = run(listener, router, ending).await;
+    if let Some(managed) = managed {
+        managed.abort();
+    }
+    // Open connections of a frozen database must not hold up the end.
+    let _closed = tokio::time::timeout(Duration::from_millis(500), db.close()).await;
+    tracing::info!("ended");
+    served
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Serves until told to end, then at most [`DRAIN`] longer.
+async fn run(
+    listener: TcpListener,
+    router: axum::Router,
+    mut ending: watch::Receiver<bool>,
+) -> Result<(), ServeError> {
+    let mut told = ending.clone();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        until_true(&mut told).await;
+    });
+    let deadline = async move {
+        until_true(&mut ending).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(ServeError::System),
+        () = deadline => {
+            tracing::warn!("requests still in flight were given up");
+            Ok(())
+        }
+    }
+}
+
+/// Waits for the word, or until nobody is left to give it, which is the end as well.
+async fn until_true(told: &mut watch::Receiver<bool>) {
+    while !*told.borrow_and_update() {
+        if told.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Becomes true on SIGTERM or SIGINT; readiness says no from then on.
+fn end_on_signal(health: HealthChecks) -> std::io::Result<watch::Receiver<bool>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (tell, told) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        health.drain();
+        tracing::info!("told to end; requests in flight finish");
+        let _nobody_listens = tell.send(true);
+    });
+    Ok(told)
+}
+
+/// Redis may come later than the service: until then nobody is let in and readiness says why.
+fn open_cache(config: &ServeConfig) -> Result<Option<Cache>, ServeError> {
+    let Some(url) = &config.redis_url else { return Ok(None) };
+    let mut options = CacheOptions::new(url.clone());
+    options.key_prefix = format!("{SERVICE}:{}", config.mode.name());
+    Cache::start(&options).map(Some).map_err(ServeError::Redis)
+}
+
+/// Marks the store of revocations as in use, once Redis is there.
+async fn prepare_revocation(cache: Cache) {
+    let store = RevocationStore::new(cache);
+    loop {
+        match store.prepare(now()).await {
+            Ok(was_empty) => {
+                tracing::info!(was_empty, "revocations are kept in Redis");
+                return;
+            }
+            Err(_) => tokio::time::sleep(REDIS_PAUSE).await,
+        }
+    }
+}
+
+fn observe_options(config: &ServeConfig) -> ObserveOptions {
+    let mut options = ObserveOptions::new(SERVICE);
+    config.mode.name().clone_into(&mut options.environment);
+    options.release.clone_from(&config.release);
+    options.log = match &config.log_file {
+        Some(path) => LogTarget::File(LogFile::new(path)),
+        None => LogTarget::Json,
+    };
+    options.level.clone_from(&config.log_level);
+    options.otlp_endpoint.clone_from(&config.otlp_endpoint);
+    options.sentry_dsn.clone_from(&config.sentry_dsn);
+    options.alert_webhook.clone_from(&config.alert_webhook);
+    options.error_journal.clone_from(&config.error_journal);
+    options.scrubber = options.scrubber.with_secret(&config.secret_key.dangerous_expose().into());
+    for url in [Some(&config.database_url), config.redis_url.as_ref()].into_iter().flatten() {
+        let password =
+            url::Url::parse(url.expose_secret()).ok().and_then(|url| url.password().map(str::to_owned));
+        if let Some(password) = password {
+            options.scrubber = options.scrubber.with_secret(&password.into());
+        }
+    }
+    options
+}
+
+/// Where the service writes: beside its SQLite file, beside its log, or here.
+fn data_directory(config: &ServeConfig) -> PathBuf {
+    let file = config.database_url.expose_secret().strip_prefix("sqlite://").filter(|_| config.is_sqlite());
+    let file = file.map(|file| PathBuf::from(file.split('?').next().unwrap_or(file)));
+    let parent = file.or_else(|| config.log_file.clone()).and_then(|file| file.parent().map(Path::to_owned));
+    parent.filter(|path| path.is_dir()).unwrap_or_else(|| PathBuf::from("."))
+}
+
+/// The one clock of the service.
+#[expect(clippy::disallowed_methods, reason = "the edge reads the clock and passes it on")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
