@@ -351,6 +351,10 @@ fn explain(parsed: &ParsedUrl, error: mysql_async::Error) -> ConnectTargetError 
         Error::Io(IoError::Tls(_)) | Error::Driver(DriverError::NoClientSslFlagFromServer) => {
             ConnectTargetError::Tls { address, source: error }
         }
+        // So rustls says that it does not trust the certificate.
+        Error::Io(IoError::Io(ref io)) if io.kind() == std::io::ErrorKind::InvalidData => {
+            ConnectTargetError::Tls { address, source: error }
+        }
         source => ConnectTargetError::Unreachable { address, source },
     }
 }

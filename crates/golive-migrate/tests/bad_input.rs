@@ -92,3 +92,27 @@ async fn a_server_that_is_no_mariadb_is_told() {
     assert!(matches!(refused, Err(ConnectTargetError::TimedOut { .. })), "{refused:?}");
     silent.abort();
 }
+
+#[tokio::test]
+async fn tls_is_as_strict_as_the_address_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = golive_sandbox::CertificateAuthority::new("golive test").unwrap();
+    let certificate = authority.issue(&["localhost", "127.0.0.1"]).unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("ca.pem"), authority.certificate_pem()).unwrap();
+    std::fs::write(at("cert.pem"), &certificate.certificate_pem).unwrap();
+    std::fs::write(at("key.pem"), certificate.expose_key_pem()).unwrap();
+    let mut options = golive_sandbox::MariaDbOptions::new();
+    options.databases = vec!["app".to_owned()];
+    options.tls = Some(golive_sandbox::ServerTls::new(at("cert.pem"), at("key.pem")));
+    let db = golive_sandbox::MariaDb::start(&options).unwrap();
+    let connect = async |query: String| {
+        Target::connect(&TargetOptions::new(format!("{}?{query}", db.url("app")).into())).await
+    };
+    let ca = at("ca.pem").display().to_string();
+    connect("ssl-mode=REQUIRED".to_owned()).await.unwrap();
+    connect(format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}")).await.unwrap();
+    connect(format!("ssl-mode=VERIFY_CA&ssl-ca={ca}")).await.unwrap();
+    let untrusted = connect("ssl-mode=VERIFY_IDENTITY".to_owned()).await;
+    assert!(matches!(untrusted, Err(ConnectTargetError::Tls { .. })), "{untrusted:?}");
+}
