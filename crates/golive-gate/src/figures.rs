@@ -52,7 +52,7 @@ const FIGURES: &[(&str, &str, &str)] = &[
     ("load.requests_per_second", "throughput", "req/s"),
     ("load.error_rate", "error rate", ""),
     ("recovery.rto_seconds", "time to recover", "s"),
-    ("recovery.rpo_seconds", "data lost", "s"),
+    ("recovery.rpo_seconds", "data lost at most", "s"),
     ("backup.age_hours", "newest backup", "h old"),
     ("backup.size_bytes", "backup size", "bytes"),
     ("backup.retention_days", "backups kept", "days"),

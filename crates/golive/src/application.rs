@@ -96,6 +96,7 @@ impl Instance {
         let endpoint = Endpoint::new(&format!("http://127.0.0.1:{port}"), management_url.as_deref())?;
         let instance = Self { process, endpoint, log };
         instance.wait_until_live(config).await?;
+        instance.wait_until_ready(config).await;
         Ok(instance)
     }
 
@@ -116,6 +117,19 @@ impl Instance {
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         Err(StartApplicationError::NotReady { path: path.to_owned(), what: seen, log: self.log.clone() })
+    }
+
+    /// Traffic is sent to what is ready, here as behind a load balancer. One that never becomes ready is the health step's
+    /// finding, not an error of the start.
+    async fn wait_until_ready(&self, config: &Config) {
+        let Some(path) = config.http.ready.as_deref() else { return };
+        let deadline = Instant::now() + Duration::from_secs(config.application.start_timeout_seconds);
+        while Instant::now() < deadline {
+            if self.endpoint.probe(path).await.is_ok_and(|answer| answer.status == 200) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Ends it the polite way, then the hard way.

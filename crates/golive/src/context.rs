@@ -45,6 +45,8 @@ pub struct Context {
     pub(crate) rehearsal: Option<Arc<Rehearsal>>,
     /// What phase 1 looked at once and need not look at again: what it holds can be had anew at any time.
     pub(crate) migration: Mutex<crate::steps::Migration>,
+    /// One step signs in at a time: a first login changes a password that another step would still try.
+    pub(crate) sign_in: Mutex<()>,
     application: Mutex<Option<Instance>>,
     served: std::sync::atomic::AtomicU32,
 }
@@ -99,6 +101,7 @@ impl Context {
             alert_webhook: addresses.alert_webhook,
             rehearsal: rehearsal.map(Arc::new),
             migration: Mutex::default(),
+            sign_in: Mutex::default(),
             application: Mutex::default(),
             served: Default::default(),
         }
@@ -155,24 +158,34 @@ impl Context {
         self.directory.keep_secret(name, secret).doing("keep a secret of this run")
     }
 
+    /// Whether golive starts and ends the application itself: always in a rehearsal, which must not touch what already
+    /// runs; elsewhere only where `golive.toml` says no address.
+    pub(crate) fn runs_application(&self) -> bool {
+        let described = self.config.application.commands.serve.is_some();
+        described && (self.rehearsal.is_some() || self.config.http.base_url.is_none())
+    }
+
     /// Where the application answers; started first if golive runs it.
     pub(crate) async fn application(&self) -> Result<Endpoint, StepError> {
         let mut running = self.application.lock().await;
         if let Some(instance) = running.as_ref() {
             return Ok(instance.endpoint.clone());
         }
-        if self.config.application.commands.serve.is_some() {
+        if self.runs_application() {
             let instance = self.start_instance().await?;
             let endpoint = instance.endpoint.clone();
             *running = Some(instance);
             return Ok(endpoint);
         }
-        let Some(base) = &self.config.http.base_url else {
-            return Err(StepError::unknown(
-                "the running application is needed: add `serve` to [application.commands] or `base_url` to [http]",
-            ));
-        };
-        Endpoint::new(base, self.config.http.management_url.as_deref()).doing("prepare the HTTP client")
+        match (&self.config.http.base_url, &self.rehearsal) {
+            (Some(base), None) => {
+                Endpoint::new(base, self.config.http.management_url.as_deref()).doing("prepare the HTTP client")
+            }
+            _ => Err(StepError::unknown(
+                "the running application is needed: add `serve` to [application.commands], or `base_url` to [http] for \
+                 `golive run`",
+            )),
+        }
     }
 
     /// A further instance beside the one that runs; it ends with the value.
@@ -193,10 +206,8 @@ impl Context {
 
     /// Restarts the application; `crash` ends it the hard way first.
     pub(crate) async fn restart_application(&self, crash: bool) -> Result<Endpoint, StepError> {
-        if self.config.application.commands.serve.is_none() {
-            return Err(StepError::unknown(
-                "golive cannot restart the application: add `serve` to [application.commands]",
-            ));
+        if !self.runs_application() {
+            return Err(StepError::unknown("golive did not start the application, so it cannot restart it"));
         }
         if let Some(instance) = self.application.lock().await.take() {
             if crash {

@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
@@ -141,7 +142,12 @@ impl RunDirectory {
 /// # Errors
 /// When it cannot be written.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), RunDirectoryError> {
-    let partial = path.with_extension("partial");
+    // Steps run beside each other: each writer has a partial file of its own.
+    static WRITERS: AtomicU64 = AtomicU64::new(0);
+    let writer = WRITERS.fetch_add(1, Ordering::Relaxed);
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".partial-{}-{writer}", std::process::id()));
+    let partial = PathBuf::from(partial);
     let write = || {
         let _ = std::fs::remove_file(&partial);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;

@@ -29,7 +29,8 @@ impl Step for AdminLogin {
         if let Some(token) = first_password_login(context, &endpoint).await? {
             let probe = &context.config.journeys.authenticated;
             let answer = session::ask(context, &endpoint, probe, &session::values(context), &token).await?;
-            let seen = if answer.is_refusal() { "refused" } else { "let in" };
+            // 403 says "not before the password is changed"; 401 would say that the token itself is no good.
+            let seen = if answer.status == 403 { "refused" } else { "let in" };
             context.keep_secret(FIRST_LOGIN, &SecretString::from(seen))?;
         }
         session::sign_in_admin(context, &endpoint).await.map(drop)

@@ -30,6 +30,9 @@ impl Step for Copy {
         let report = copy(&source, &target, &plan, &CopyOptions::default(), &show(context, ID))
             .await
             .doing("copy the rows")?;
+        if !report.resumed {
+            context.migration.lock().await.rows_per_second = Some(report.rows_per_second);
+        }
         context.note(format!(
             "{} rows by {} in {:.2} s ({:.0} rows/s)",
             report.rows, report.method, report.seconds, report.rows_per_second
@@ -55,6 +58,9 @@ impl Step for Copy {
             }
         }
         seen.saw("copy.rows", rows);
+        if let Some(rate) = context.migration.lock().await.rows_per_second {
+            seen.source("the copy itself").saw("migrate.rows_per_second", rate.round());
+        }
         Ok(seen.done())
     }
 }

@@ -1,5 +1,7 @@
 //! 3.3: the three health endpoints answer without a login, say how long they took, and are ready while all is well.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 
 use crate::context::Context;
@@ -81,14 +83,14 @@ pub(crate) async fn wait_for_ready(
     endpoint: &Endpoint,
     path: &str,
     status: u16,
-    limit: std::time::Duration,
-) -> Option<std::time::Duration> {
-    let began = std::time::Instant::now();
+    limit: Duration,
+) -> Option<Duration> {
+    let began = Instant::now();
     while began.elapsed() < limit {
         if endpoint.probe(path).await.is_ok_and(|answer| answer.status == status) {
             return Some(began.elapsed());
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     None
 }

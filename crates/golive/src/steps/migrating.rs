@@ -17,6 +17,8 @@ pub(crate) struct Migration {
     survey: Option<Arc<Survey>>,
     plan: Option<Arc<Plan>>,
     pub(crate) verified: Option<golive_migrate::Verified>,
+    /// How fast the copy of this process was.
+    pub(crate) rows_per_second: Option<f64>,
 }
 
 pub(crate) async fn open_source(context: &Context) -> Result<Source, StepError> {

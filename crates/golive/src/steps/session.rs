@@ -59,6 +59,7 @@ pub(crate) async fn sign_in(
     endpoint: &Endpoint,
     username: &str,
 ) -> Result<SecretString, StepError> {
+    let _one_at_a_time = context.sign_in.lock().await;
     let (token, password) = sign_in_with_kept(context, endpoint, username).await?;
     let probe =
         ask(context, endpoint, &context.config.journeys.authenticated, &values(context), &token).await?;
@@ -94,7 +95,9 @@ async fn sign_in_with_kept(
     for name in [password_name(username), next_name(username)] {
         let Some(password) = context.secret(&name)? else { continue };
         if let Login::Accepted(token) = login(context, endpoint, username, &password).await? {
-            context.keep_secret(&password_name(username), &password)?;
+            if name != password_name(username) {
+                context.keep_secret(&password_name(username), &password)?;
+            }
             return Ok((token, password));
         }
     }
