@@ -1,0 +1,258 @@
+//! `accounts`: who can get in, and who must not. The table is described in `[accounts]` of golive.toml.
+
+use std::path::PathBuf;
+
+use golive::Config;
+use golive_auth::{
+    Accounts, AccountsMapping, CreateAccountError, DeactivateError, Deactivated, KeyFile, NewAccount,
+    PasswordHasher, ScanOptions, ScanReport, Tenants, WriteKeyFileError, generate_password,
+};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::args::Global;
+use crate::commands::support::{self, Meter, show};
+use crate::exit::{End, Failure, Result};
+use crate::{clock, commands};
+
+/// What can be done with accounts.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Try every known password against every stored hash.
+    Scan(Target),
+    /// Switch the demo's users and tenants off, also the users that the scan finds.
+    DeactivateDemo(DeactivateArgs),
+    /// Create the production administrator with a generated password.
+    CreateAdmin(CreateArgs),
+    /// Whether every known credential and every demo tenant is off.
+    Verify(Target),
+}
+
+/// Which database.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Target {
+    /// The database: `env:NAME` or `file:PATH`, mysql:// or sqlite://; `[target] url` of golive.toml unless given.
+    #[arg(long, value_name = "URL")]
+    target: Option<String>,
+}
+
+/// What `deactivate-demo` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeactivateArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Do it; without this the command only says whom it would switch off.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What `create-admin` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CreateArgs {
+    #[command(flatten)]
+    target: Target,
+    /// A name of the client's own; `[admin] username` unless given.
+    #[arg(long)]
+    username: Option<String>,
+    /// A role that administers; `[admin] role` unless given.
+    #[arg(long)]
+    role: Option<String>,
+    /// The tenant the account belongs to.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// The generated password goes into this new file, readable by its owner only.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub(crate) async fn run(global: &Global, command: Command) -> Result {
+    match command {
+        Command::Scan(target) => run_scan(global, &target).await,
+        Command::DeactivateDemo(args) => deactivate(global, &args).await,
+        Command::CreateAdmin(args) => create(global, &args).await,
+        Command::Verify(target) => verify(global, &target).await,
+    }
+}
+
+async fn run_scan(global: &Global, target: &Target) -> Result {
+    let (accounts, _) = open(global, target).await?;
+    let report = scan(global, &accounts).await?;
+    show(global, &json!({ "clean": report.is_clean(), "scan": report }), || text(&report));
+    Ok(end(&report))
+}
+
+async fn verify(global: &Global, target: &Target) -> Result {
+    let (accounts, config) = open(global, target).await?;
+    let report = scan(global, &accounts).await?;
+    let visible: Vec<String> = match tenants(global, target, &config).await? {
+        Some(tenants) => {
+            let demo = tenants.list_demo().await.map_err(Failure::reach)?;
+            demo.into_iter()
+                .filter(|one| one.state == golive_auth::AccountState::Active)
+                .map(|one| one.id)
+                .collect()
+        }
+        None => Vec::new(),
+    };
+    let clean = report.is_clean() && visible.is_empty();
+    show(global, &json!({ "clean": clean, "scan": report, "demo_tenants_active": visible }), || {
+        let tenants = if visible.is_empty() { "none".to_owned() } else { visible.join(", ") };
+        format!("{}\ndemo tenants still active: {tenants}", text(&report))
+    });
+    Ok(if visible.is_empty() { end(&report) } else { End::NotReady })
+}
+
+async fn deactivate(global: &Global, args: &DeactivateArgs) -> Result {
+    let (accounts, config) = open(global, &args.target).await?;
+    let report = scan(global, &accounts).await?;
+    let found: Vec<String> = report.known.iter().map(|known| known.username.clone()).collect();
+    if !args.yes {
+        let demo = &accounts.mapping().demo_usernames;
+        show(global, &json!({ "changed": false, "named": demo, "found_by_password": found }), || {
+            format!(
+                "would switch off, as named in golive.toml: {}\nwould switch off, found by their passwords: {}\nnothing was changed: give --yes to do it",
+                names(demo),
+                names(&found)
+            )
+        });
+        return Ok(End::Ready);
+    }
+    let users = accounts.deactivate_demo(&found).await.map_err(refusal)?;
+    let tenants = match tenants(global, &args.target, &config).await? {
+        Some(tenants) => tenants.deactivate_demo().await.map_err(refusal)?,
+        None => Deactivated::default(),
+    };
+    show(global, &json!({ "changed": true, "users": users, "tenants": tenants }), || {
+        let one = |what: &str, done: &Deactivated| {
+            format!(
+                "{what} switched off: {}\n  off before: {}\n  not there: {}",
+                names(&done.changed),
+                names(&done.already),
+                names(&done.missing)
+            )
+        };
+        format!("{}\n{}", one("users", &users), one("tenants", &tenants))
+    });
+    Ok(End::Ready)
+}
+
+async fn create(global: &Global, args: &CreateArgs) -> Result {
+    let (accounts, config) = open(global, &args.target).await?;
+    let admin = config.admin.as_ref();
+    let username = args.username.clone().or(admin.map(|admin| admin.username.clone()));
+    let role = args.role.clone().or(admin.map(|admin| admin.role.clone()));
+    let (Some(username), Some(role)) = (username, role) else {
+        return Err(Failure::usage(
+            "create the administrator: give --username and --role, or [admin] in golive.toml",
+        ));
+    };
+    let password: SecretString = generate_password(PASSWORD_LENGTH).password;
+    let mut account = NewAccount::new(&username, password.clone(), role);
+    account.must_change_password = accounts.mapping().must_change_password.is_some();
+    account.tenant = args.tenant.clone().or(admin.and_then(|admin| admin.tenant.clone()));
+    account.email = admin.and_then(|admin| admin.email.clone());
+    account.full_name = admin.and_then(|admin| admin.full_name.clone());
+    accounts.check_new_account(&account).map_err(refused)?;
+    if accounts.get(&username).await.map_err(Failure::reach)?.is_some() {
+        return Err(refused(CreateAccountError::Exists { username }));
+    }
+    // Kept before the account exists: no kill in between leaves an account nobody can enter.
+    let file = KeyFile::create(&args.output, &password).map_err(|error| match error {
+        WriteKeyFileError::Io { .. } => Failure::reach(error),
+        _ => Failure::usage(error),
+    })?;
+    let made = accounts.create_admin(&account, &PasswordHasher::for_this_machine(), clock::now()).await;
+    let made = made.map_err(|error| {
+        // The password of an account that was not made opens nothing.
+        let _ = std::fs::remove_file(&file.path);
+        refused(error)
+    })?;
+    show(global, &json!({ "account": made, "password_file": file.path }), || {
+        let change =
+            if account.must_change_password { "; it must be changed at the first login" } else { "" };
+        format!("{} is created, its password is in {} (0600){change}", made.username, file.path.display())
+    });
+    Ok(End::Ready)
+}
+
+async fn open(global: &Global, target: &Target) -> std::result::Result<(Accounts, Config), Failure> {
+    let config = commands::config(global)?;
+    let mut mapping: AccountsMapping = config.accounts.clone().ok_or_else(|| {
+        Failure::usage(
+            "find the accounts: describe their table in [accounts] of golive.toml; `golive init` guesses it",
+        )
+    })?;
+    for file in &mut mapping.seed_files {
+        *file = config.path(file);
+    }
+    let url = support::target(global, target.target.as_deref())?;
+    let accounts = Accounts::connect(&url, mapping).await.map_err(Failure::reach)?;
+    Ok((accounts, config))
+}
+
+async fn tenants(
+    global: &Global,
+    target: &Target,
+    config: &Config,
+) -> std::result::Result<Option<Tenants>, Failure> {
+    let Some(mapping) = config.tenants.clone() else { return Ok(None) };
+    let url = support::target(global, target.target.as_deref())?;
+    Tenants::connect(&url, mapping).await.map(Some).map_err(Failure::reach)
+}
+
+async fn scan(global: &Global, accounts: &Accounts) -> std::result::Result<ScanReport, Failure> {
+    let meter = Meter::new(global, "trying known passwords against stored hashes");
+    let report = accounts.scan(&ScanOptions::default()).await;
+    meter.clear();
+    report.map_err(Failure::reach)
+}
+
+/// A scan that could not try everything is no proof.
+fn end(report: &ScanReport) -> End {
+    match (report.known.is_empty(), report.is_clean()) {
+        (true, true) => End::Ready,
+        (true, false) if !report.complete => End::OutOfReach,
+        _ => End::NotReady,
+    }
+}
+
+fn text(report: &ScanReport) -> String {
+    let mut lines = vec![format!(
+        "{} accounts, {} passwords tried in {:.1} s: {} can be entered with a known one",
+        report.accounts,
+        report.tried,
+        report.seconds,
+        report.known.len()
+    )];
+    for known in &report.known {
+        let rule = format!("{:?}", known.rule).to_lowercase();
+        let clear = if known.stored_in_clear { ", stored in clear" } else { "" };
+        lines.push(format!("  {} ({rule}{clear})", known.username));
+    }
+    lines.extend(report.untried.iter().map(|open| format!("  not tried: {}: {}", open.subject, open.reason)));
+    lines.extend(report.shared_hashes.iter().map(|group| format!("  the same hash: {}", group.join(", "))));
+    if !report.complete {
+        lines.push("  not every password was tried: the time was over".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn names(all: &[String]) -> String {
+    if all.is_empty() { "nobody".to_owned() } else { all.join(", ") }
+}
+
+fn refusal(error: DeactivateError) -> Failure {
+    match error {
+        DeactivateError::Database { .. } => Failure::reach(error),
+        _ => Failure::usage(error),
+    }
+}
+
+fn refused(error: CreateAccountError) -> Failure {
+    match error {
+        CreateAccountError::Database(_) | CreateAccountError::Hash(_) => Failure::reach(error),
+        _ => Failure::usage(error),
+    }
+}
+
+const PASSWORD_LENGTH: usize = 24;

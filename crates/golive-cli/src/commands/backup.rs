@@ -1,0 +1,337 @@
+//! `backup`: taken, read again, restored, compared, let go.
+//!
+//! Not here: what any of it does (golive-backup), and disposable servers (golive-sandbox).
+
+mod drill;
+mod failure;
+
+use std::path::{Path, PathBuf};
+
+use golive_backup::{
+    BackupId, BackupOptions, Content, DatabaseFacts, Depth, Key, Keys, Manifest, Progress, Proof, ProofLevel,
+    Repository, RestoreOptions, Retention, Server, create_backup, plan_prune, restore_backup, restore_state,
+    verify_backup,
+};
+use serde_json::json;
+
+use self::failure::ToFailure;
+use crate::args::Global;
+use crate::commands::support::{self, Meter, blocking, not_yet, show};
+use crate::exit::{End, Failure, Result};
+use crate::{clock, commands, output};
+
+/// What can be done with backups.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Take a backup of the target, compressed and encrypted while it streams.
+    Create(CreateArgs),
+    /// What is there, and what was proven of it.
+    List(Place),
+    /// Read a backup again, byte by byte and to the end of its dump.
+    Verify(VerifyArgs),
+    /// Print what would be deleted; delete it with --yes.
+    Prune(PruneArgs),
+    /// Restore into an empty database, or files into a folder.
+    Restore(RestoreArgs),
+    /// Restore the newest backup into a disposable server and compare every table.
+    Drill(Place),
+    /// Keep the binary log beside the backups.
+    ArchiveBinlog,
+}
+
+/// Where the backups and their key are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// The folder of backups; `[backup] directory` of golive.toml, else `backups` in the folder of runs.
+    #[arg(long, value_name = "DIR")]
+    repository: Option<PathBuf>,
+    /// The file of the key; `backup.key` in the folder of runs unless given. Keep a copy far from the backups.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+/// What `create` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CreateArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The database: `env:NAME` or `file:PATH`; `[target] url` of golive.toml unless given.
+    #[arg(long, value_name = "URL")]
+    target: Option<String>,
+}
+
+/// What `verify` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Which; the newest unless given.
+    id: Option<BackupId>,
+    /// Compare the stored bytes only, for which no key is needed.
+    #[arg(long)]
+    bytes_only: bool,
+}
+
+/// What `prune` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PruneArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Keep this many days; `[backup] retention_days` unless given.
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u32>,
+    /// Do what the plan says.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What `restore` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Which; the newest unless given.
+    id: Option<BackupId>,
+    /// An empty database to restore into: `env:NAME` or `file:PATH`.
+    #[arg(long, value_name = "URL", required_unless_present = "into")]
+    target: Option<String>,
+    /// A new folder to restore files into, of a backup that holds files.
+    #[arg(long, value_name = "DIR", conflicts_with = "target")]
+    into: Option<PathBuf>,
+}
+
+pub(crate) async fn run(global: &Global, command: Command) -> Result {
+    match command {
+        Command::Create(args) => create(global, &args).await,
+        Command::List(place) => list(global, &place),
+        Command::Verify(args) => verify(global, &args).await,
+        Command::Prune(args) => prune(global, &args),
+        Command::Restore(args) => restore(global, &args).await,
+        Command::Drill(place) => drill::run(global, &place).await,
+        Command::ArchiveBinlog => not_yet(
+            "archive the binary log",
+            "`golive backup create` and its daily schedule bound the loss to a day; turn binary logging on in the server and keep its files",
+        ),
+    }
+}
+
+async fn create(global: &Global, args: &CreateArgs) -> Result {
+    let server = Server::parse(&support::target(global, args.target.as_deref())?).map_err(Failure::usage)?;
+    let database = server.database().map(str::to_owned);
+    let database = database
+        .ok_or_else(|| Failure::usage("choose a database: append /DATABASE to the target's address"))?;
+    let (folder, key_file) = places(global, &args.place)?;
+    let key = match Key::read(&key_file) {
+        Err(_) if !key_file.exists() => new_key(global, &key_file)?,
+        read => read.map_err(ToFailure::failure)?,
+    };
+    let repository = Repository::open_local(&folder, Keys::with_identity(key)).map_err(ToFailure::failure)?;
+    let meter = Meter::new(global, "taking a backup");
+    let manifest =
+        create_backup(&server, &repository, &BackupOptions::new(database), clock::now(), &moving(&meter))
+            .await;
+    meter.clear();
+    let manifest = manifest.map_err(ToFailure::failure)?;
+    let value = json!({ "repository": folder, "key": key_file, "backup": manifest });
+    show(global, &value, || {
+        let rows = manifest.database().map_or(0, DatabaseFacts::rows);
+        format!(
+            "backup {} of {rows} rows, {} bytes stored in {} s\n{}",
+            manifest.id,
+            manifest.stored_bytes(),
+            manifest.duration_seconds.round(),
+            folder.join(manifest.id.as_str()).display()
+        )
+    });
+    Ok(End::Ready)
+}
+
+fn new_key(global: &Global, path: &Path) -> std::result::Result<Key, Failure> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(Failure::reach)?;
+    }
+    let key = Key::generate();
+    key.write_new(path).map_err(ToFailure::failure)?;
+    if !global.quiet {
+        output::complain(&format!(
+            "a new key is in {} (0600): without it no backup can be opened, so keep a copy far from the backups",
+            path.display()
+        ));
+    }
+    Ok(key)
+}
+
+fn list(global: &Global, place: &Place) -> Result {
+    let repository = open(global, place)?;
+    let scan = repository.scan().map_err(ToFailure::failure)?;
+    let backups: Vec<_> = scan
+        .backups
+        .iter()
+        .map(|(manifest, proofs)| {
+            json!({
+                "id": manifest.id, "created_at": manifest.created_at, "holds": holds(manifest),
+                "stored_bytes": manifest.stored_bytes(), "rows": manifest.database().map(DatabaseFacts::rows), "proofs": proofs,
+            })
+        })
+        .collect();
+    show(
+        global,
+        &json!({ "repository": repository.directory(), "backups": backups, "damaged": scan.damaged }),
+        || {
+            let mut lines =
+                vec![format!("{} backups in {}", scan.backups.len(), repository.directory().display())];
+            lines.extend(scan.backups.iter().map(|(manifest, proofs)| line(manifest, proofs)));
+            lines.extend(scan.damaged.iter().map(|entry| format!("  ✗ {}  {}", entry.name, entry.reason)));
+            lines.join("\n")
+        },
+    );
+    Ok(if scan.damaged.is_empty() { End::Ready } else { End::NotReady })
+}
+
+fn holds(manifest: &Manifest) -> String {
+    match &manifest.content {
+        Content::Database(facts) => format!("database {}", facts.name),
+        _ => "files".to_owned(),
+    }
+}
+
+fn line(manifest: &Manifest, proofs: &[Proof]) -> String {
+    let proven = match proofs.last() {
+        Some(proof) if proof.passed => {
+            format!("{} {}", level(proof.level), proof.at.format("%Y-%m-%d %H:%M"))
+        }
+        Some(proof) => format!("FAILED: {}", proof.detail),
+        None => "not proven yet".to_owned(),
+    };
+    format!("  {}  {:<24} {:>12} bytes  {proven}", manifest.id, holds(manifest), manifest.stored_bytes())
+}
+
+fn level(level: ProofLevel) -> &'static str {
+    match level {
+        ProofLevel::Bytes => "bytes read again",
+        ProofLevel::Contents => "contents read again",
+        _ => "restored and compared",
+    }
+}
+
+async fn verify(global: &Global, args: &VerifyArgs) -> Result {
+    let repository = open(global, &args.place)?;
+    let id = which(&repository, args.id.clone())?;
+    let depth = if args.bytes_only { Depth::Bytes } else { Depth::Contents };
+    let meter = Meter::new(global, "reading the backup");
+    let found = verify_backup(&repository, &id, depth, clock::now(), &moving(&meter)).await;
+    meter.clear();
+    let found = found.map_err(ToFailure::failure)?;
+    show(global, &json!({ "passed": found.passed(), "verification": found }), || {
+        let mut lines = vec![format!(
+            "backup {id}: {} ({} bytes in {:.2} s)",
+            if found.passed() { "intact" } else { "DAMAGED" },
+            found.bytes,
+            found.seconds
+        )];
+        lines.extend(found.damage.iter().map(|damage| format!("  {} {}", damage.part, damage.what)));
+        lines.join("\n")
+    });
+    Ok(if found.passed() { End::Ready } else { End::NotReady })
+}
+
+fn prune(global: &Global, args: &PruneArgs) -> Result {
+    let repository = open(global, &args.place)?;
+    let config = commands::config_or_nothing(global)?;
+    let mut retention = Retention::new();
+    retention.days = args.days.unwrap_or(config.backup.retention_days);
+    let scan = repository.scan().map_err(ToFailure::failure)?;
+    let plan = plan_prune(&scan.candidates(), &retention, clock::now());
+    let deleted = match args.yes {
+        true => repository.prune(&plan, &retention, clock::now()).map_err(ToFailure::failure)?.deleted,
+        false => Vec::new(),
+    };
+    show(global, &json!({ "plan": plan, "deleted": deleted }), || match (args.yes, plan.delete.is_empty()) {
+        (true, _) => format!("{plan}\n{} deleted", deleted.len()),
+        (false, true) => plan.to_string(),
+        (false, false) => format!("{plan}\nnothing was deleted: give --yes to do it"),
+    });
+    Ok(End::Ready)
+}
+
+async fn restore(global: &Global, args: &RestoreArgs) -> Result {
+    let repository = open(global, &args.place)?;
+    let id = which(&repository, args.id.clone())?;
+    if let Some(into) = args.into.clone() {
+        let files = blocking(move || restore_state(&repository, &id, &into)).await.map_err(Failure::reach)?;
+        show(global, &json!({ "files": files }), || {
+            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n")
+        });
+        return Ok(End::Ready);
+    }
+    let server = Server::parse(&support::target(global, args.target.as_deref())?).map_err(Failure::usage)?;
+    let database = server.database().map(str::to_owned);
+    let database = database
+        .ok_or_else(|| Failure::usage("choose a database: append /DATABASE to the target's address"))?;
+    let meter = Meter::new(global, "restoring");
+    let report =
+        restore_backup(&repository, &id, &server, &database, &RestoreOptions::new(), &moving(&meter)).await;
+    meter.clear();
+    let report = report.map_err(ToFailure::failure)?;
+    show(global, &report, || {
+        let mut text =
+            format!("backup {} is in {} after {:.2} s", report.id, report.database, report.seconds);
+        if !report.missing_definers.is_empty() {
+            let missing = report.missing_definers.join(", ");
+            text.push_str(&format!(
+                "\nthese accounts are missing on the server, so what they define fails: {missing}"
+            ));
+        }
+        text
+    });
+    Ok(End::Ready)
+}
+
+/// The folder of backups and the file of the key.
+fn places(global: &Global, place: &Place) -> std::result::Result<(PathBuf, PathBuf), Failure> {
+    let config = commands::config_or_nothing(global)?;
+    let runs = commands::runs(global, &config);
+    let configured = config.backup.directory.as_ref().map(|folder| config.path(folder));
+    let folder = place.repository.clone().or(configured).unwrap_or_else(|| runs.join("backups"));
+    Ok((folder, place.key.clone().unwrap_or_else(|| runs.join("backup.key"))))
+}
+
+/// A repository that is there; without its key it can be listed and its bytes compared.
+fn open(global: &Global, place: &Place) -> std::result::Result<Repository, Failure> {
+    let (folder, key_file) = places(global, place)?;
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!(
+            "find backups in {}: give --repository DIR, or take one with `golive backup create`",
+            folder.display()
+        )));
+    }
+    let key = match Key::read(&key_file) {
+        Ok(key) => Keys::with_identity(key),
+        // Enough to list and to compare bytes: nothing is written, so nobody needs to be able to open it.
+        Err(_) if place.key.is_none() && !key_file.exists() => Keys::new(Key::generate().recipient()),
+        Err(error) => return Err(error.failure()),
+    };
+    Repository::open_local(folder, key).map_err(ToFailure::failure)
+}
+
+fn which(repository: &Repository, id: Option<BackupId>) -> std::result::Result<BackupId, Failure> {
+    if let Some(id) = id {
+        return Ok(id);
+    }
+    let all = repository.list().map_err(ToFailure::failure)?;
+    let newest = all.into_iter().map(|manifest| manifest.id).max_by_key(BackupId::sequence);
+    newest.ok_or_else(|| {
+        Failure::usage("find a backup: there is none yet, take one with `golive backup create`")
+    })
+}
+
+fn moving(meter: &Meter) -> Progress {
+    let meter = meter.clone();
+    Progress::new(move |event| {
+        let stage = format!("{:?}", event.stage).to_lowercase();
+        let table = event.table.as_deref().map(|table| format!(" {table}")).unwrap_or_default();
+        let of = event.total_bytes.map(|total| format!(" of {total}")).unwrap_or_default();
+        let bytes = if event.bytes > 0 { format!(" {}{of} bytes", event.bytes) } else { String::new() };
+        meter.say(format!("{stage}{table}{bytes}"));
+    })
+}

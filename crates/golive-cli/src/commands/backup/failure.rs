@@ -1,0 +1,60 @@
+//! What each error of golive-backup means for the exit code.
+
+use golive_backup::{CreateBackupError, KeyError, RepositoryError, RestoreError, VerifyError};
+
+use crate::exit::Failure;
+
+/// An error's meaning: was the command wrong, or something out of reach?
+pub(super) trait ToFailure: std::error::Error + Send + Sync + Sized + 'static {
+    /// As an exit code.
+    fn failure(self) -> Failure;
+}
+
+impl ToFailure for KeyError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::File { .. } => Failure::reach(self),
+            _ => Failure::usage(self),
+        }
+    }
+}
+
+impl ToFailure for RepositoryError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Busy { .. } => Failure::Busy(Box::new(self)),
+            Self::NotFound { .. } | Self::NoRecipients | Self::NoIdentity | Self::PruneRefused { .. } => {
+                Failure::usage(self)
+            }
+            _ => Failure::reach(self),
+        }
+    }
+}
+
+impl ToFailure for CreateBackupError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Repository(error) => error.failure(),
+            Self::Empty { .. } | Self::MissingGrants { .. } => Failure::usage(self),
+            _ => Failure::reach(self),
+        }
+    }
+}
+
+impl ToFailure for RestoreError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Repository(error) => error.failure(),
+            Self::NotADatabase { .. } | Self::NotEmpty { .. } | Self::OwnNameOnly { .. } => {
+                Failure::usage(self)
+            }
+            _ => Failure::reach(self),
+        }
+    }
+}
+
+impl ToFailure for VerifyError {
+    fn failure(self) -> Failure {
+        Failure::reach(self)
+    }
+}

@@ -1,0 +1,175 @@
+//! `deploy`: container files, proxy and production configuration.
+
+use std::path::{Path, PathBuf};
+
+use golive_deploy::{
+    AuditInputs, AuditKind, ConfigRules, Finding, NginxOptions, Settings, Severity, audit_files,
+    check_config, render_nginx, worst,
+};
+use serde_json::json;
+
+use crate::args::{Format, Global};
+use crate::commands::support::show;
+use crate::exit::{End, Failure, Result};
+use crate::{commands, output};
+
+/// What can be done with deployment files.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Audit Dockerfiles, compose files and nginx configurations.
+    Audit(AuditArgs),
+    /// Render a configuration that passes the audit.
+    #[command(subcommand)]
+    Render(Render),
+    /// Check a production env file against the rules.
+    CheckConfig {
+        /// The env file.
+        file: PathBuf,
+    },
+}
+
+/// Which files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuditArgs {
+    /// The files, known by their names; those of `[deploy]` in golive.toml unless given.
+    files: Vec<PathBuf>,
+}
+
+/// What can be rendered.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Render {
+    /// One site for nginx: TLS that is graded A+, security headers, a redirect from plain http.
+    Nginx(NginxArgs),
+}
+
+/// What the site is made of.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NginxArgs {
+    /// A public name; the first is the main one.
+    #[arg(long, required = true, value_name = "NAME")]
+    server_name: Vec<String>,
+    /// The application.
+    #[arg(long, value_name = "HOST:PORT")]
+    upstream: String,
+    /// Path of the certificate with its chain.
+    #[arg(long, value_name = "FILE")]
+    certificate: String,
+    /// Path of the certificate's private key.
+    #[arg(long, value_name = "FILE")]
+    key: String,
+    /// Write it to a file instead of stdout.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(global: &Global, command: Command) -> Result {
+    match command {
+        Command::Audit(args) => audit(global, &args),
+        Command::Render(Render::Nginx(args)) => render(global, &args),
+        Command::CheckConfig { file } => check(global, &file),
+    }
+}
+
+fn audit(global: &Global, args: &AuditArgs) -> Result {
+    let files = if args.files.is_empty() { configured(global)? } else { named(&args.files)? };
+    let inputs = AuditInputs::read(&files).map_err(Failure::reach)?;
+    let findings = audit_files(&inputs);
+    show(global, &json!({ "files": files.len(), "findings": findings }), || {
+        text(&findings, files.len(), "files")
+    });
+    Ok(end(global, &findings))
+}
+
+fn configured(global: &Global) -> std::result::Result<Vec<(AuditKind, PathBuf)>, Failure> {
+    let config = commands::config_or_nothing(global)?;
+    let deploy = &config.deploy;
+    let all = [
+        (AuditKind::Dockerfile, &deploy.dockerfiles),
+        (AuditKind::Compose, &deploy.compose),
+        (AuditKind::Nginx, &deploy.nginx),
+    ];
+    let files: Vec<_> =
+        all.into_iter().flat_map(|(kind, paths)| paths.iter().map(move |path| (kind, path))).collect();
+    if files.is_empty() {
+        return Err(Failure::usage("find files to audit: name them, or add [deploy] to golive.toml"));
+    }
+    Ok(files.into_iter().map(|(kind, path)| (kind, config.path(path))).collect())
+}
+
+fn named(files: &[PathBuf]) -> std::result::Result<Vec<(AuditKind, PathBuf)>, Failure> {
+    files.iter().map(|path| Ok((kind(path)?, path.clone()))).collect()
+}
+
+fn kind(path: &Path) -> std::result::Result<AuditKind, Failure> {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if name.contains("dockerfile") || name.contains("containerfile") {
+        Ok(AuditKind::Dockerfile)
+    } else if name.ends_with(".yml") || name.ends_with(".yaml") {
+        Ok(AuditKind::Compose)
+    } else if name.ends_with(".conf") || name.contains("nginx") {
+        Ok(AuditKind::Nginx)
+    } else {
+        Err(Failure::usage(format!(
+            "tell what {} is: names with Dockerfile, .yml and .conf are known; list it under [deploy] in golive.toml",
+            path.display()
+        )))
+    }
+}
+
+fn render(global: &Global, args: &NginxArgs) -> Result {
+    let options = NginxOptions::new(args.server_name.clone(), &args.upstream, &args.certificate, &args.key);
+    let site = render_nginx(&options).map_err(Failure::usage)?;
+    match &args.output {
+        Some(path) => {
+            std::fs::write(path, &site)
+                .map_err(|error| Failure::reach(format!("write {}: {error}", path.display())))?;
+            show(global, &json!({ "file": path }), || format!("written to {}", path.display()));
+        }
+        None if global.format == Format::Json => show(global, &json!({ "nginx": site }), String::new),
+        None => output::print(&site),
+    }
+    Ok(End::Ready)
+}
+
+fn check(global: &Global, file: &Path) -> Result {
+    let config = commands::config_or_nothing(global)?;
+    let settings = Settings::parse_env_file(file).map_err(Failure::reach)?;
+    let mut rules = ConfigRules::production();
+    rules.known_names = config.environment.keys().chain(&config.deploy.known_variables).cloned().collect();
+    for example in &config.deploy.example_environment {
+        rules.examples.push(Settings::parse_env_file(&config.path(example)).map_err(Failure::reach)?);
+    }
+    let report = check_config(&settings, &rules);
+    show(global, &report, || {
+        let mut text = text(&report.findings, report.variables, "variables");
+        for open in &report.not_checked {
+            text.push_str(&format!("\n  not checked: {open}"));
+        }
+        text
+    });
+    Ok(end(global, &report.findings))
+}
+
+fn end(global: &Global, findings: &[Finding]) -> End {
+    match worst(findings) {
+        Some(Severity::Error) => End::NotReady,
+        Some(Severity::Warning) if global.deny_warnings => End::Warnings,
+        _ => End::Ready,
+    }
+}
+
+fn text(findings: &[Finding], looked: usize, at: &str) -> String {
+    let mut lines = vec![format!("{looked} {at}, {} findings", findings.len())];
+    for finding in findings {
+        let place = match (&finding.file, finding.line) {
+            (Some(file), Some(line)) => format!("{file}:{line}: "),
+            (Some(file), None) => format!("{file}: "),
+            _ => String::new(),
+        };
+        lines.push(format!(
+            "  {place}{} {}: {}; {}",
+            finding.severity, finding.id, finding.message, finding.remedy
+        ));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,287 @@
+//! `migrate`: an SQLite database to MariaDB, every cell proven.
+//!
+//! Not here: what any of it does (golive-migrate), and how it reads (`text`).
+
+mod failure;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use golive::Config;
+use golive_migrate::{
+    CopyOptions, Finding, Plan, PlanError, PlanOptions, Progress, Provider, ProviderState, Severity, Source,
+    Survey, SurveyOptions, SwitchRequest, Target, TargetOptions, Verdict, Verification, VerifyOptions,
+    add_constraints, copy, create_schema, survey, switch, verify,
+};
+use serde_json::json;
+
+use self::failure::ToFailure;
+use crate::args::Global;
+use crate::commands::support::{self, Meter, blocking, show};
+use crate::exit::{End, Failure, Result};
+use crate::{clock, commands};
+
+/// The steps of a migration.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Look at the source (and at the target, if one is named) and say what would go wrong.
+    Survey(Sides),
+    /// Print the whole plan: tables in order, every statement.
+    Plan(Sides),
+    /// Build the schema, copy, add the constraints, verify. After a kill, the same command goes on.
+    Run(Sides),
+    /// Compare every cell of both sides.
+    Verify(Sides),
+    /// What is there: the source, the target, and which of them the provider state names.
+    Status(StatusArgs),
+    /// Verify, and only if all is equal make the provider state say MariaDB.
+    Switch(SwitchArgs),
+}
+
+/// Where from, where to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sides {
+    /// The SQLite file; `[source] sqlite` of golive.toml unless given.
+    #[arg(long, value_name = "FILE")]
+    source: Option<PathBuf>,
+    /// The MariaDB database: mysql://USER:PASSWORD@HOST:PORT/DATABASE, better `env:NAME` or `file:PATH`, which no
+    /// process list shows; `[target] url` of golive.toml unless given.
+    #[arg(long, value_name = "URL")]
+    target: Option<String>,
+    /// Accept a finding that blocks, as `ID` or `ID:table.column`; may be given more than once.
+    #[arg(long, value_name = "FINDING")]
+    accept: Vec<String>,
+}
+
+/// What `status` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    sides: Sides,
+    /// The provider state file.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+/// What `switch` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SwitchArgs {
+    #[command(flatten)]
+    sides: Sides,
+    /// The provider state file that the application reads.
+    #[arg(long, value_name = "FILE")]
+    state: PathBuf,
+}
+
+pub(crate) async fn run(global: &Global, command: Command) -> Result {
+    match command {
+        Command::Survey(sides) => run_survey(global, &sides).await,
+        Command::Plan(sides) => run_plan(global, &sides).await,
+        Command::Run(sides) => run_all(global, &sides).await,
+        Command::Verify(sides) => run_verify(global, &sides).await,
+        Command::Status(args) => run_status(global, &args).await,
+        Command::Switch(args) => run_switch(global, &args).await,
+    }
+}
+
+async fn run_survey(global: &Global, sides: &Sides) -> Result {
+    let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
+    show(global, &survey, || text::survey(&survey));
+    let warns = survey.findings.iter().any(|finding| finding.severity == Severity::ChangesData);
+    Ok(match survey.blocks() {
+        true => End::NotReady,
+        false if warns && global.deny_warnings => End::Warnings,
+        false => End::Ready,
+    })
+}
+
+async fn run_plan(global: &Global, sides: &Sides) -> Result {
+    let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
+    match plan(global, sides, &survey)? {
+        Ok(plan) => {
+            let value = json!({ "plan": plan, "statements": plan.statements() });
+            show(global, &value, || text::plan(&plan));
+            Ok(End::Ready)
+        }
+        Err(findings) => Ok(blocked(global, &findings)),
+    }
+}
+
+async fn run_all(global: &Global, sides: &Sides) -> Result {
+    let target = connect(global, sides).await?;
+    let (source, target, survey) = surveyed(global, sides, Some(target)).await?;
+    let target = target.expect("a target was given");
+    let plan = match plan(global, sides, &survey)? {
+        Ok(plan) => plan,
+        Err(findings) => return refuse(global, &findings),
+    };
+    let meter = Meter::new(global, "building the schema");
+    let schema = create_schema(&target, &plan).await.map_err(ToFailure::failure)?;
+    let copied =
+        copy(&source, &target, &plan, &CopyOptions::default(), &moving(&meter, "copying", plan.rows()))
+            .await
+            .map_err(ToFailure::failure)?;
+    meter.say("adding indexes and foreign keys");
+    let constraints = add_constraints(&target, &plan).await.map_err(ToFailure::failure)?;
+    meter.clear();
+    let verification = verified(global, &source, &target).await?;
+    let value = json!({
+        "schema": schema, "copy": copied, "constraints": constraints,
+        "verdict": verification.verdict, "verification": verification,
+    });
+    show(global, &value, || text::run(&schema, &copied, &constraints, &verification));
+    Ok(end(&verification))
+}
+
+async fn run_verify(global: &Global, sides: &Sides) -> Result {
+    let target = connect(global, sides).await?;
+    let source = open(global, sides).await?;
+    let verification = verified(global, &source, &target).await?;
+    show(global, &verification, || text::verification(&verification));
+    Ok(end(&verification))
+}
+
+async fn run_switch(global: &Global, args: &SwitchArgs) -> Result {
+    let target = connect(global, &args.sides).await?;
+    let source = open(global, &args.sides).await?;
+    let verification = verified(global, &source, &target).await?;
+    let Some(proof) = verification.verified() else {
+        show(global, &verification, || {
+            format!("{}\nnot switched: source and target differ", text::verification(&verification))
+        });
+        return Ok(End::NotReady);
+    };
+    let request = SwitchRequest::new(proof, clock::now(), "golive migrate switch");
+    let state = switch(&args.state, &request).map_err(ToFailure::failure)?;
+    show(global, &json!({ "state_file": args.state, "state": state }), || {
+        format!(
+            "{} says mariadb at {} since {}",
+            args.state.display(),
+            state.target,
+            state.switched_at.to_rfc3339()
+        )
+    });
+    Ok(End::Ready)
+}
+
+async fn run_status(global: &Global, args: &StatusArgs) -> Result {
+    let source = open(global, &args.sides).await?;
+    let target = connect(global, &args.sides).await?;
+    let state = match &args.state {
+        Some(path) => ProviderState::read(path).map_err(ToFailure::failure)?,
+        None => None,
+    };
+    let switched = state.as_ref().is_some_and(|state| state.provider == Provider::Mariadb);
+    let value = json!({
+        "source": source.path(), "target": target.display_name(), "server_version": target.server().version,
+        "local_infile": target.server().local_infile, "state_file": args.state, "state": state,
+    });
+    show(global, &value, || text::status(&source, &target, args.state.as_deref(), state.as_ref()));
+    Ok(if args.state.is_none() || switched { End::Ready } else { End::NotReady })
+}
+
+fn end(verification: &Verification) -> End {
+    let stale = verification.source_changed_since_copy;
+    if verification.verdict == Verdict::Match && !stale { End::Ready } else { End::NotReady }
+}
+
+async fn verified(
+    global: &Global,
+    source: &Source,
+    target: &Target,
+) -> std::result::Result<Verification, Failure> {
+    let config = commands::config_or_nothing(global)?;
+    let mut options = VerifyOptions::default();
+    options.exclude.clone_from(&config.migrate.exclude);
+    let meter = Meter::new(global, "comparing both sides");
+    let verification = verify(source, target, &options, &moving(&meter, "comparing", 0)).await;
+    meter.clear();
+    verification.map_err(ToFailure::failure)
+}
+
+/// Opens the source, surveys it, and the target with it where one is named.
+async fn surveyed(
+    global: &Global,
+    sides: &Sides,
+    target: Option<Target>,
+) -> std::result::Result<(Source, Option<Target>, Survey), Failure> {
+    let config = commands::config_or_nothing(global)?;
+    let source = open(global, sides).await?;
+    let meter = Meter::new(global, "surveying the source");
+    let found = survey(&source, target.as_ref(), &survey_options(&config)).await;
+    meter.clear();
+    Ok((source, target, found.map_err(ToFailure::failure)?))
+}
+
+fn survey_options(config: &Config) -> SurveyOptions {
+    let mut options = SurveyOptions::default();
+    if let Some(collation) = &config.migrate.collation {
+        options.collation.clone_from(collation);
+    }
+    options.column_types.clone_from(&config.migrate.types);
+    options.exclude.clone_from(&config.migrate.exclude);
+    options
+}
+
+/// The plan, or the findings that block it.
+fn plan(
+    global: &Global,
+    sides: &Sides,
+    survey: &Survey,
+) -> std::result::Result<std::result::Result<Plan, Vec<Finding>>, Failure> {
+    let config = commands::config_or_nothing(global)?;
+    let mut options = PlanOptions::default();
+    options.accept.clone_from(&config.migrate.accept);
+    options.accept.extend(sides.accept.iter().cloned());
+    match Plan::new(survey, &options) {
+        Ok(plan) => Ok(Ok(plan)),
+        Err(PlanError::Blocked(findings)) => Ok(Err(findings)),
+        Err(error) => Err(Failure::usage(error)),
+    }
+}
+
+/// A target that is not empty is a wrong argument; data that does not fit is a finding.
+fn refuse(global: &Global, findings: &[Finding]) -> Result {
+    match findings.iter().find(|finding| finding.id == TARGET_NOT_EMPTY) {
+        Some(finding) => Err(Failure::usage(format!("use the target: {}; {}", finding.what, finding.remedy))),
+        None => Ok(blocked(global, findings)),
+    }
+}
+
+fn blocked(global: &Global, findings: &[Finding]) -> End {
+    show(global, &json!({ "blocked": true, "findings": findings }), || text::blocked(findings));
+    End::NotReady
+}
+
+async fn open(global: &Global, sides: &Sides) -> std::result::Result<Source, Failure> {
+    let path = support::source(global, sides.source.as_deref())?;
+    blocking(move || Source::open(&path)).await.map_err(ToFailure::failure)
+}
+
+async fn connect(global: &Global, sides: &Sides) -> std::result::Result<Target, Failure> {
+    let url = support::target(global, sides.target.as_deref())?;
+    Target::connect(&TargetOptions::new(url)).await.map_err(ToFailure::failure)
+}
+
+/// The target if the command line names one: a survey does not need it.
+async fn named_target(global: &Global, sides: &Sides) -> std::result::Result<Option<Target>, Failure> {
+    match &sides.target {
+        Some(_) => connect(global, sides).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Shows rows as they move, over all tables together where their number is known.
+fn moving(meter: &Meter, doing: &'static str, all: u64) -> impl Fn(Progress) + Send + Sync + 'static {
+    let meter = Arc::new(meter.clone());
+    let of = if all > 0 { format!(" · {all} rows in all") } else { String::new() };
+    move |progress| {
+        meter.say(format!(
+            "{doing} {} {} of {} · {:.0}/s{of}",
+            progress.table, progress.rows, progress.total, progress.rows_per_second
+        ));
+    }
+}
+
+const TARGET_NOT_EMPTY: &str = "MIG-TARGET-NOT-EMPTY";

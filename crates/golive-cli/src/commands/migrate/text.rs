@@ -1,0 +1,159 @@
+//! How a migration reads in a terminal. No decision here.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use golive_migrate::{
+    ConstraintReport, CopyReport, Finding, Mismatch, MismatchKind, Plan, ProviderState, SchemaReport,
+    Severity, Source, Survey, Target, Verdict, Verification,
+};
+
+pub(super) fn survey(survey: &Survey) -> String {
+    let mut text = format!("{} tables, {} rows\n", survey.tables.len(), survey.rows());
+    for table in &survey.tables {
+        let _ = writeln!(
+            text,
+            "  {:<32} {:>10} rows  {:>3} columns  {:>2} foreign keys",
+            table.name,
+            table.rows,
+            table.columns.len(),
+            table.foreign_keys.len()
+        );
+    }
+    findings(&mut text, &survey.findings);
+    text
+}
+
+fn findings(text: &mut String, findings: &[Finding]) {
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (blocks, changes) = (count(Severity::Blocks), count(Severity::ChangesData));
+    let _ = writeln!(text, "{} findings: {blocks} block, {changes} change data", findings.len());
+    for finding in findings {
+        let _ = writeln!(text, "  {finding}");
+    }
+}
+
+pub(super) fn blocked(findings: &[Finding]) -> String {
+    let mut text = format!("{} findings block the migration:\n", findings.len());
+    for finding in findings {
+        let _ = writeln!(text, "  {finding}\n    or accept it: --accept {}", finding.selector());
+    }
+    text
+}
+
+pub(super) fn plan(plan: &Plan) -> String {
+    let mut text =
+        format!("{} tables in {} tiers, {} rows\n", plan.tables.len(), plan.tiers.len(), plan.rows());
+    for (number, tier) in plan.tiers.iter().enumerate() {
+        let _ = writeln!(text, "  tier {:>2}: {}", number + 1, tier.join(", "));
+    }
+    text.push('\n');
+    for statement in plan.statements() {
+        let _ = writeln!(text, "{statement};");
+    }
+    if !plan.findings.is_empty() {
+        text.push('\n');
+        findings(&mut text, &plan.findings);
+    }
+    text
+}
+
+pub(super) fn run(
+    schema: &SchemaReport,
+    copied: &CopyReport,
+    constraints: &ConstraintReport,
+    verified: &Verification,
+) -> String {
+    let resumed = if schema.resumed || copied.resumed { " (continued an earlier run)" } else { "" };
+    format!(
+        "schema       {} tables{resumed}\n\
+         copy         {} rows by {} in {:.2} s, {:.0} rows/s\n\
+         constraints  {} indexes, {} foreign keys, {} proven without orphans\n{}",
+        schema.tables,
+        copied.rows,
+        copied.method,
+        copied.seconds,
+        copied.rows_per_second,
+        constraints.indexes_added,
+        constraints.foreign_keys_added,
+        constraints.foreign_keys_proven,
+        verification(verified)
+    )
+}
+
+pub(super) fn verification(found: &Verification) -> String {
+    let verdict = match found.verdict {
+        Verdict::Match => "match",
+        _ => "mismatch",
+    };
+    let mut text = format!(
+        "verdict      {verdict}: {} tables, {} rows, {} cells compared in {:.2} s\n",
+        found.tables.len(),
+        found.rows,
+        found.cells,
+        found.seconds
+    );
+    for table in found.tables.iter().filter(|table| !table.is_equal()) {
+        let _ = writeln!(
+            text,
+            "  {}: {} mismatches, {} rows in the source, {} in the target",
+            table.name, table.mismatch_count, table.rows_source, table.rows_target
+        );
+        for mismatch in &table.mismatches {
+            let _ = writeln!(text, "    {}", one(mismatch));
+        }
+        let shown = table.mismatches.len() as u64;
+        if table.mismatch_count > shown {
+            let _ = writeln!(text, "    and {} more", table.mismatch_count - shown);
+        }
+    }
+    for difference in &found.schema {
+        let _ = writeln!(text, "  {}: {}", difference.table, difference.what);
+    }
+    if found.source_changed_since_copy {
+        text.push_str(
+            "  the source was written to since it was copied: stop the application and migrate again\n",
+        );
+    }
+    text
+}
+
+fn one(mismatch: &Mismatch) -> String {
+    let what = match mismatch.kind {
+        MismatchKind::MissingInTarget => "is missing in the target",
+        MismatchKind::OnlyInTarget => "is only in the target",
+        _ => "differs",
+    };
+    let column = mismatch.column.as_deref().map(|column| format!(", column {column}")).unwrap_or_default();
+    format!("key {}{column} {what}", mismatch.key)
+}
+
+pub(super) fn status(
+    source: &Source,
+    target: &Target,
+    file: Option<&Path>,
+    state: Option<&ProviderState>,
+) -> String {
+    let mut text = format!(
+        "source  {}{}\ntarget  {} (MariaDB {})\n",
+        source.path().display(),
+        if source.is_wal() { " (WAL)" } else { "" },
+        target.display_name(),
+        target.server().version
+    );
+    let said = match (file, state) {
+        (None, _) => "not looked at: give --state FILE".to_owned(),
+        (Some(file), None) => format!("{} does not exist: not switched", file.display()),
+        (Some(file), Some(state)) => {
+            let provider = format!("{:?}", state.provider).to_lowercase();
+            format!(
+                "{} says {provider} at {} since {}",
+                file.display(),
+                state.target,
+                state.switched_at.to_rfc3339()
+            )
+        }
+    };
+    let _ = writeln!(text, "state   {said}");
+    text
+}

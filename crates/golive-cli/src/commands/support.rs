@@ -1,0 +1,127 @@
+//! What the commands share: addresses, one JSON document, the honest "not yet", and a moving line on stderr.
+//!
+//! Not here: any verb. Those are in the crates.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use golive::{Config, Setting, SettingError};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::args::{Format, Global};
+use crate::exit::{Failure, Result};
+use crate::{clock, commands, output};
+
+/// A command that a later version brings, with what works today.
+pub(crate) fn not_yet(what: &str, instead: &str) -> Result {
+    Err(Failure::usage(format!("{what}: this version of golive cannot do that yet; {instead}")))
+}
+
+/// The SQLite file: as given, else `[source] sqlite`.
+pub(crate) fn source(global: &Global, given: Option<&Path>) -> std::result::Result<PathBuf, Failure> {
+    if let Some(path) = given {
+        return std::path::absolute(path).map_err(Failure::reach);
+    }
+    let config = commands::config_or_nothing(global)?;
+    let named = config.source.sqlite.as_ref().map(|path| config.path(path));
+    named.ok_or_else(|| {
+        Failure::usage("find the SQLite source: give --source FILE, or `sqlite` in [source] of golive.toml")
+    })
+}
+
+/// The MariaDB address: as given, else `[target] url`.
+pub(crate) fn target(global: &Global, given: Option<&str>) -> std::result::Result<SecretString, Failure> {
+    let missing = "find the MariaDB target: give --target env:NAME or --target file:PATH, or `url` in [target] of golive.toml";
+    address(global, given, |config| config.target.url.as_ref(), missing)
+}
+
+/// The Redis address: as given, else `[redis] url`.
+pub(crate) fn redis(global: &Global, given: Option<&str>) -> std::result::Result<SecretString, Failure> {
+    let missing = "find Redis: give --url env:NAME or --url file:PATH, or `url` in [redis] of golive.toml";
+    address(global, given, |config| config.redis.url.as_ref(), missing)
+}
+
+fn address(
+    global: &Global,
+    given: Option<&str>,
+    configured: impl Fn(&Config) -> Option<&Setting>,
+    missing: &'static str,
+) -> std::result::Result<SecretString, Failure> {
+    if let Some(given) = given {
+        let here = std::env::current_dir().map_err(Failure::reach)?;
+        return resolve(&Setting::from(given.to_owned()), &here);
+    }
+    let config = commands::config_or_nothing(global)?;
+    let setting = configured(&config).ok_or_else(|| Failure::usage(missing))?;
+    resolve(setting, &config.directory)
+}
+
+/// What a setting stands for.
+pub(crate) fn resolve(setting: &Setting, directory: &Path) -> std::result::Result<SecretString, Failure> {
+    setting.resolve(directory, &clock::environment).map_err(|error| match error {
+        SettingError::Unreadable { .. } => Failure::reach(error),
+        _ => Failure::usage(error),
+    })
+}
+
+/// Prints the text, or the value as one JSON document with its `schema_version`.
+pub(crate) fn show(global: &Global, value: &impl Serialize, text: impl FnOnce() -> String) {
+    match global.format {
+        Format::Json => output::print_json(&document(value)),
+        Format::Text => output::print(&text()),
+    }
+}
+
+fn document(value: &impl Serialize) -> Value {
+    let mut value = serde_json::to_value(value).expect("reports are plain data");
+    match &mut value {
+        Value::Object(fields) => {
+            fields.insert("schema_version".to_owned(), json!(1));
+            value
+        }
+        _ => json!({ "schema_version": 1, "items": value }),
+    }
+}
+
+/// Runs what blocks where blocking is allowed.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("blocking work does not panic")
+}
+
+/// A line on stderr that moves while something lasts; it goes with the value.
+#[derive(Clone)]
+pub(crate) struct Meter(Option<ProgressBar>);
+
+impl Meter {
+    /// A meter, if somebody looks.
+    pub(crate) fn new(global: &Global, doing: &str) -> Self {
+        if global.quiet || !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let style =
+            ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}").expect("a constant template");
+        let bar =
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)).with_style(style);
+        bar.set_message(doing.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(Some(bar))
+    }
+
+    /// Says what goes on now.
+    pub(crate) fn say(&self, text: impl Into<String>) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(text.into());
+        }
+    }
+
+    /// Takes the line away.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `tls`: the grade of an endpoint, by the strictest public guide.
+
+use std::path::PathBuf;
+
+use golive_deploy::tls::{GradeError, GradeOptions, GradeTarget, Letter, TlsReport, grade};
+
+use crate::args::Global;
+use crate::clock;
+use crate::commands::support::{Meter, show};
+use crate::exit::{End, Failure, Result};
+
+/// What can be asked of an endpoint.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Grade an endpoint; ready is A+.
+    Grade(GradeArgs),
+}
+
+/// Which endpoint.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GradeArgs {
+    /// HOST or HOST:PORT; an IPv6 address in brackets.
+    endpoint: String,
+    /// The name the certificate must be valid for; the host unless given.
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+    /// A certificate authority to trust besides the system's, as PEM.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The plain port that must redirect; 80 where the endpoint's port is 443.
+    #[arg(long, value_name = "PORT")]
+    http_port: Option<u16>,
+}
+
+pub(crate) async fn run(global: &Global, command: Command) -> Result {
+    let Command::Grade(args) = command;
+    let (host, port) = split(&args.endpoint)?;
+    let mut target = GradeTarget::new(host, port);
+    target.server_name = args.server_name;
+    target.http_port = args.http_port.or(target.http_port);
+    let mut options = GradeOptions::new(clock::now());
+    if let Some(path) = &args.ca {
+        let pem = std::fs::read_to_string(path)
+            .map_err(|error| Failure::reach(format!("read {}: {error}", path.display())))?;
+        options.extra_anchors_pem.push(pem);
+    }
+    let meter = Meter::new(global, "grading");
+    let report = grade(&target, &options).await;
+    meter.clear();
+    let report = report.map_err(|error| match error {
+        GradeError::ServerName { .. } | GradeError::Pem { .. } => Failure::usage(error),
+        _ => Failure::reach(error),
+    })?;
+    show(global, &report, || text(&report));
+    Ok(if report.grade == Letter::APlus { End::Ready } else { End::NotReady })
+}
+
+fn split(endpoint: &str) -> std::result::Result<(String, u16), Failure> {
+    let wrong = || Failure::usage(format!("read the endpoint `{endpoint}`: give HOST or HOST:PORT"));
+    let url = url::Url::parse(&format!("https://{endpoint}")).map_err(|_| wrong())?;
+    if endpoint.is_empty() || endpoint.contains(['/', '@', '?', '#']) {
+        return Err(wrong());
+    }
+    let host = url.host_str().ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
+    Ok((host, url.port().unwrap_or(443)))
+}
+
+fn text(report: &TlsReport) -> String {
+    let mut lines = vec![format!(
+        "{} {} for {} at {} (self-assessed by golive, by the {})",
+        report.grade, report.target, report.server_name, report.address, report.guide
+    )];
+    if report.grade_ignoring_trust != report.grade {
+        lines.push(format!("  {} if the certificate were trusted", report.grade_ignoring_trust));
+    }
+    let scores = report.scores;
+    lines.push(format!(
+        "  protocol {}, key exchange {}, cipher {}, in all {}",
+        scores.protocol, scores.key_exchange, scores.cipher, scores.total
+    ));
+    lines.extend(report.caps.iter().map(|cap| format!("  at most {}: {}", cap.grade, cap.reason)));
+    lines.extend(report.warnings.iter().map(|warning| format!("  warning: {warning}")));
+    lines.extend(report.below_a_plus.iter().map(|reason| format!("  no A+: {reason}")));
+    lines.extend(
+        report.unverified.iter().map(|open| format!("  not verified: {}: {}", open.check, open.reason)),
+    );
+    lines.join("\n")
+}
