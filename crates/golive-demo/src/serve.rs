@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use golive_cache::{Cache, CacheOptions, RevocationStore};
+use golive_migrate::{PoolSettings, PoolSettingsError, Provider, ProviderState, SwitchError};
 use golive_observe::{HealthChecks, LogFile, LogTarget, ObserveOptions};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +19,7 @@ use crate::api;
 use crate::api::config::{ConfigError, ServeConfig};
 use crate::api::state::{Platform, SERVICE};
 use crate::config::Environment;
-use crate::database::{self, DatabaseError};
+use crate::database::DatabaseError;
 
 /// Why the service does not run.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,18 @@ pub(crate) enum ServeError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The pool's settings.
+    #[error("the database pool cannot be set up")]
+    Pool(#[from] PoolSettingsError),
+    /// The state file cannot be read.
+    #[error("the provider state at PROVIDER_STATE_FILE cannot be used")]
+    ProviderState(#[source] SwitchError),
+    /// Two truths about where the data is.
+    #[error(
+        "{} says that the data is in {state}, and DATABASE_URL says {url}; point DATABASE_URL at the database that was \
+         switched to, or finish the switch", path.display()
+    )]
+    OtherProvider { path: PathBuf, state: &'static str, url: &'static str },
     /// Redis cannot be used.
     #[error("Redis at REDIS_URL cannot be used")]
     Redis(#[source] golive_cache::ConnectCacheError),
@@ -62,8 +76,10 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let most_connections = 30;
-    let db = database::open(&config.database_url, most_connections).await?;
+    check_provider(&config)?;
+    let pool = PoolSettings::from_pairs(config.pool.iter().map(|(name, value)| (*name, value.as_str())))?;
+    let most_connections = pool.max_connections();
+    let db = connect(pool.connect_options(&config.database_url)).await?;
     let cache = open_cache(&config)?;
     let health = api::health::checks(&db, cache.as_ref(), most_connections, &data_directory(&config));
     let app = Arc::new(Platform::new(&config, db.clone(), cache.as_ref(), now));
@@ -91,6 +107,28 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
     let _closed = tokio::time::timeout(Duration::from_millis(500), db.close()).await;
     tracing::info!("ended");
     served
+}
+
+/// Opens the database; what only SQLite needs is passed over by MariaDB.
+async fn connect(mut options: ConnectOptions) -> Result<DatabaseConnection, DatabaseError> {
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .foreign_keys(true)
+            .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+            .synchronous(sqlx::sqlite::SqliteSynchronous::Normal)
+    });
+    Database::connect(options).await.map_err(DatabaseError::Open)
+}
+
+/// After the switch a service that still writes to the old database would lose data.
+fn check_provider(config: &ServeConfig) -> Result<(), ServeError> {
+    let Some(path) = &config.provider_state_file else { return Ok(()) };
+    let state = ProviderState::read(path).map_err(ServeError::ProviderState)?;
+    // Without a file nothing was ever switched.
+    let state =
+        if state.is_some_and(|state| state.provider == Provider::Mariadb) { "MariaDB" } else { "SQLite" };
+    let url = if config.is_sqlite() { "SQLite" } else { "MariaDB" };
+    if state == url { Ok(()) } else { Err(ServeError::OtherProvider { path: path.clone(), state, url }) }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -200,8 +238,9 @@ fn data_directory(config: &ServeConfig) -> PathBuf {
     parent.filter(|path| path.is_dir()).unwrap_or_else(|| PathBuf::from("."))
 }
 
-/// The one clock of the service.
+/// The one clock of the service. To the microsecond: MariaDB keeps no more, and what one database has the other must
+/// have too.
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock and passes it on")]
 fn now() -> DateTime<Utc> {
-    Utc::now()
+    Utc::now().trunc_subsecs(6)
 }

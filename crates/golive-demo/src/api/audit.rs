@@ -15,7 +15,6 @@ use serde_json::Value;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Params;
-use super::scope::Scope;
 use super::state::App;
 use crate::entity::audit_log;
 
@@ -115,7 +114,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let visible = caller.scope.clients(&app.db, which.client_id.as_deref()).await?;
     let mut condition = Condition::any().add(audit_log::Column::ClientId.is_in(visible));
-    if which.client_id.is_none() && caller.scope == Scope::All {
+    if which.client_id.is_none() && caller.scope.is_everything() {
         condition = condition.add(audit_log::Column::ClientId.is_null());
     }
     let mut query = audit_log::Entity::find().filter(condition);

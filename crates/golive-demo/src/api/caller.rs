@@ -44,7 +44,6 @@ pub(crate) struct Identity {
     pub(crate) user: user::Model,
     pub(crate) claims: Claims,
     pub(crate) scope: Scope,
-    pub(crate) permissions: Vec<Permission>,
     pub(crate) actor: Actor,
 }
 
@@ -126,7 +125,7 @@ async fn admit(
         address,
     };
     let scope = Scope::of(&user);
-    Ok(Caller(Arc::new(Identity { user, claims, scope, permissions, actor })))
+    Ok(Caller(Arc::new(Identity { user, claims, scope, actor })))
 }
 
 /// A token that is good, or why the request is not served: 503 when nobody knows whether it was revoked.

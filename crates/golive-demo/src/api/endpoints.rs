@@ -17,7 +17,7 @@ use utoipa::openapi::{
 use super::access::Permission;
 use super::caller::{Access, gate};
 use super::state::App;
-use super::{admin, audit, auth, clients, lookups, users};
+use super::{admin, audit, auth, clients, lookups, master_data, production, users};
 
 /// A route.
 pub(crate) struct Endpoint {
@@ -182,6 +182,57 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         "Set a KPI threshold",
     )
     .json(lookups::ThresholdInput::schema),
+    Endpoint::new(
+        Post,
+        "/api/shifts",
+        Needs(Permission::ManageMasterData),
+        || post(master_data::create_shift),
+        "Make a shift",
+    )
+    .json(master_data::NewShift::schema)
+    .answers("201"),
+    Endpoint::new(
+        Get,
+        "/api/shifts/mine",
+        Needs(Permission::ViewData),
+        || get(master_data::my_shift),
+        "The caller's shift",
+    ),
+    Endpoint::new(
+        Post,
+        "/api/lines",
+        Needs(Permission::ManageMasterData),
+        || post(master_data::create_line),
+        "Make a line",
+    )
+    .json(master_data::NewLine::schema)
+    .answers("201"),
+    Endpoint::new(
+        Post,
+        "/api/products",
+        Needs(Permission::ManageMasterData),
+        || post(master_data::create_product),
+        "Make a product",
+    )
+    .json(master_data::NewProduct::schema)
+    .answers("201"),
+    Endpoint::new(
+        Post,
+        "/api/production-entries",
+        Needs(Permission::EnterProduction),
+        || post(production::create),
+        "Enter production",
+    )
+    .json(production::NewEntry::schema)
+    .answers("201"),
+    Endpoint::new(
+        Get,
+        "/api/production-entries",
+        Needs(Permission::ViewData),
+        || get(production::list),
+        "List production",
+    )
+    .query(&["client_id", "from", "to", "page"]),
     Endpoint::new(Get, "/api/audit-log", Needs(Permission::ViewAudit), || get(audit::list), "Who did what")
         .query(&["client_id", "limit", "since"]),
     Endpoint::new(

@@ -8,23 +8,35 @@ use super::error::ApiError;
 use crate::entity::{client, user};
 
 /// Which tenants somebody sees, as far as they are active.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    reach: Reach,
+    own: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
     All,
-    One(String),
-    None,
+    Own,
+    Nothing,
 }
 
 impl Scope {
     /// The scope of an account.
     pub(crate) fn of(user: &user::Model) -> Self {
         let rule = access::rule(user.role);
-        match (&user.client_id, rule.tenant) {
-            _ if rule.sees_all_tenants => Self::All,
-            (Some(own), _) => Self::One(own.clone()),
-            (None, TenantRule::Optional) => Self::All,
-            (None, TenantRule::Required) => Self::None,
-        }
+        let reach = match (&user.client_id, rule.tenant) {
+            _ if rule.sees_all_tenants => Reach::All,
+            (Some(_), _) => Reach::Own,
+            (None, TenantRule::Optional) => Reach::All,
+            (None, TenantRule::Required) => Reach::Nothing,
+        };
+        Self { reach, own: user.client_id.clone() }
+    }
+
+    /// Whether it is every active tenant.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.reach == Reach::All
     }
 
     /// The active tenants in this scope: the one asked for, or all. One that is not visible does not exist.
@@ -35,10 +47,10 @@ impl Scope {
     ) -> Result<Vec<String>, ApiError> {
         let mut query = client::Entity::find().select_only().column(client::Column::ClientId);
         query = query.filter(client::Column::IsActive.eq(true)).order_by_asc(client::Column::ClientId);
-        match self {
-            Self::All => {}
-            Self::One(own) => query = query.filter(client::Column::ClientId.eq(own)),
-            Self::None => return self.nothing(requested),
+        match (self.reach, &self.own) {
+            (Reach::All, _) => {}
+            (Reach::Own, Some(own)) => query = query.filter(client::Column::ClientId.eq(own)),
+            (Reach::Own, None) | (Reach::Nothing, _) => return nothing(requested),
         }
         if let Some(requested) = requested {
             query = query.filter(client::Column::ClientId.eq(requested));
@@ -46,7 +58,7 @@ impl Scope {
         let mut found: Vec<String> = query.into_tuple().all(db).await?;
         // The database may compare more generously than we do.
         found.retain(|id| requested.is_none_or(|requested| requested == id));
-        if found.is_empty() { self.nothing(requested) } else { Ok(found) }
+        if found.is_empty() { nothing(requested) } else { Ok(found) }
     }
 
     /// The one tenant that a request is about: the one it names, or the caller's own.
@@ -55,19 +67,15 @@ impl Scope {
         db: &impl ConnectionTrait,
         requested: Option<&str>,
     ) -> Result<String, ApiError> {
-        let own = match self {
-            Self::One(own) => Some(own.as_str()),
-            Self::All | Self::None => None,
-        };
-        let Some(wanted) = requested.or(own) else {
+        let Some(wanted) = requested.or(self.own.as_deref()) else {
             return Err(ApiError::invalid("name the tenant in client_id"));
         };
         self.clients(db, Some(wanted)).await?.pop().ok_or_else(|| ApiError::not_found("client"))
     }
+}
 
-    fn nothing(&self, requested: Option<&str>) -> Result<Vec<String>, ApiError> {
-        if requested.is_some() { Err(ApiError::not_found("client")) } else { Ok(Vec::new()) }
-    }
+fn nothing(requested: Option<&str>) -> Result<Vec<String>, ApiError> {
+    if requested.is_some() { Err(ApiError::not_found("client")) } else { Ok(Vec::new()) }
 }
 
 /// Whether the tenant of an account lets it in: it has none, or its tenant is active.
