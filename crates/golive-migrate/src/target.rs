@@ -48,7 +48,7 @@ pub struct ServerInfo {
 }
 
 /// A reachable MariaDB database with the grants that a migration needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Target {
     opts: Opts,
     connect_timeout: Duration,
@@ -163,6 +163,13 @@ const SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO
      ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', \
      foreign_key_checks = 0, unique_checks = 1, max_statement_time = 0, lock_wait_timeout = 60, \
      innodb_lock_wait_timeout = 60, wait_timeout = 28800, net_write_timeout = 3600, net_read_timeout = 3600";
+
+/// The driver's options hold the password, so they are left out.
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target").field("target", &self.display_name()).field("server", &self.server).finish()
+    }
+}
 
 impl Target {
     /// Connects, and looks whether the database can take a migration.

@@ -75,6 +75,8 @@ async fn targets_that_cannot_be_used() {
     connect(format!("mysql://reader:x@127.0.0.1:{}/app", db.port())).await.unwrap();
     let by_socket = connect(db.socket_url("app")).await.unwrap();
     assert_eq!(by_socket.address(), db.socket().to_str().unwrap());
+    let password = secrecy::ExposeSecret::expose_secret(db.password());
+    assert!(!format!("{by_socket:?}").contains(password), "no secret in Debug");
 }
 
 #[tokio::test]

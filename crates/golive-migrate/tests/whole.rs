@@ -222,8 +222,7 @@ async fn accepted_orphans_leave_their_foreign_key_out_and_overrides_hold() {
         (0, 1),
         "the missing key is told: {strict:#?}"
     );
-    let mut known = golive_migrate::VerifyOptions::default();
-    known.left_out_foreign_keys.insert("c.p".to_owned());
+    let known = golive_migrate::VerifyOptions::for_plan(&plan);
     let verification = verify(&source, &target, &known, &|_| {}).await.unwrap();
     assert_eq!(verification.verdict, Verdict::Match);
 }

@@ -53,9 +53,12 @@ pub(crate) fn findings(
     for table in tables {
         names(table, findings);
         if table.primary_key.is_empty() {
-            let what = "has no primary key; it is copied and verified by content, which is slower";
+            // With all three names of the row number taken by columns there is nothing to continue a copy by.
+            let severity = if table.rowid_name.is_some() { Severity::Note } else { Severity::Blocks };
+            let what =
+                "has no primary key; it is copied by row number and verified by content, which is slower";
             let remedy = "give it a primary key";
-            findings.push(Finding::new("MIG-KEY-NONE", Severity::Note, what, remedy).table(&table.name));
+            findings.push(Finding::new("MIG-KEY-NONE", severity, what, remedy).table(&table.name));
         }
     }
     cycles(tables, findings);

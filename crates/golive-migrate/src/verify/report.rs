@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::plan::Plan;
+
 /// What may be chosen before a verification.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -19,6 +21,26 @@ pub struct VerifyOptions {
 impl Default for VerifyOptions {
     fn default() -> Self {
         Self { exclude: BTreeSet::new(), left_out_foreign_keys: BTreeSet::new(), mismatches_per_table: 20 }
+    }
+}
+
+impl VerifyOptions {
+    /// Expects what the plan intended: tables that stay behind, and foreign keys left out because their finding was
+    /// accepted.
+    pub fn for_plan(plan: &Plan) -> Self {
+        let mut options = Self::default();
+        for finding in &plan.findings {
+            match (finding.id, &finding.table) {
+                ("MIG-EXCLUDED", Some(table)) => {
+                    options.exclude.insert(table.clone());
+                }
+                ("MIG-FK-ORPHAN" | "MIG-FK-TYPE", _) => {
+                    options.left_out_foreign_keys.insert(finding.place());
+                }
+                _ => {}
+            }
+        }
+        options
     }
 }
 
