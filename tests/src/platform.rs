@@ -77,6 +77,23 @@ impl Platform {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Makes the demo platform's SQLite database, small.
+    ///
+    /// # Panics
+    /// When its own `seed` refuses.
+    pub fn seed(&self, path: &Path) {
+        let environment = [
+            ("APP_ENV", "demo".to_owned()),
+            ("BIND", "127.0.0.1:0".to_owned()),
+            ("MANAGEMENT_BIND", "127.0.0.1:0".to_owned()),
+            ("DATABASE_URL", format!("sqlite://{}?mode=rwc", path.display())),
+            ("SECRET_KEY", "demo-secret-key-change-me".to_owned()),
+        ];
+        let spec = ProcessSpec::new(binaries::program("golive-demo"));
+        let spec = spec.arguments(["seed", "--scale", "1"]).empty_environment().environment(environment);
+        let _ = Ended::run("golive-demo seed".to_owned(), spec, LONGEST_RUN).expect_code(0);
+    }
+
     /// Changes `golive.toml`.
     ///
     /// # Panics

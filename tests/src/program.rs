@@ -32,6 +32,7 @@ impl Ended {
     ///
     /// # Panics
     /// When it is another: shows what was said.
+    #[must_use]
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
