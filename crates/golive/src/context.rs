@@ -178,9 +178,8 @@ impl Context {
             return Ok(endpoint);
         }
         match (&self.config.http.base_url, &self.rehearsal) {
-            (Some(base), None) => {
-                Endpoint::new(base, self.config.http.management_url.as_deref()).doing("prepare the HTTP client")
-            }
+            (Some(base), None) => Endpoint::new(base, self.config.http.management_url.as_deref())
+                .doing("prepare the HTTP client"),
             _ => Err(StepError::unknown(
                 "the running application is needed: add `serve` to [application.commands], or `base_url` to [http] for \
                  `golive run`",

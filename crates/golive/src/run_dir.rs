@@ -123,6 +123,11 @@ impl RunDirectory {
         write_private(&self.secret_path(name), secret.expose_secret().as_bytes())
     }
 
+    /// Lets go of a secret that is of no more use; one that is not there is gone already.
+    pub fn forget_secret(&self, name: &str) {
+        let _ = std::fs::remove_file(self.secret_path(name));
+    }
+
     /// A secret kept earlier.
     ///
     /// # Errors

@@ -75,10 +75,9 @@ pub(crate) async fn planned(context: &Context) -> Result<Arc<Plan>, StepError> {
     Ok(plan)
 }
 
-pub(crate) fn verify_options(context: &Context) -> VerifyOptions {
-    let mut options = VerifyOptions::default();
-    options.exclude.clone_from(&context.config.migrate.exclude);
-    options
+/// What the plan left out on purpose is no difference.
+pub(crate) async fn verify_options(context: &Context) -> Result<VerifyOptions, StepError> {
+    Ok(VerifyOptions::for_plan(planned(context).await?.as_ref()))
 }
 
 /// Shows rows as they move.

@@ -79,6 +79,7 @@ pub(crate) async fn sign_in(
         .check(&context.request(change)?.respond)
         .map_err(|why| StepError::Refused(format!("changing the first password of {username}: it {why}")))?;
     context.keep_secret(&password_name(username), &fresh)?;
+    context.directory.forget_secret(&next_name(username));
     match login(context, endpoint, username, &fresh).await? {
         Login::Accepted(token) => Ok(token),
         Login::Refused => {
@@ -97,6 +98,7 @@ async fn sign_in_with_kept(
         if let Login::Accepted(token) = login(context, endpoint, username, &password).await? {
             if name != password_name(username) {
                 context.keep_secret(&password_name(username), &password)?;
+                context.directory.forget_secret(&name);
             }
             return Ok((token, password));
         }

@@ -56,7 +56,7 @@ async fn verified(context: &Context) -> Result<Verified, StepError> {
         return Ok(verified);
     }
     let (source, target) = (open_source(context).await?, connect_target(context).await?);
-    let verification = verify(&source, &target, &verify_options(context), &show(context, ID))
+    let verification = verify(&source, &target, &verify_options(context).await?, &show(context, ID))
         .await
         .doing("compare source and target")?;
     let refused = || StepError::Refused("source and target differ: step `verify` says where".to_owned());

@@ -26,7 +26,7 @@ impl Step for Verify {
             return Ok(as_it_was(context));
         }
         let (source, target) = (open_source(context).await?, connect_target(context).await?);
-        let verification = verify(&source, &target, &verify_options(context), &show(context, ID))
+        let verification = verify(&source, &target, &verify_options(context).await?, &show(context, ID))
             .await
             .doing("compare source and target")?;
         let mut seen = Witness::new(
