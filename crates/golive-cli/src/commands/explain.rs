@@ -39,15 +39,19 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result {
     let number = id.parse::<u8>().ok();
     let key = number.and_then(|number| criteria().iter().find(|one| one.number == number)).map(|one| one.key);
     let wanted = key.unwrap_or(id);
-    let Some(text) = all.iter().find(|text| text.id.eq_ignore_ascii_case(wanted)) else {
+    // A step and the criterion it serves may bear one name: both are told.
+    let found: Vec<&Text> = all.iter().filter(|text| text.id.eq_ignore_ascii_case(wanted)).collect();
+    if found.is_empty() {
         return Err(Failure::usage(unknown(id)));
-    };
-    show(global, text, || {
-        let mut lines = vec![format!("{} ({}): {}", text.id, text.kind, text.title)];
-        lines.extend(text.says.iter().map(|line| format!("  {line}")));
-        lines.join("\n")
-    });
+    }
+    show(global, &found, || found.iter().map(|text| paragraph(text)).collect::<Vec<_>>().join("\n\n"));
     Ok(End::Ready)
+}
+
+fn paragraph(text: &Text) -> String {
+    let mut lines = vec![format!("{} ({}): {}", text.id, text.kind, text.title)];
+    lines.extend(text.says.iter().map(|line| format!("  {line}")));
+    lines.join("\n")
 }
 
 /// Findings of a survey carry their own remedy, for it depends on the table.

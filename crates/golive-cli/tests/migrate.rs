@@ -1,0 +1,74 @@
+//! A migration from end to end by the built binary, on a real MariaDB.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use support::{PLANTED, run, server, sqlite};
+
+const RUN: [&str; 6] = ["migrate", "run", "--source", "app.db", "--target", "env:TARGET"];
+const VERIFY: [&str; 6] = ["migrate", "verify", "--source", "app.db", "--target", "env:TARGET"];
+
+#[test]
+fn one_changed_cell_is_named_by_table_key_and_column_and_bars_the_switch() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sqlite(&here.join("app.db"));
+    let mariadb = server();
+    let (url, password) = (mariadb.url("app"), password(&mariadb.url("app")));
+
+    let first = run(here, &url, &[&RUN[..], &["--format", "json"]].concat()).with(0);
+    assert_eq!(first.json()["verdict"], "match");
+    assert_eq!(first.json()["copy"]["rows"], 6);
+    let again = run(here, &url, &RUN).with(0);
+    again.says(&["verdict      match", "3 tables", "6 rows"]);
+
+    mariadb.execute("UPDATE app.piece SET label = 'changed-by-hand' WHERE id = 7").unwrap();
+    let text = run(here, &url, &VERIFY).with(10);
+    text.says(&["mismatch", "piece", "key id=7", "column label"]);
+    let document = run(here, &url, &[&VERIFY[..], &["--format", "json"]].concat()).with(10);
+    let json = document.json();
+    assert_eq!(json["verdict"], "mismatch");
+    let table = json["tables"].as_array().unwrap().iter().find(|table| table["name"] == "piece").unwrap();
+    assert_eq!(table["mismatches"][0]["column"], "label");
+    assert!(table["mismatches"][0]["key"].as_str().unwrap().contains('7'));
+
+    let refused = run(here, &url, &switch()).with(10);
+    refused.says(&["not switched"]);
+    assert!(!here.join("state.json").exists(), "a refused switch writes nothing");
+
+    mariadb.execute(&format!("UPDATE app.piece SET label = '{PLANTED}' WHERE id = 7")).unwrap();
+    let switched = run(here, &url, &switch()).with(0);
+    let state = std::fs::read_to_string(here.join("state.json")).unwrap();
+    assert!(state.contains("mariadb") && !state.contains(&password));
+    let status = [&["migrate", "status"], &VERIFY[2..], &["--state", "state.json"]].concat();
+    run(here, &url, &status).with(0).says(&["says mariadb"]);
+    for ended in [first, again, text, document, refused, switched] {
+        for secret in [password.as_str(), PLANTED, "changed-by-hand"] {
+            assert!(!ended.all().contains(secret), "`{secret}` was shown");
+        }
+    }
+}
+
+#[test]
+fn survey_and_plan_only_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sqlite(&here.join("app.db"));
+    let before = std::fs::read(here.join("app.db")).unwrap();
+    let survey = run(here, "", &["migrate", "survey", "--source", "app.db", "--format", "json"]).with(0);
+    assert_eq!(survey.json()["tables"].as_array().unwrap().len(), 3);
+    assert!(survey.json()["findings"].is_array());
+    let plan = run(here, "", &["migrate", "plan", "--source", "app.db"]).with(0);
+    plan.says(&["tier  1: company", "CREATE TABLE IF NOT EXISTS `piece`", "FOREIGN KEY"]);
+    assert_eq!(std::fs::read(here.join("app.db")).unwrap(), before);
+    assert_eq!(std::fs::read_dir(here).unwrap().count(), 1, "looking leaves nothing behind");
+}
+
+fn switch() -> Vec<&'static str> {
+    [&["migrate", "switch"], &VERIFY[2..], &["--state", "state.json"]].concat()
+}
+
+fn password(url: &str) -> String {
+    url::Url::parse(url).unwrap().password().unwrap().to_owned()
+}

@@ -1,0 +1,120 @@
+//! What needs no server: help, keys, explanations, a first golive.toml, deployment files.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use support::{run, sqlite};
+
+#[test]
+fn help_names_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = run(folder.path(), "", &["--help"]).with(0);
+    insta::assert_snapshot!(help.stdout);
+}
+
+#[test]
+fn a_key_is_made_judged_and_shown_only_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    run(here, "", &["secret", "generate"]).with(2);
+    let made = run(here, "", &["secret", "generate", "--output", "key"]).with(0);
+    let key = std::fs::read_to_string(here.join("key")).unwrap();
+    assert_eq!(std::fs::metadata(here.join("key")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(key.trim().len() >= 64 && !made.all().contains(key.trim()));
+    run(here, "", &["secret", "generate", "--output", "key"]).with(2).says(&["exists"]);
+    assert!(run(here, "", &["secret", "generate", "--show"]).with(0).stdout.trim().len() >= 64);
+
+    let checked = run(here, "", &["secret", "check", "--file", "key"]).with(0);
+    assert!(!checked.all().contains(key.trim()));
+    std::fs::write(here.join("app.env"), format!("SECRET_KEY={}\nDEBUG=false\n", key.trim())).unwrap();
+    run(here, "", &["secret", "check", "--file", "app.env"]).with(0);
+    let leaked = ["secret", "check", "--file", "key", "--example", "app.env", "--format", "json"];
+    let leaked = run(here, "", &leaked).with(10);
+    assert_eq!(leaked.json()["accepted"], false);
+    assert!(!leaked.all().contains(key.trim()));
+    let weak = run(here, "change-me-please", &["secret", "check", "--env", "TARGET"]).with(10);
+    assert!(!weak.all().contains("change-me-please"));
+}
+
+#[test]
+fn every_identity_that_is_listed_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let all = run(here, "", &["explain", "--format", "json"]).with(0).json();
+    let items = all["items"].as_array().unwrap();
+    assert_eq!(items.iter().filter(|item| item["kind"] == "criterion").count(), 13);
+    for id in ["9", "tls", "cfg-001", "exit-75", "switch"] {
+        run(here, "", &["explain", id]).with(0);
+    }
+    run(here, "", &["explain", "MIG-FK-ORPHAN"]).with(2).says(&["golive migrate survey"]);
+    run(here, "", &["explain", "nonsense"]).with(2).says(&["lists all"]);
+}
+
+#[test]
+fn init_looks_at_the_file_and_never_overwrites() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sqlite(&here.join("app.db"));
+    let made = run(here, "", &["init", "--source", "app.db", "--name", "ledger"]).with(0);
+    made.says(&["3 tables", "`users`"]);
+    let text = std::fs::read_to_string(here.join("golive.toml")).unwrap();
+    insta::assert_snapshot!(text);
+    let config = golive::Config::read(&here.join("golive.toml")).expect("what init writes can be read");
+    assert_eq!(config.accounts.unwrap().table, "users");
+    assert_eq!(config.tenants.unwrap().table, "company");
+    run(here, "", &["migrate", "survey"]).with(0).says(&["3 tables"]);
+    run(here, "", &["init", "--source", "app.db"]).with(2).says(&["exists already"]);
+    assert_eq!(std::fs::read_to_string(here.join("golive.toml")).unwrap(), text);
+}
+
+#[test]
+fn what_is_rendered_passes_the_audit_and_a_bad_file_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let render = [
+        "deploy",
+        "render",
+        "nginx",
+        "--server-name",
+        "app.example.com",
+        "--upstream",
+        "127.0.0.1:8000",
+        "--certificate",
+        "/etc/tls/chain.pem",
+        "--key",
+        "/etc/tls/key.pem",
+        "--output",
+        "site.conf",
+    ];
+    run(here, "", &render).with(0);
+    run(here, "", &["deploy", "audit", "site.conf", "--deny-warnings"]).with(0);
+    std::fs::write(here.join("Dockerfile"), "FROM debian:latest\nENV SECRET_KEY=abc\nUSER root\n").unwrap();
+    run(here, "", &["deploy", "audit", "Dockerfile"]).with(10).says(&["Dockerfile:", "DEP-"]);
+    std::fs::write(
+        here.join("app.env"),
+        "ENVIRONMENT=production\nDEBUG=true\nSECRET_KEY=dev-secret-planted\n",
+    )
+    .unwrap();
+    let checked = run(here, "", &["deploy", "check-config", "app.env"]).with(10);
+    checked.says(&["CFG-"]);
+    assert!(!checked.all().contains("dev-secret-planted"));
+    run(here, "", &["deploy", "audit", "absent.conf"]).with(12);
+    run(here, "", &["deploy", "audit", "letter.odt"]).with(2);
+}
+
+#[test]
+fn what_is_not_there_yet_says_so_and_what_works_instead() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["serve"][..],
+        &["schema", "up"],
+        &["secret", "rotate"],
+        &["observe", "send-test-error"],
+        &["backup", "archive-binlog"],
+    ] {
+        run(folder.path(), "", arguments).with(2).says(&["cannot do that yet; "]);
+    }
+}

@@ -1,0 +1,92 @@
+//! Commands around running servers: the sandbox, Redis, accounts, an endpoint that is not there.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{golive, run, sqlite};
+
+#[test]
+fn the_sandbox_prints_urls_serves_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let spawned =
+        golive(folder.path()).args(["sandbox", "--no-install", "--quiet"]).stdout(Stdio::piped()).spawn();
+    let mut child = Running(spawned.expect("the binary starts"));
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let database = lines.next().unwrap().unwrap();
+    let redis = lines.next().unwrap().unwrap();
+    let database = database.strip_prefix("DATABASE_URL=").unwrap();
+    let redis = redis.strip_prefix("REDIS_URL=").unwrap();
+
+    let here = folder.path();
+    let checked = run(here, redis, &["cache", "check", "--url", "env:TARGET", "--format", "json"]);
+    assert!(checked.json()["version"].is_string());
+    let password = url::Url::parse(redis).unwrap().password().unwrap().to_owned();
+    assert!(!checked.all().contains(&password));
+    sqlite(&here.join("app.db"));
+    run(here, database, &["migrate", "run", "--source", "app.db", "--target", "env:TARGET"]).with(0);
+    accounts(here, database);
+
+    let pid = rustix::process::Pid::from_child(&child.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().success());
+    run(here, database, &["migrate", "verify", "--source", "app.db", "--target", "env:TARGET"]).with(12);
+    run(here, redis, &["cache", "check", "--url", "env:TARGET"]).with(12);
+}
+
+/// The account `admin` keeps its demo password in clear; `rosa` has none that anybody knows.
+fn accounts(here: &std::path::Path, database: &str) {
+    run(here, "", &["init", "--source", "app.db", "--name", "ledger"]).with(0);
+    let accounts = |arguments: &[&str]| {
+        run(here, database, &[&["accounts"], arguments, &["--target", "env:TARGET"]].concat())
+    };
+    let found = accounts(&["scan"]).with(10);
+    found.says(&["admin"]);
+    assert!(!found.all().contains("admin123"));
+    accounts(&["deactivate-demo"]).with(0).says(&["nothing was changed"]);
+    accounts(&["deactivate-demo", "--yes"]).with(2).says(&["last active administrator"]);
+    let create = ["create-admin", "--username", "r.meier", "--role", "admin", "--output", "password"];
+    let made = accounts(&create).with(0);
+    let password = std::fs::read_to_string(here.join("password")).unwrap();
+    assert!(!made.all().contains(password.trim()));
+    accounts(&["deactivate-demo", "--yes"]).with(0).says(&["switched off: admin"]);
+    accounts(&["verify"]).with(0);
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_is_out_of_reach() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    run(here, "", &["tls", "grade", "127.0.0.1:9"]).with(12);
+    run(here, "", &["tls", "grade", "https://127.0.0.1/"]).with(2);
+    run(here, "", &["observe", "check", "--url", "http://127.0.0.1:9"]).with(12).says(&["running there"]);
+    run(here, "", &["status"]).with(12);
+    run(here, "", &["doctor", "--format", "json"]).with(0);
+}
+
+/// A program that ends with the test, also when that fails.
+struct Running(Child);
+
+impl Running {
+    fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the sandbox ends when told to");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
