@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use support::{run, server, sqlite};
+use support::{run, server, sqlite, while_open};
 
 /// Nobody listens on this port of the loopback: it is the discard port.
 const NOWHERE: &str = "mysql://golive:hunter2hunter2@127.0.0.1:9/app";
@@ -26,16 +26,40 @@ fn a_source_that_cannot_be_used_says_why() {
         *byte ^= 0x5a;
     }
     std::fs::write(here.join("corrupt.db"), &bytes).unwrap();
+    // Pages that look random, without SQLite's own first bytes: what an encrypted database is from outside.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let random: Vec<u8> = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    })
+    .take(16 * 4096)
+    .collect();
+    std::fs::write(here.join("encrypted.db"), random).unwrap();
     for (source, code, word) in [
         ("missing.db", 2, "find the SQLite file"),
         (".", 2, "not a regular file"),
         ("note.txt", 2, "not an SQLite 3 database"),
         ("corrupt.db", 2, "corrupt.db"),
+        ("encrypted.db", 2, "encrypted"),
     ] {
         let ended = run(here, "", &["migrate", "survey", "--source", source]).with(code);
         ended.says(&["golive failed to ", word]);
         assert!(ended.stdout.is_empty(), "an error is no document");
     }
+}
+
+#[test]
+fn a_source_that_somebody_writes_to_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sqlite(&here.join("app.db"));
+    let ended = while_open(&here.join("app.db"), "BEGIN EXCLUSIVE; UPDATE users SET role = 'x'", || {
+        run(here, "", &["migrate", "survey", "--source", "app.db"])
+    });
+    ended.with(12).says(&["app.db", "stop"]);
+    run(here, "", &["migrate", "survey", "--source", "app.db"]).with(0);
 }
 
 #[test]

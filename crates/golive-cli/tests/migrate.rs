@@ -4,7 +4,9 @@
 
 mod support;
 
-use support::{PLANTED, run, server, sqlite};
+use std::time::{Duration, Instant};
+
+use support::{PLANTED, golive, run, server, sqlite, while_open};
 
 const RUN: [&str; 6] = ["migrate", "run", "--source", "app.db", "--target", "env:TARGET"];
 const VERIFY: [&str; 6] = ["migrate", "verify", "--source", "app.db", "--target", "env:TARGET"];
@@ -49,6 +51,40 @@ fn one_changed_cell_is_named_by_table_key_and_column_and_bars_the_switch() {
         }
     }
 }
+
+#[test]
+fn a_run_that_was_killed_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    while_open(&here.join("app.db"), MANY_ROWS, || {});
+    let mariadb = server();
+    let mut child = golive(here).args(RUN).arg("--quiet").env("TARGET", mariadb.url("app")).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    // Killed as soon as the first rows are there, whatever this machine's speed.
+    while mariadb.execute("SELECT 1 FROM app.many LIMIT 1").unwrap_or_default().is_empty() {
+        assert!(
+            Instant::now() < deadline && child.try_wait().unwrap().is_none(),
+            "rows arrive before the end"
+        );
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = count(&mariadb);
+    assert!((1..300_000).contains(&before), "killed in the middle, with {before} rows");
+
+    let ended = run(here, &mariadb.url("app"), &[&RUN[..], &["--format", "json"]].concat()).with(0);
+    assert_eq!(ended.json()["copy"]["resumed"], true);
+    assert_eq!(ended.json()["verdict"], "match");
+    assert_eq!(count(&mariadb), 300_000);
+}
+
+fn count(mariadb: &golive_sandbox::MariaDb) -> u64 {
+    mariadb.execute("SELECT COUNT(*) FROM app.many").unwrap().trim().parse().unwrap()
+}
+
+const MANY_ROWS: &str = "CREATE TABLE many (id INTEGER PRIMARY KEY, label TEXT, amount REAL);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+    INSERT INTO many SELECT i, 'row number ' || i, i / 7.0 FROM n;";
 
 #[test]
 fn survey_and_plan_only_look() {

@@ -127,10 +127,10 @@ async fn run_all(global: &Global, sides: &Sides) -> Result {
     meter.clear();
     let verification = verified(global, &source, &target).await?;
     let value = json!({
-        "schema": schema, "copy": copied, "constraints": constraints,
+        "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
         "verdict": verification.verdict, "verification": verification,
     });
-    show(global, &value, || text::run(&schema, &copied, &constraints, &verification));
+    show(global, &value, || text::run(&plan, &schema, &copied, &constraints, &verification));
     Ok(end(&verification))
 }
 

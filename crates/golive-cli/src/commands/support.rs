@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use golive::{Config, Setting, SettingError};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -53,11 +53,21 @@ fn address(
 ) -> std::result::Result<SecretString, Failure> {
     if let Some(given) = given {
         let here = std::env::current_dir().map_err(Failure::reach)?;
-        return resolve(&Setting::from(given.to_owned()), &here);
+        let setting = Setting::from(given.to_owned());
+        if matches!(setting, Setting::Literal(_)) && has_password(given) && !global.quiet {
+            output::complain(
+                "a password on the command line stands in process lists and shell history: give env:NAME or file:PATH",
+            );
+        }
+        return resolve(&setting, &here);
     }
     let config = commands::config_or_nothing(global)?;
     let setting = configured(&config).ok_or_else(|| Failure::usage(missing))?;
     resolve(setting, &config.directory)
+}
+
+fn has_password(address: &str) -> bool {
+    url::Url::parse(address).is_ok_and(|url| url.password().is_some())
 }
 
 /// What a setting stands for.
@@ -104,8 +114,9 @@ impl Meter {
         }
         let style =
             ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}").expect("a constant template");
-        let bar =
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)).with_style(style);
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))
+            .with_style(style)
+            .with_finish(ProgressFinish::AndClear);
         bar.set_message(doing.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         Self(Some(bar))

@@ -76,13 +76,20 @@ pub(crate) fn server() -> MariaDb {
 
 /// A database with parents, children and a planted value that no output may show.
 pub(crate) fn sqlite(path: &Path) {
+    while_open(path, SCHEMA, || {});
+}
+
+/// Executes statements on an SQLite file, and does something before that connection is closed.
+pub(crate) fn while_open<T>(path: &Path, statements: &'static str, then: impl FnOnce() -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
         let mut connection = options.connect().await.unwrap();
-        connection.execute(SCHEMA).await.unwrap();
+        connection.execute(statements).await.unwrap();
+        let done = then();
         connection.close().await.unwrap();
-    });
+        done
+    })
 }
 
 /// A cell's value: findings name the place, never this.

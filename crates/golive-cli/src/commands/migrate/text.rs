@@ -59,13 +59,19 @@ pub(super) fn plan(plan: &Plan) -> String {
 }
 
 pub(super) fn run(
+    plan: &Plan,
     schema: &SchemaReport,
     copied: &CopyReport,
     constraints: &ConstraintReport,
     verified: &Verification,
 ) -> String {
     let resumed = if schema.resumed || copied.resumed { " (continued an earlier run)" } else { "" };
-    format!(
+    let mut text = String::new();
+    if !plan.findings.is_empty() {
+        findings(&mut text, &plan.findings);
+    }
+    let _ = write!(
+        text,
         "schema       {} tables{resumed}\n\
          copy         {} rows by {} in {:.2} s, {:.0} rows/s\n\
          constraints  {} indexes, {} foreign keys, {} proven without orphans\n{}",
@@ -78,7 +84,8 @@ pub(super) fn run(
         constraints.foreign_keys_added,
         constraints.foreign_keys_proven,
         verification(verified)
-    )
+    );
+    text
 }
 
 pub(super) fn verification(found: &Verification) -> String {
