@@ -1,7 +1,7 @@
 //! The tenants: the selector that everybody sees, and their administration.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::audit::{self, Deed};
 use super::caller::Caller;
 use super::error::ApiError;
-use super::extract::{Body, code, text};
+use super::extract::{Body, Id, code, text};
 use super::state::App;
 use crate::entity::{client, client_config};
 
@@ -124,7 +124,7 @@ pub(crate) struct ClientChange {
 pub(crate) async fn change(
     State(app): State<App>,
     caller: Caller,
-    Path(client_id): Path<String>,
+    Id(client_id): Id<String>,
     Body(input): Body<ClientChange>,
 ) -> Result<Json<Value>, ApiError> {
     let row = client::Entity::find_by_id(&client_id).one(&app.db).await?;

@@ -17,7 +17,9 @@ use utoipa::openapi::{
 use super::access::Permission;
 use super::caller::{Access, gate};
 use super::state::App;
-use super::{admin, audit, auth, clients, lookups, master_data, production, users};
+use super::{
+    admin, audit, auth, capacity, clients, dashboard, lookups, master_data, production, upload, users,
+};
 
 /// A route.
 pub(crate) struct Endpoint {
@@ -233,6 +235,31 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         "List production",
     )
     .query(&["client_id", "from", "to", "page"]),
+    Endpoint::new(
+        Post,
+        "/api/production-entries/upload",
+        Needs(Permission::EnterProduction),
+        || post(upload::upload),
+        "Enter a file of production",
+    )
+    .csv()
+    .query(&["client_id"]),
+    Endpoint::new(
+        Get,
+        "/api/kpi/dashboard",
+        Needs(Permission::ViewData),
+        || get(dashboard::dashboard),
+        "KPIs and their trend",
+    )
+    .query(&["client_id", "from", "to"]),
+    Endpoint::new(
+        Post,
+        "/api/capacity/analysis",
+        Needs(Permission::RunCapacity),
+        || post(capacity::analyze),
+        "Analyze capacity",
+    )
+    .json(capacity::Question::schema),
     Endpoint::new(Get, "/api/audit-log", Needs(Permission::ViewAudit), || get(audit::list), "Who did what")
         .query(&["client_id", "limit", "since"]),
     Endpoint::new(

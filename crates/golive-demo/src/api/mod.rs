@@ -6,8 +6,10 @@ mod admin;
 mod audit;
 mod auth;
 mod caller;
+mod capacity;
 mod clients;
 pub(crate) mod config;
+mod dashboard;
 mod endpoints;
 mod error;
 mod extract;
@@ -19,6 +21,7 @@ mod master_data;
 mod production;
 mod scope;
 pub(crate) mod state;
+mod upload;
 mod users;
 
 use std::time::Duration;

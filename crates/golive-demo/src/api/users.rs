@@ -1,7 +1,7 @@
 //! The accounts and their administration. Which role needs a tenant is in `access`.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{
@@ -19,7 +19,7 @@ use super::auth::new_hash;
 use super::caller::Caller;
 use super::clients::taken;
 use super::error::ApiError;
-use super::extract::{Body, code, text};
+use super::extract::{Body, Id, code, text};
 use super::state::App;
 use crate::entity::enums::Role;
 use crate::entity::{shift, user, user_shift};
@@ -183,7 +183,7 @@ pub(crate) struct UserChange {
 pub(crate) async fn change(
     State(app): State<App>,
     caller: Caller,
-    Path(user_id): Path<i64>,
+    Id(user_id): Id<i64>,
     Body(input): Body<UserChange>,
 ) -> Result<Json<Value>, ApiError> {
     let row =
