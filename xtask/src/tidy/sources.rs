@@ -176,9 +176,11 @@ fn words(file: &TextFile) -> Vec<Finding> {
     findings
 }
 
-/// Whether a word of the line begins so.
+/// Whether a word of the line begins so. A literal that is nothing else, as the name of somebody's table, is no prose.
 fn has_word(line: &str, word: &str) -> bool {
-    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric()))
+    let literal = |at: usize| line[..at].ends_with('"') && line[at + word.len()..].starts_with(['"', 's']);
+    line.match_indices(word)
+        .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric()) && !literal(at))
 }
 
 #[cfg(test)]

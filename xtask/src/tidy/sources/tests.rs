@@ -96,6 +96,7 @@ fn marks_british_words_and_tracker_numbers_are_found() {
     for (british, american) in BRITISH {
         assert_eq!(found("README.md", &format!("the {british}s\n")).len(), 1, "{british}");
         assert!(found("README.md", &format!("the {american}s\n")).is_empty(), "{american}");
+        assert!(found("README.md", &format!("[\"{british}\"]\n")).is_empty(), "{british}");
     }
     assert_eq!(found("a.toml", &format!("# see {}7\n", concat!("iss", "ue #"))).len(), 1);
 }
