@@ -58,10 +58,12 @@ impl Catalog {
 
 /// The working minutes of a shift; one that ends before it starts runs over midnight.
 fn planned_minutes(starts_at: NaiveTime, ends_at: NaiveTime, break_minutes: i32) -> Decimal {
-    let mut seconds = ((ends_at - starts_at).num_milliseconds() + 500) / 1000;
-    if seconds <= 0 {
-        seconds += 24 * 3600;
+    let mut milliseconds = (ends_at - starts_at).num_milliseconds();
+    if milliseconds <= 0 {
+        milliseconds += 24 * 3_600_000;
     }
+    // A shift that ends at the last microsecond of the day ends at midnight.
+    let seconds = (milliseconds + 500) / 1000;
     (Decimal::from(seconds) / Decimal::from(60) - Decimal::from(break_minutes)).max(Decimal::ONE).round_dp(2)
 }
 
@@ -303,7 +305,8 @@ mod tests {
         let today = NaiveDate::from_ymd_opt(2026, 2, 3).unwrap();
         let accepted = check(&draft(today), &catalog(), today).unwrap();
         assert_eq!(accepted.planned_minutes, Decimal::from(460), "never less than what it ran");
-        let broken: [(&str, fn(&mut Draft)); 9] = [
+        type Break = fn(&mut Draft);
+        let broken: [(&str, Break); 9] = [
             ("product_code", |d| d.product_code = "p".to_owned()),
             ("line_code", |d| d.line_code.clear()),
             ("shift_code", |d| d.shift_code = "X".to_owned()),

@@ -21,6 +21,8 @@ mod master_data;
 mod production;
 mod scope;
 pub(crate) mod state;
+#[cfg(test)]
+mod tests;
 mod upload;
 mod users;
 
