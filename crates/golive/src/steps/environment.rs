@@ -18,7 +18,8 @@ impl Step for Environment {
     fn about(&self) -> About {
         About::new("environment", 5, "Write the production environment")
             .checklist(&["0.1", "2.1", "5.2"])
-            .after(&["secret-key"])
+            // An application that is not switched refuses to run as production does.
+            .after(&["secret-key", "switch"])
     }
 
     async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
