@@ -1,4 +1,6 @@
-//! The rule about documents: whatever they point at is there.
+//! The rules about documents: the files they point at are there, and so are the tests that they name.
+
+use std::collections::BTreeSet;
 
 use super::{Finding, TextFile};
 
@@ -7,8 +9,42 @@ const ROOTS: [&str; 8] = ["crates/", "docs/", "xtask/", "tests/", ".ci/", ".conf
 
 /// `exists` answers for a path from the root.
 pub(super) fn check(files: &[TextFile], exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let functions: BTreeSet<&str> = files
+        .iter()
+        .filter(|file| file.path.ends_with(".rs"))
+        .flat_map(|file| functions(&file.text))
+        .collect();
     let documents = files.iter().filter(|file| file.path.ends_with(".md"));
-    documents.flat_map(|file| check_document(file, exists)).collect()
+    documents
+        .flat_map(|file| check_document(file, exists).into_iter().chain(tests(file, &functions)))
+        .collect()
+}
+
+/// An invariant whose test is gone is no longer held.
+fn tests(file: &TextFile, functions: &BTreeSet<&str>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        for name in code_spans(line).filter(|span| is_test_name(span) && !functions.contains(span)) {
+            findings.push(Finding::new(
+                &file.path,
+                index + 1,
+                format!("there is no test `{name}`: name what holds this"),
+            ));
+        }
+    }
+    findings
+}
+
+/// A sentence in snake case: shorter names may be settings, columns or lints.
+fn is_test_name(span: &str) -> bool {
+    span.matches('_').count() >= 4
+        && span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn functions(text: &str) -> impl Iterator<Item = &str> {
+    text.split("fn ")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next())
 }
 
 fn check_document(file: &TextFile, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
@@ -75,6 +111,17 @@ mod tests {
         let text = "[b](b.md#part) [r](../README.md) `crates/golive/` `.ci/run:7` `crates/*/src` `crates/NAME here` \
                     [w](https://example.org/x) [p](#part) `src/lib.rs` `application/json`";
         assert!(found(text).is_empty(), "{:?}", found(text));
+    }
+
+    #[test]
+    fn a_test_that_is_gone_is_found() {
+        let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
+        let document =
+            file("docs/a.md", "`a_test_that_is_here` `a_test_that_is_gone` `max_allowed_packet_x`\n");
+        let code = file("tests/a.rs", "#[test]\nfn a_test_that_is_here() {}\n");
+        let findings = check(&[document, code], &|_| true);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].text.contains("a_test_that_is_gone"), "{findings:?}");
     }
 
     #[test]
