@@ -47,9 +47,7 @@ impl Rehearsal {
         mariadb.databases = vec![DATABASE.to_owned()];
         // The rehearsal's load runs on it: more than the smallest buffer pool, the platform's own pools included.
         mariadb.settings =
-            ["--innodb-buffer-pool-size=256M", "--max-connections=200", "--performance-schema=ON"]
-                .map(str::to_owned)
-                .to_vec();
+            ["--innodb-buffer-pool-size=256M", "--max-connections=200"].map(str::to_owned).to_vec();
         let mut redis = RedisOptions::new();
         redis.directory = Some(folder.join("redis"));
         redis.append_only = true;

@@ -52,28 +52,33 @@ impl Step for LoadTest {
     }
 
     async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
-        let load = load(context)?;
-        let endpoint = context.application().await?;
-        let mut plan = LoadPlan::new(
-            Url::parse(endpoint.base()).doing("read the application's address")?,
-            scenarios(context, &endpoint, load).await?,
-        );
-        plan.duration = Duration::from_secs(load.seconds);
-        let watch = |progress: golive_load::Progress| {
-            (context.observer)(Event::Progress {
-                step: ID,
-                item: "requests".to_owned(),
-                done: progress.requests,
-                total: None,
-                per_second: Some(progress.requests as f64 / progress.elapsed.as_secs_f64().max(0.1)),
-            });
-        };
-        let report = golive_load::run(&plan, &watch, &context.cancel).await.doing("run the load")?;
+        let report = run(context, Duration::from_secs(load(context)?.seconds)).await?;
         let mut seen =
             Witness::new(format!("{} s of load on {}", report.seconds.round(), report.target), context.now());
         tell(&report, &mut seen);
         Ok(seen.done())
     }
+}
+
+/// Runs the described load for a time.
+pub(crate) async fn run(context: &Context, duration: Duration) -> Result<LoadReport, StepError> {
+    let load = load(context)?;
+    let endpoint = context.application().await?;
+    let mut plan = LoadPlan::new(
+        Url::parse(endpoint.base()).doing("read the application's address")?,
+        scenarios(context, &endpoint, load).await?,
+    );
+    plan.duration = duration;
+    let watch = |progress: golive_load::Progress| {
+        (context.observer)(Event::Progress {
+            step: ID,
+            item: "requests".to_owned(),
+            done: progress.requests,
+            total: None,
+            per_second: Some(progress.requests as f64 / progress.elapsed.as_secs_f64().max(0.1)),
+        });
+    };
+    golive_load::run(&plan, &watch, &context.cancel).await.doing("run the load")
 }
 
 fn tell(report: &LoadReport, seen: &mut Witness) {

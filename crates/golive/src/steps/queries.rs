@@ -1,5 +1,8 @@
 //! 6.2: the statements that cost most, explained; indexes and server settings advised.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use golive_load::{ReviewOptions, review_queries};
 
@@ -14,6 +17,7 @@ impl Step for Queries {
         About::new("queries", 6, "Explain the ten most costly queries")
             .checklist(&["6.2"])
             .once_ended(&["load"])
+            .exclusive()
     }
 
     async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
@@ -22,6 +26,9 @@ impl Step for Queries {
     }
 
     async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        if context.rehearsal.is_some() && context.config.load.is_some() {
+            record_a_window(context).await?;
+        }
         let review = review_queries(&context.target()?, &ReviewOptions::default())
             .await
             .doing("review the queries")?;
@@ -41,3 +48,29 @@ impl Step for Queries {
         Ok(seen.done())
     }
 }
+
+/// Lets the rehearsal's server record every statement of a few seconds of load. Only new sessions are recorded, so the
+/// application is restarted first.
+async fn record_a_window(context: &Context) -> Result<(), StepError> {
+    record(context, true).await?;
+    let load = async {
+        context.restart_application(false).await?;
+        super::load::run(context, WINDOW).await
+    };
+    let ended = load.await;
+    record(context, false).await?;
+    ended.map(drop)
+}
+
+async fn record(context: &Context, on: bool) -> Result<(), StepError> {
+    let servers = Arc::clone(context.rehearsal()?);
+    let statements = if on { RECORD } else { STOP_RECORDING };
+    let execute = move || servers.mariadb.execute(statements);
+    let done = tokio::task::spawn_blocking(execute).await.expect("asking MariaDB does not panic");
+    done.doing("record the statements of a few seconds").map(drop)
+}
+
+const RECORD: &str =
+    "SET GLOBAL log_output = 'TABLE', GLOBAL long_query_time = 0, GLOBAL slow_query_log = ON";
+const STOP_RECORDING: &str = "SET GLOBAL slow_query_log = OFF, GLOBAL long_query_time = 10";
+const WINDOW: Duration = Duration::from_secs(3);
