@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use golive_sandbox::{CertificateAuthority, Nginx, NginxOptions, Sink, free_port};
 use support::{golive, run, sqlite};
 
 #[test]
@@ -56,6 +57,73 @@ fn accounts(here: &std::path::Path, database: &str) {
     accounts(&["deactivate-demo", "--yes"]).with(0).says(&["switched off: admin"]);
     accounts(&["verify"]).with(0);
 }
+
+#[test]
+fn what_is_rendered_is_graded_a_plus_and_untrusted_without_its_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let authority = CertificateAuthority::new("golive-cli tests").unwrap();
+    let leaf = authority.issue(&["app.example.com"]).unwrap();
+    std::fs::write(here.join("ca.pem"), authority.certificate_pem()).unwrap();
+    std::fs::write(here.join("chain.pem"), &leaf.certificate_pem).unwrap();
+    std::fs::write(here.join("key.pem"), leaf.expose_key_pem()).unwrap();
+    let path = |name: &str| here.join(name).to_str().unwrap().to_owned();
+    let (http, https) = (free_port().unwrap().to_string(), free_port().unwrap().to_string());
+    let (chain, key) = (path("chain.pem"), path("key.pem"));
+    let render =
+        ["deploy", "render", "nginx", "--server-name", "app.example.com", "--upstream", "127.0.0.1:9"];
+    let files = ["--certificate", &chain, "--key", &key];
+    let ports = ["--http-port", &http, "--https-port", &https, "--listen", "127.0.0.1"];
+    let site = run(here, "", &[&render[..], &files, &ports].concat()).with(0).stdout;
+    let whole = format!("events {{}}\nhttp {{\n{{temporary_paths}}\naccess_log off;\n{site}\n}}\n");
+    let _nginx = Nginx::start(&NginxOptions::new(whole)).unwrap();
+
+    let endpoint = format!("127.0.0.1:{https}");
+    let grade = [
+        "tls",
+        "grade",
+        &endpoint,
+        "--server-name",
+        "app.example.com",
+        "--http-port",
+        &http,
+        "--format",
+        "json",
+    ];
+    let trusted = run(here, "", &[&grade[..], &["--ca", "ca.pem"]].concat()).with(0);
+    assert_eq!(trusted.json()["grade"], "A+");
+    let untrusted = run(here, "", &grade).with(10);
+    assert_eq!(untrusted.json()["grade"], "T");
+}
+
+#[test]
+fn load_is_sent_as_the_bearer_of_a_token_that_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let sink = Sink::start().unwrap();
+    std::fs::write(here.join("golive.toml"), LOAD).unwrap();
+    let base = sink.url();
+    let arguments =
+        ["load", "run", "--base-url", &base, "--seconds", "1", "--token", "env:TARGET", "--format", "json"];
+    let ended = run(here, "planted-bearer-token", &arguments);
+    assert!(!ended.all().contains("planted-bearer-token"));
+    assert_eq!(ended.json()["scenarios"][0]["requests"], 5, "{}", ended.all());
+    let received = sink.wait_for(5, Duration::from_secs(5));
+    assert_eq!(received[0].headers["authorization"], "Bearer planted-bearer-token");
+    assert!(received[0].path.ends_with("/list?of=T-1"), "{}", received[0].path);
+    let public = ["load", "run", "--base-url", "http://192.0.2.1/"];
+    run(here, "", &public).with(2).says(&["192.0.2.1", "not this machine"]);
+}
+
+const LOAD: &str = r#"
+[application]
+name = "ledger"
+[tenant]
+id = "T-1"
+name = "The client"
+[load]
+scenarios = [{ role = "anybody", run = { name = "list", iterations = 5, request = { path = "/list?of={tenant_id}" } } }]
+"#;
 
 #[test]
 fn an_endpoint_that_is_not_there_is_out_of_reach() {

@@ -156,6 +156,15 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
     if accounts.get(&username).await.map_err(Failure::reach)?.is_some() {
         return Err(refused(CreateAccountError::Exists { username }));
     }
+    if let (Some(tenant), Some(tenants)) = (&account.tenant, tenants(global, &args.target, &config).await?) {
+        let known = tenants.list().await.map_err(Failure::reach)?;
+        if !known.iter().any(|one| one.id == *tenant) {
+            let table = &tenants.mapping().table;
+            return Err(Failure::usage(format!(
+                "create {username} for tenant {tenant}: create that in `{table}` first"
+            )));
+        }
+    }
     // Kept before the account exists: no kill in between leaves an account nobody can enter.
     let file = KeyFile::create(&args.output, &password).map_err(|error| match error {
         WriteKeyFileError::Io { .. } => Failure::reach(error),

@@ -57,6 +57,15 @@ pub(crate) struct NginxArgs {
     /// Path of the certificate's private key.
     #[arg(long, value_name = "FILE")]
     key: String,
+    /// Where plain http is answered with a redirect.
+    #[arg(long, default_value_t = 80, value_name = "PORT")]
+    http_port: u16,
+    /// Where https is answered.
+    #[arg(long, default_value_t = 443, value_name = "PORT")]
+    https_port: u16,
+    /// Listen on this address only; on all of them unless given.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<std::net::IpAddr>,
     /// Write it to a file instead of stdout.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -117,7 +126,11 @@ fn kind(path: &Path) -> std::result::Result<AuditKind, Failure> {
 }
 
 fn render(global: &Global, args: &NginxArgs) -> Result {
-    let options = NginxOptions::new(args.server_name.clone(), &args.upstream, &args.certificate, &args.key);
+    let mut options =
+        NginxOptions::new(args.server_name.clone(), &args.upstream, &args.certificate, &args.key);
+    options.http_port = args.http_port;
+    options.https_port = args.https_port;
+    options.listen_address = args.listen.map(|address| address.to_string());
     let site = render_nginx(&options).map_err(Failure::usage)?;
     match &args.output {
         Some(path) => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use golive::Config;
 use golive_load::{LoadError, LoadPlan, LoadReport, Progress, PublicTargetConfirmation, ScenarioKind};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -9,7 +10,7 @@ use url::Url;
 use crate::args::Global;
 use crate::commands::support::{self, Meter, show};
 use crate::exit::{End, Failure, Result};
-use crate::{commands, output};
+use crate::{clock, commands, output};
 
 /// What can be done with load.
 #[derive(Debug, clap::Subcommand)]
@@ -32,6 +33,9 @@ pub(crate) struct RunArgs {
     /// A bearer token for all scenarios, `env:NAME` or `file:PATH`; without it requests go out anonymous.
     #[arg(long, value_name = "SETTING")]
     token: Option<String>,
+    /// What a `{placeholder}` of the scenarios stands for; may be given more than once.
+    #[arg(long = "value", value_name = "NAME=VALUE", value_parser = pair)]
+    values: Vec<(String, String)>,
     /// Any host but this machine is refused unless it is named here once more.
     #[arg(long, value_name = "HOST")]
     dangerous_public_target: Option<String>,
@@ -68,6 +72,12 @@ async fn run_load(global: &Global, args: RunArgs) -> Result {
         load.scenarios.iter().map(|described| described.run.clone()).collect();
     for scenario in &mut scenarios {
         scenario.tokens = token.iter().cloned().collect();
+        for (name, value) in &args.values {
+            scenario.values.insert(name.clone(), vec![value.clone()]);
+        }
+        for (name, value) in usual_values(&config) {
+            scenario.values.entry(name.to_owned()).or_insert_with(|| vec![value]);
+        }
     }
     let mut plan = LoadPlan::new(base, scenarios);
     plan.duration = Duration::from_secs(args.seconds.unwrap_or(load.seconds));
@@ -90,6 +100,23 @@ async fn run_load(global: &Global, args: RunArgs) -> Result {
         (false, false) => End::OutOfReach,
         (false, true) => End::Ready,
     })
+}
+
+fn pair(text: &str) -> std::result::Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("give NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// What the flow fills in too, so that one golive.toml serves both.
+fn usual_values(config: &Config) -> Vec<(&'static str, String)> {
+    let today = clock::now().date_naive();
+    let month_ago = today - chrono::Days::new(30);
+    let mut values =
+        vec![("today", today.to_string()), ("from", month_ago.to_string()), ("to", today.to_string())];
+    if let Some(tenant) = &config.tenant {
+        values.extend([("tenant_id", tenant.id.clone()), ("tenant_name", tenant.name.clone())]);
+    }
+    values
 }
 
 fn moving(meter: &Meter) -> impl Fn(Progress) + Send + Sync + 'static {

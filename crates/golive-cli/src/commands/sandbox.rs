@@ -38,6 +38,8 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Result {
     database.databases = vec![args.database.clone()];
     database.binary_log = args.binary_log;
     let mut cache = RedisOptions::new();
+    // As production should be: what `cache check` asks for.
+    cache.append_only = true;
     if let Some(data) = &args.data {
         database.directory = Some(data.join("mariadb"));
         cache.directory = Some(data.join("redis"));
