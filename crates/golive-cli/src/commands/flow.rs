@@ -58,9 +58,13 @@ async fn production(global: &Global, args: PlanArgs, flow: FlowOptions) -> Resul
     options.flow = flow;
     options.cancel = cancel_on_interrupt();
     let mode = options.flow.mode;
+    if mode == Mode::Plan {
+        // The plan is the document; a board beside it would say everything twice.
+        return finish_plan(global, golive::run(options, &clock::environment, golive::nobody()).await);
+    }
     let board = Arc::new(Board::new(global));
     let outcome = golive::run(options, &clock::environment, Board::observer(&board)).await;
-    if mode == Mode::Plan { finish_plan(global, &board, outcome) } else { finish(global, &board, outcome) }
+    finish(global, &board, outcome)
 }
 
 fn finish(global: &Global, board: &Board, outcome: std::result::Result<Outcome, RunError>) -> Result {
@@ -90,8 +94,7 @@ fn end(global: &Global, report: &Report) -> End {
     }
 }
 
-fn finish_plan(global: &Global, board: &Board, outcome: std::result::Result<Outcome, RunError>) -> Result {
-    board.clear();
+fn finish_plan(global: &Global, outcome: std::result::Result<Outcome, RunError>) -> Result {
     let report = outcome.map_err(failure)?.report;
     match global.format {
         Format::Json => {
