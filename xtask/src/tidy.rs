@@ -78,7 +78,7 @@ fn check_graph(workspace: &Workspace, files: &[TextFile]) -> Result<Vec<Finding>
     Ok(findings)
 }
 
-/// The text files that git tracks or would add: what is ignored is nobody's business.
+/// Every text file below the root but for what is made; what nobody has added yet counts too.
 fn read_files(workspace: &Workspace) -> Result<Vec<TextFile>, Failure> {
     let mut files = Vec::new();
     collect(&workspace.root, &workspace.root, &mut files)?;

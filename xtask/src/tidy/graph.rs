@@ -59,8 +59,12 @@ fn banned(graph: &Graph, ban: &Ban) -> Vec<Finding> {
         .map(|edge| &graph.packages[edge.from].name)
         .filter(|dependent| !ban.wrappers.contains(dependent))
         .map(|dependent| {
-            let allowed = if ban.wrappers.is_empty() { "nobody".to_owned() } else { ban.wrappers.join(", ") };
-            let text = format!("{dependent} depends on {}, and only {allowed} may: {}", ban.name, ban.reason);
+            let who = if ban.wrappers.is_empty() {
+                "nobody".to_owned()
+            } else {
+                format!("only {}", ban.wrappers.join(", "))
+            };
+            let text = format!("{dependent} depends on {}, and {who} may: {}", ban.name, ban.reason);
             Finding::new(policy::FILE, ban.line, text)
         })
         .collect();
@@ -169,7 +173,7 @@ mod tests {
         let graph = graph(&["golive-x", "@rustls", "@ring"], &["golive-x rustls", "rustls ring"]);
         assert_eq!(
             found(&graph, &policy(&[("ring", &[])])),
-            ["deny.toml:3: rustls depends on ring, and only nobody may: so it is"]
+            ["deny.toml:3: rustls depends on ring, and nobody may: so it is"]
         );
     }
 
