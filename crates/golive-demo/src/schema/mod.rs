@@ -17,6 +17,7 @@ mod m20260105_000007_quality;
 mod m20260105_000008_capacity;
 mod m20260105_000009_planning;
 mod m20260105_000010_events;
+mod m20260201_000011_dashboard_index;
 mod table;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260105_000008_capacity::Migration),
             Box::new(m20260105_000009_planning::Migration),
             Box::new(m20260105_000010_events::Migration),
+            Box::new(m20260201_000011_dashboard_index::Migration),
         ]
     }
 }
