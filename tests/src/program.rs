@@ -43,7 +43,7 @@ impl Ended {
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "`{}` ended with {:?}", self.command, self.code)?;
-        writeln!(f, "stdout: {}", tail(&self.stdout, LONGEST_SHOWN))?;
+        writeln!(f, "stdout ends with: {}", tail(&self.stdout, SHORT))?;
         write!(f, "stderr: {}", tail(&self.stderr, LONGEST_SHOWN))
     }
 }
@@ -96,4 +96,5 @@ fn tail(text: &str, most: usize) -> &str {
     &text[start..]
 }
 
+const SHORT: usize = 400;
 const LONGEST_SHOWN: usize = 6000;

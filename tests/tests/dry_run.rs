@@ -18,13 +18,22 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let entry = entry.unwrap();
             let about = entry.metadata().unwrap();
-            found.insert(entry.path(), (about.len(), about.modified().unwrap()));
-            if about.is_dir() {
-                folders.push(entry.path());
+            if is_left_by_sqlite(&entry.path(), about.len()) {
+                continue;
+            }
+            match about.is_dir() {
+                // Its entries are looked at; its time changes also when something was made and taken away again.
+                true => folders.push(entry.path()),
+                false => drop(found.insert(entry.path(), (about.len(), about.modified().unwrap()))),
             }
         }
     }
     found
+}
+
+/// Whoever reads a database in WAL mode needs these, and SQLite lets only a writer take them away.
+fn is_left_by_sqlite(path: &Path, length: u64) -> bool {
+    path.extension().is_some_and(|end| end == "db-shm" || (end == "db-wal" && length == 0))
 }
 
 fn dump(server: &MariaDb) -> String {
