@@ -141,7 +141,7 @@ mod tests {
         let url = SecretString::from(format!("sqlite://{}", path.display()));
         let error = open(&url, 1).await.unwrap_err();
         assert!(matches!(error, DatabaseError::Open(_)) && !path.exists(), "{error}");
-        assert_eq!(migrate_up(&url).await.unwrap(), 10);
+        assert_eq!(migrate_up(&url).await.unwrap(), 11);
         let connection = open(&url, 1).await.unwrap();
         assert_eq!(migration_status(&connection).await.unwrap().len(), 10);
     }

@@ -63,8 +63,8 @@ pub(crate) enum ServeError {
 }
 
 /// How long requests in flight may take once the service was told to end.
-const DRAIN: Duration = Duration::from_secs(4);
-/// Until the database is there: how often it is tried, and for how long.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How often Redis is tried until it is there.
 const REDIS_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT.
@@ -104,7 +104,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
         managed.abort();
     }
     // Open connections of a frozen database must not hold up the end.
-    let _closed = tokio::time::timeout(Duration::from_millis(500), db.close()).await;
+    let _closed = tokio::time::timeout(Duration::from_millis(200), db.close()).await;
     tracing::info!("ended");
     served
 }
