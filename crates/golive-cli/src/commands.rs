@@ -69,7 +69,8 @@ pub(crate) fn config_or_nothing(global: &Global) -> std::result::Result<Config, 
     Ok(Config::nameless(&here))
 }
 
-/// Folder that holds the runs.
+/// Folder that holds the runs; absolute, since commands of golive.toml run elsewhere.
 pub(crate) fn runs(global: &Global, config: &Config) -> PathBuf {
-    global.directory.clone().unwrap_or_else(|| config.directory.join(".golive"))
+    let folder = global.directory.clone().unwrap_or_else(|| config.directory.join(".golive"));
+    std::path::absolute(&folder).unwrap_or(folder)
 }

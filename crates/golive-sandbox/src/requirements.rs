@@ -115,11 +115,16 @@ impl Requirement {
         environment().find_program(self.names()).ok_or(Missing { requirement: self })
     }
 
-    /// Looks for it and asks it for its version.
+    /// mariadb-install-db takes any argument as a wish to install.
+    fn tells_its_version(self) -> bool {
+        self != Self::MariadbInstallDb
+    }
+
+    /// Looks for it and asks it for its version, where asking is harmless.
     #[must_use]
     pub fn look(self) -> Found {
         let path = self.find().ok();
-        let version = path.as_ref().and_then(|path| {
+        let version = path.as_ref().filter(|_| self.tells_its_version()).and_then(|path| {
             let argument = if self == Self::Nginx { "-v" } else { "--version" };
             let output = command(path).arg(argument).stdin(Stdio::null()).output().ok()?;
             let text = [output.stdout, output.stderr].concat();

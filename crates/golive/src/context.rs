@@ -43,6 +43,8 @@ pub struct Context {
     pub(crate) sentry_dsn: Option<SecretString>,
     pub(crate) alert_webhook: Option<SecretString>,
     pub(crate) rehearsal: Option<Arc<Rehearsal>>,
+    /// Whether this run may change anything; judging only looks.
+    pub(crate) acts: bool,
     /// What phase 1 looked at once and need not look at again: what it holds can be had anew at any time.
     pub(crate) migration: Mutex<crate::steps::Migration>,
     /// One step signs in at a time: a first login changes a password that another step would still try.
@@ -100,6 +102,7 @@ impl Context {
             sentry_dsn: addresses.sentry_dsn,
             alert_webhook: addresses.alert_webhook,
             rehearsal: rehearsal.map(Arc::new),
+            acts: true,
             migration: Mutex::default(),
             sign_in: Mutex::default(),
             application: Mutex::default(),

@@ -177,7 +177,7 @@ async fn run_step(
     let mut result = empty_result(step, StepStatus::Unknown);
     result.seconds = began.elapsed().as_secs_f64();
     result.plan = plan.lines;
-    settle(&mut result, outcome, options.mode, context);
+    settle(&mut result, outcome, options.mode, !about.after.is_empty(), context);
     tell_end(context, &result, options.mode)?;
     if options.dangerous_abort_at == Some(AbortAt::Ended(about.id.to_owned())) {
         std::process::abort();
@@ -214,9 +214,20 @@ async fn go_through(
 }
 
 /// Turns what a step came to into its result. The gate's own requirements say whether a fact is good.
-fn settle(result: &mut StepResult, outcome: Result<Proof, StepError>, mode: Mode, context: &Context) {
+fn settle(
+    result: &mut StepResult,
+    outcome: Result<Proof, StepError>,
+    mode: Mode,
+    later: bool,
+    context: &Context,
+) {
     match outcome {
         Ok(_) if mode == Mode::Plan => result.status = StepStatus::Planned,
+        // What comes later may look at what does not exist yet; only the first steps' errors are errors of the plan.
+        Err(error) if mode == Mode::Plan && later => {
+            result.status = StepStatus::Planned;
+            result.reason = Some(format!("known once the steps before have run ({})", error_chain(&error)));
+        }
         Ok(mut proof) => {
             proof.findings.extend(broken_requirements(&proof, context));
             result.proof = proof.facts;

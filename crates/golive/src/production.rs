@@ -68,6 +68,7 @@ pub async fn run(
     let journal = Journal::open(&directory.path(JOURNAL))?;
     let mut context = Context::new(options.config, directory, journal, addresses, None, observer);
     context.cancel = options.cancel;
+    context.acts = options.flow.mode == Mode::Act;
     carry_through(&Arc::new(context), &options.flow).await
 }
 

@@ -215,14 +215,23 @@ pub trait Step: Send + Sync {
     async fn prove(&self, context: &Context) -> Result<Proof, StepError>;
 }
 
-/// The whole chain of an error, from what was tried down to the cause.
+/// The whole chain of an error, from what was tried down to the cause. Some libraries repeat the cause in their own
+/// words; it is then said once.
+///
+/// ```
+/// let error = golive::Config::read("/nowhere/golive.toml".as_ref()).unwrap_err();
+/// assert!(golive::error_chain(&error).starts_with("read /nowhere/golive.toml"));
+/// ```
 #[must_use]
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
         next = cause.source();
     }
     text

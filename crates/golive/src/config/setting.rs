@@ -80,6 +80,7 @@ impl Setting {
     ) -> Result<SecretString, SettingError> {
         match self {
             Self::Environment(name) => environment(name)
+                .filter(|value| !value.is_empty())
                 .map(SecretString::from)
                 .ok_or_else(|| SettingError::Unset { name: name.clone() }),
             Self::File(path) => {

@@ -91,9 +91,13 @@ fn runs_daily(timer: &str) -> bool {
 }
 
 fn write_schedule(context: &Context) -> Result<(), StepError> {
-    let words = ["golive", "backup", "create", "--config"].map(str::to_owned);
-    let config = context.config.path("golive.toml".as_ref()).display().to_string();
-    let mut options = ScheduleOptions::new(words.into_iter().chain([config]).collect(), "golive");
+    let config = context.config.path("golive.toml".as_ref());
+    let (repository, key) = (folder(context), key_file(context));
+    let mut words: Vec<String> = ["golive", "backup", "create"].map(str::to_owned).to_vec();
+    for (option, path) in [("--config", config), ("--repository", repository), ("--key", key)] {
+        words.extend([option.to_owned(), path.display().to_string()]);
+    }
+    let mut options = ScheduleOptions::new(words, "golive");
     options.environment_file = Some(super::environment::environment_file(context));
     let units = render_systemd(&options);
     let folder = context.directory.folder("schedule").doing("make the folder of schedules")?;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use golive_migrate::{
-    Plan, PlanError, PlanOptions, Source, Survey, SurveyOptions, Target, TargetOptions, VerifyOptions, survey,
+    Plan, PlanError, PlanOptions, ProviderState, Source, Survey, SurveyOptions, Target, TargetOptions,
+    VerifyOptions, survey,
 };
 
-use crate::context::Context;
+use crate::context::{Context, STATE_FILE};
 use crate::event::Event;
-use crate::step::{Doing, StepError};
+use crate::step::{Doing, Proof, StepError};
 
 /// What was computed already in this process. All of it follows from source and target, so a resumed run
 /// computes it again to the same end.
@@ -94,4 +95,23 @@ pub(crate) fn show<'a>(
             per_second: Some(progress.rows_per_second),
         });
     }
+}
+
+/// After the switch the target moves on with the business, and comparing it with the source proves nothing any more: what
+/// was seen before the switch stands, with the time it was seen.
+pub(crate) fn before_the_switch(context: &Context, keys: &[&str]) -> Result<Option<Proof>, StepError> {
+    let state = ProviderState::read(&context.directory.path(STATE_FILE)).doing("read the provider state")?;
+    if state.is_none() {
+        return Ok(None);
+    }
+    let mut proof = Proof::default();
+    for key in keys {
+        match context.journal.fact(key) {
+            Some(fact) => proof.facts.push(fact),
+            None => proof
+                .unknown
+                .push(format!("the target is in use, and `{key}` was not recorded before the switch")),
+        }
+    }
+    Ok(Some(proof))
 }

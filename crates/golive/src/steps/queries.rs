@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use golive_load::{ReviewOptions, review_queries};
+use golive_load::{ReviewError, ReviewOptions, review_queries};
 
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
@@ -16,6 +16,8 @@ impl Step for Queries {
     fn about(&self) -> About {
         About::new("queries", 6, "Explain the ten most costly queries")
             .checklist(&["6.2"])
+            // An application that is not switched refuses to run as production does.
+            .after(&["switch"])
             .once_ended(&["load"])
             .exclusive()
     }
@@ -29,9 +31,13 @@ impl Step for Queries {
         if context.rehearsal.is_some() && context.config.load.is_some() {
             record_a_window(context).await?;
         }
-        let review = review_queries(&context.target()?, &ReviewOptions::default())
-            .await
-            .doing("review the queries")?;
+        let review = match review_queries(&context.target()?, &ReviewOptions::default()).await {
+            Err(ReviewError::NothingToReview { notes }) => {
+                let why = format!("the server knows of no statement to review: {}", notes.join("; "));
+                return Err(StepError::unknown(why));
+            }
+            review => review.doing("review the queries")?,
+        };
         let mut seen = Witness::new(format!("MariaDB {}", review.server_version), context.now());
         let explained = review.queries.iter().filter(|query| query.not_explained.is_none()).count();
         let advice: Vec<String> = review.indexes().into_iter().map(str::to_owned).collect();

@@ -66,6 +66,9 @@ pub(crate) async fn sign_in(
     if !probe.is_refusal() {
         return Ok(token);
     }
+    if !context.acts {
+        return Err(StepError::unknown(format!("{username} has not changed the first password yet")));
+    }
     let fresh = generate_password(PASSWORD_LENGTH).password;
     // Kept before it is set: a run that is killed in between knows both.
     context.keep_secret(&next_name(username), &fresh)?;

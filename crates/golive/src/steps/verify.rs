@@ -1,10 +1,10 @@
 //! 1.1: every cell of every row, read on both sides and compared. Counts alone prove nothing.
 
 use async_trait::async_trait;
-use golive_migrate::{ProviderState, verify};
+use golive_migrate::verify;
 
-use super::migrating::{connect_target, open_source, show, verify_options};
-use crate::context::{Context, STATE_FILE};
+use super::migrating::{before_the_switch, connect_target, open_source, show, verify_options};
+use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
 pub(crate) struct Verify;
@@ -20,10 +20,8 @@ impl Step for Verify {
     }
 
     async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
-        let state =
-            ProviderState::read(&context.directory.path(STATE_FILE)).doing("read the provider state")?;
-        if state.is_some() {
-            return Ok(as_it_was(context));
+        if let Some(proof) = before_the_switch(context, &FACTS)? {
+            return Ok(proof);
         }
         let (source, target) = (open_source(context).await?, connect_target(context).await?);
         let verification = verify(&source, &target, &verify_options(context).await?, &show(context, ID))
@@ -67,20 +65,6 @@ impl Step for Verify {
         context.migration.lock().await.verified = verification.verified();
         Ok(seen.done())
     }
-}
-
-/// After the switch the target moves on with the business: what was proven is what was true at the switch.
-fn as_it_was(context: &Context) -> Proof {
-    let mut proof = Proof::default();
-    for key in FACTS {
-        match context.journal.fact(key) {
-            Some(fact) => proof.facts.push(fact),
-            None => proof
-                .unknown
-                .push(format!("the target is in use, and `{key}` was not recorded before the switch")),
-        }
-    }
-    proof
 }
 
 const ID: &str = "verify";
