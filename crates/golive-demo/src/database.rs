@@ -143,7 +143,7 @@ mod tests {
         assert!(matches!(error, DatabaseError::Open(_)) && !path.exists(), "{error}");
         assert_eq!(migrate_up(&url).await.unwrap(), 11);
         let connection = open(&url, 1).await.unwrap();
-        assert_eq!(migration_status(&connection).await.unwrap().len(), 10);
+        assert_eq!(migration_status(&connection).await.unwrap().len(), 11);
     }
 
     #[tokio::test]
