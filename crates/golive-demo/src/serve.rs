@@ -63,7 +63,7 @@ pub(crate) enum ServeError {
 }
 
 /// How long requests in flight may take once the service was told to end.
-const DRAIN: Duration = Duration::from_secs(3);
+const DRAIN: Duration = Duration::from_millis(2500);
 /// How often Redis is tried until it is there.
 const REDIS_PAUSE: Duration = Duration::from_millis(500);
 
@@ -188,6 +188,8 @@ fn end_on_signal(health: HealthChecks) -> std::io::Result<watch::Receiver<bool>>
 fn open_cache(config: &ServeConfig) -> Result<Option<Cache>, ServeError> {
     let Some(url) = &config.redis_url else { return Ok(None) };
     let mut options = CacheOptions::new(url.clone());
+    // A stall of the disk under Redis must not end a shift's work; one second is still soon for a dead Redis.
+    options.command_timeout = Duration::from_secs(1);
     options.key_prefix = format!("{SERVICE}:{}", config.mode.name());
     Cache::start(&options).map(Some).map_err(ServeError::Redis)
 }
