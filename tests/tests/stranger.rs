@@ -25,11 +25,16 @@ fn heavy_a_stranger_s_database_is_migrated_and_the_application_s_criteria_stay_u
         }
     }
     let why = report.trouble();
-    for section in ["[accounts]", "[admin]", "[[ci]]", "[load]"] {
+    for section in ["[accounts]", "[tenants]", "[environment]", "[[ci]]"] {
         assert!(why.contains(section), "nobody says that {section} is missing: {why}");
     }
     let verify = report.steps().iter().find(|step| step["id"] == "verify").unwrap();
-    let rows = verify["proof"].as_array().unwrap().iter().find(|fact| fact["key"] == "migrate.rows").unwrap();
+    let rows = verify["proof"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|fact| fact["key"] == "migrate.rows_verified")
+        .unwrap();
     assert_eq!(rows["value"], 15, "{verify}");
     assert_eq!(std::fs::read(&source).unwrap(), before, "the source was changed");
     assert_eq!(leftovers(platform.root()), [], "something still runs");
