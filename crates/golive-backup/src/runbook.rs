@@ -2,7 +2,7 @@
 //! it was last rehearsed. Every figure comes in as a measurement; what was not measured is said to be so.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
@@ -185,13 +185,20 @@ fn database_corruption(text: &mut String, inputs: &RunbookInputs) {
     line(text, "1. Stop the application, so that nothing is written on top.\n");
     commands(text, &or_placeholder(&inputs.stop_application, "stop the application"));
     line(text, "2. Choose the newest backup that is proven, and prove it again.\n");
-    commands(text, &[golive(inputs, "backup list"), golive(inputs, "backup verify BACKUP_ID --deep")]);
+    commands(text, &[backup(inputs, "list"), backup(inputs, "verify BACKUP_ID")]);
     line(
         text,
         "3. Restore it beside the damaged database, never over it. golive refuses a database that is not empty and compares the result with the manifest.\n",
     );
     let restored = format!("{}_restored", inputs.database);
-    commands(text, &[golive(inputs, &format!("backup restore BACKUP_ID --into {}", shell_word(&restored)))]);
+    commands(
+        text,
+        &[
+            create(&restored),
+            address(&restored),
+            backup(inputs, "restore BACKUP_ID --target env:RESTORE_URL"),
+        ],
+    );
     line(text, &format!("4. Point the application's database URL at `{restored}`, then start it.\n"));
     commands(text, &or_placeholder(&inputs.start_application, "start the application"));
     readiness(text, inputs, 5);
@@ -209,7 +216,7 @@ fn server_failure(text: &mut String, inputs: &RunbookInputs) {
         "1. On a new host install MariaDB of the same version (`golive backup list` shows it), the MariaDB client programs and golive.",
     );
     line(text, "2. Bring the backup repository and the key to it, and see that both are whole.\n");
-    commands(text, &[golive(inputs, "backup list"), golive(inputs, "backup verify BACKUP_ID --deep")]);
+    commands(text, &[backup(inputs, "list"), backup(inputs, "verify BACKUP_ID")]);
     line(
         text,
         "3. Create the accounts of the application, with new passwords if the old host may have been taken over.",
@@ -221,8 +228,10 @@ fn server_failure(text: &mut String, inputs: &RunbookInputs) {
     commands(
         text,
         &[
-            golive(inputs, "backup restore STATE_BACKUP_ID --into-directory /root/recovered-state"),
-            golive(inputs, &format!("backup restore BACKUP_ID --into {}", shell_word(&inputs.database))),
+            backup(inputs, "restore STATE_BACKUP_ID --into /var/lib/recovered-state"),
+            create(&inputs.database),
+            address(&inputs.database),
+            backup(inputs, "restore BACKUP_ID --target env:RESTORE_URL"),
         ],
     );
     line(
@@ -232,7 +241,7 @@ fn server_failure(text: &mut String, inputs: &RunbookInputs) {
     commands(text, &or_placeholder(&inputs.start_application, "start the application"));
     readiness(text, inputs, 6);
     line(text, "7. Take a backup of the new server at once, and set up its schedule.\n");
-    commands(text, &[golive(inputs, "backup create")]);
+    commands(text, &[backup(inputs, "create")]);
 }
 
 fn redis_failure(text: &mut String, inputs: &RunbookInputs) {
@@ -246,9 +255,9 @@ fn redis_failure(text: &mut String, inputs: &RunbookInputs) {
     line(text, "2. Start it again. `LOADING` means: wait, it reads its data.");
     line(
         text,
-        "3. If its data is lost, start it empty: caches fill themselves, rate limits begin anew, and revoked tokens would be valid again until they expire. So rotate the secret key, which ends every session.\n",
+        "3. If its data is lost, start it empty: caches fill themselves, rate limits begin anew, and revoked tokens would be valid again until they expire. So give the application a new secret key, which ends every session.\n",
     );
-    commands(text, &[golive(inputs, "secret rotate")]);
+    commands(text, &[golive(inputs, "secret generate --output NEW_KEY_FILE")]);
     line(
         text,
         "4. Never start Redis with `appendonly yes` on a directory that holds only an RDB file: it begins with an empty log and ignores the file. Start with `appendonly no`, then `CONFIG SET appendonly yes`.",
@@ -272,7 +281,7 @@ fn network_partition(text: &mut String, inputs: &RunbookInputs) {
 fn rollback(text: &mut String, inputs: &RunbookInputs) {
     line(text, "## Rolling back the application\n");
     line(text, "1. Back up first: a newer version may have written what the older one cannot read.\n");
-    commands(text, &[golive(inputs, "backup create")]);
+    commands(text, &[backup(inputs, "create")]);
     line(text, "2. Bring back the previous version.\n");
     commands(text, &or_placeholder(&inputs.roll_back_application, "deploy the previous version"));
     line(
@@ -293,6 +302,25 @@ fn readiness(text: &mut String, inputs: &RunbookInputs, number: u32) {
 
 fn golive(inputs: &RunbookInputs, command: &str) -> String {
     format!("golive --config {} {command}", shell_word(&inputs.config.display().to_string()))
+}
+
+/// A backup command, on this repository and with this key.
+fn backup(inputs: &RunbookInputs, command: &str) -> String {
+    let place = |path: &Path| shell_word(&path.display().to_string());
+    let (repository, key) = (place(&inputs.repository), place(&inputs.key_file));
+    golive(inputs, &format!("backup {command} --repository {repository} --key {key}"))
+}
+
+fn create(database: &str) -> String {
+    format!("mariadb -e {}", shell_word(&format!("CREATE DATABASE `{}`", database.replace('`', "``"))))
+}
+
+/// The password is typed, not left in the history of the shell.
+fn address(database: &str) -> String {
+    format!(
+        "read -rs PASSWORD; export RESTORE_URL=\"mysql://ACCOUNT:$PASSWORD@HOST:3306/{}\"",
+        database.replace(['"', '$', '`', '\\'], "_")
+    )
 }
 
 fn or_placeholder(given: &[String], what: &str) -> Vec<String> {

@@ -27,7 +27,8 @@ pub struct RedisOptions {
     /// Keeps its files and its password here, and continues with those that are here. What is kept is decided by
     /// [`append_only`](Self::append_only).
     pub directory: Option<PathBuf>,
-    /// Writes every change to disk before it is answered (`appendfsync always`).
+    /// Writes every change to its file before it is answered, and syncs the file every second: what was answered
+    /// survives a kill of the server, though not of the machine.
     pub append_only: bool,
     /// Leaves the private directory for inspection.
     pub keep: bool,
@@ -204,7 +205,7 @@ impl Setup {
         let append_only = if self.options.append_only { "yes" } else { "no" };
         let mut text = format!(
             "bind 127.0.0.1\nport {}\nrequirepass {}\ndir \"{}\"\nlogfile \"{}\"\ndaemonize no\nsave \"\"\n\
-             appendonly {append_only}\nappendfsync always\n",
+             appendonly {append_only}\nappendfsync everysec\n",
             self.port,
             self.password.expose_secret(),
             self.data.display(),
