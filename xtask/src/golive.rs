@@ -14,7 +14,13 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Failure> {
         return Ok(built);
     }
     let mut rehearsal = workspace.own_program("golive")?;
-    rehearsal.args(["rehearse", "--config", DEMO]).args(passed_on(arguments));
+    let arguments = passed_on(arguments);
+    rehearsal.args(["rehearse", "--config", DEMO]);
+    if !arguments.iter().any(|argument| argument == "--directory") {
+        // At the top of the checkout, where whoever typed the command looks first.
+        rehearsal.args(["--directory", ".golive"]);
+    }
+    rehearsal.args(arguments);
     become_program(rehearsal)
 }
 
