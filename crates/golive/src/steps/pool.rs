@@ -11,7 +11,11 @@ pub(crate) struct Pool;
 #[async_trait]
 impl Step for Pool {
     fn about(&self) -> About {
-        About::new("pool", 1, "Probe the connection pool").checklist(&["1.2"]).once_ended(&["switch"])
+        About::new("pool", 1, "Probe the connection pool")
+            .checklist(&["1.2"])
+            // The survey has reached the server: a pool would wait half a minute for one that is not there.
+            .after(&["survey"])
+            .once_ended(&["switch"])
     }
 
     async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
