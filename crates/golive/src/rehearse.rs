@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use golive_gate::Report;
+use golive_gate::{Report, Verdict};
 use golive_sandbox::{Finished, ProcessError, run_to_end};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -147,12 +147,16 @@ pub async fn rehearse(options: RehearseOptions, observer: Observer) -> Result<Ou
     let addresses = Addresses { source: Some(source), ..Addresses::default() };
     let mut context = Context::new(options.config, directory, journal, addresses, Some(servers), observer);
     context.cancel = options.cancel;
-    let keep = options.keep;
+    let (keep, observer) = (options.keep, Arc::clone(&context.observer));
     let outcome = carry_through(&Arc::new(context), &options.flow).await;
-    if let (Ok(outcome), false) = (&outcome, keep) {
-        // Evidence stays; the servers' data was disposable. A run that was cut off keeps it to be resumed.
-        if outcome.report.steps.iter().all(|step| step.error.is_none()) {
-            let _ = std::fs::remove_dir_all(outcome.directory.join("servers"));
+    if let Ok(Outcome { report, directory }) = &outcome {
+        let data = directory.join("servers");
+        if report.verdict == Verdict::Go && !keep {
+            // Evidence stays; the servers' data was disposable.
+            let _ = std::fs::remove_dir_all(data);
+        } else {
+            let text = format!("the servers' data is kept in {} for --resume and --only", data.display());
+            observer(Event::Note { text });
         }
     }
     outcome
