@@ -38,7 +38,7 @@ pub(crate) async fn surveyed(context: &Context) -> Result<Arc<Survey>, StepError
     if let Some(survey) = &known.survey {
         return Ok(Arc::clone(survey));
     }
-    let source = open_source(context).await?;
+    let (source, target) = (open_source(context).await?, connect_target(context).await?);
     let mut options = SurveyOptions::default();
     let config = &context.config.migrate;
     if let Some(collation) = &config.collation {
@@ -46,7 +46,7 @@ pub(crate) async fn surveyed(context: &Context) -> Result<Arc<Survey>, StepError
     }
     options.column_types.clone_from(&config.types);
     options.exclude.clone_from(&config.exclude);
-    let found = Arc::new(survey(&source, None, &options).await.doing("survey the source")?);
+    let found = Arc::new(survey(&source, Some(&target), &options).await.doing("survey the source")?);
     known.survey = Some(Arc::clone(&found));
     Ok(found)
 }
