@@ -81,6 +81,14 @@ fn no_secret_leaks(run: &Run, ended: &Ended, lines: &BTreeSet<String>) {
             assert!(!found, "{name} holds the secret {secret}");
         }
     }
+    // The same search finds them where they belong, and the watch saw those who were given them.
+    let environment = std::fs::read(run.path("production.env")).unwrap();
+    for (name, value) in secrets.iter().filter(|(name, _)| name.ends_with("_URL") || name == "secret_key") {
+        assert!(forms(value).iter().any(|form| holds(&environment, form.as_bytes())), "{name} was not found");
+    }
+    for program in ["mariadbd", "redis-server", "nginx", "golive-demo serve", "golive rehearse"] {
+        assert!(lines.iter().any(|line| line.contains(program)), "the watch missed {program}");
+    }
     assert_eq!(run.mode(Path::new("secrets")), 0o700);
     for file in run.files("secrets").into_iter().chain(run.files("production.env")).chain(keys_of_proxy(run))
     {
