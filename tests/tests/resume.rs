@@ -67,7 +67,7 @@ fn heavy_a_run_killed_after_each_of_its_steps_comes_to_the_same_end() {
 }
 
 #[test]
-fn heavy_a_copy_cut_off_by_a_lost_machine_goes_on_to_the_same_end() {
+fn heavy_a_copy_cut_off_by_a_lost_machine_goes_on_until_every_cell_is_equal() {
     let platform = Platform::demo();
     let first = platform.start(&["rehearse", "--keep", "--scale", "8"]);
     wait_until("the copy to begin", seconds(120), || {
@@ -75,27 +75,26 @@ fn heavy_a_copy_cut_off_by_a_lost_machine_goes_on_to_the_same_end() {
         began(&platform, "copy").then_some(())
     });
     // Any moment of the copy will do; the same one every time would prove that one only.
-    let moment = Duration::from_millis(std::hash::RandomState::new().build_hasher().finish() % 800);
+    let moment = Duration::from_millis(std::hash::RandomState::new().build_hasher().finish() % 400);
     let unlucky = std::time::Instant::now();
     wait_until("the moment", seconds(10), || (unlucky.elapsed() >= moment).then_some(()));
     let _ = first.kill();
     all_gone(&platform);
     let cut_off = !passed(&platform).contains("copy");
     assert!(cut_off, "the copy had ended after {moment:?}: it must be made larger");
-    let ended = platform.golive(&["rehearse", "--resume", "--keep", "--format", "json"]);
-    assert_eq!(
-        ended.code,
-        Some(0),
-        "killed {moment:?} into the copy: {}{ended}",
-        Document::of(&ended).trouble()
-    );
-    let _ = all_passed_once(&platform, &ended);
-    let active = who_is_active(&platform);
-    assert_eq!(
-        active.matches("NORTHWIND-KNITS").count(),
-        10,
-        "the administrator, the team, their client: {active}"
-    );
+    // What comes after the comparison is the other test's.
+    let ended = platform.golive(&["rehearse", "--resume", "--keep", "--dangerous-abort-ended", "switch"]);
+    let endings = platform.rehearsal().endings();
+    for step in ["copy", "constraints", "verify", "switch"] {
+        let last = endings.get(step).and_then(|ends| ends.last());
+        let passed = last.is_some_and(|end| end["status"] == "passed");
+        assert!(passed, "killed {moment:?} into the copy, then {step} ended so: {last:?}\n{ended}");
+    }
+    let verified = endings["verify"][0]["proof"].as_array().unwrap().iter();
+    let rows = verified
+        .filter(|fact| fact["key"] == "migrate.rows_verified")
+        .find_map(|fact| fact["value"].as_u64());
+    assert!(rows.is_some_and(|rows| rows > 100_000), "{rows:?} rows were compared");
 }
 
 /// The steps as golive lists them.
