@@ -56,7 +56,7 @@ const CASES: [Case; 12] = [
         break_it: |platform, run| {
             // What the limiter counted in the run before must not help it.
             std::fs::remove_dir_all(run.path("servers/redis/data")).unwrap();
-            platform.set(&["rate_limit", "limit"], 3);
+            platform.set(&["rate_limit", "limit"], 4);
         },
         mend_it: nothing_more,
     },

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -81,10 +82,12 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
     let most_connections = pool.max_connections();
     let db = connect(pool.connect_options(&config.database_url)).await?;
     let cache = open_cache(&config)?;
-    let health = api::health::checks(&db, cache.as_ref(), most_connections, &data_directory(&config));
+    let prepared = Arc::new(AtomicBool::new(false));
+    let health =
+        api::health::checks(&db, cache.as_ref(), most_connections, &data_directory(&config), &prepared);
     let app = Arc::new(Platform::new(&config, db.clone(), cache.as_ref(), now));
     if let Some(cache) = &cache {
-        tokio::spawn(prepare_revocation(cache.clone()));
+        tokio::spawn(prepare_revocation(cache.clone(), prepared));
     }
     let router = api::router(&app, management.is_none().then_some(&health));
     tracing::info!(
@@ -195,12 +198,13 @@ fn open_cache(config: &ServeConfig) -> Result<Option<Cache>, ServeError> {
 }
 
 /// Marks the store of revocations as in use, once Redis is there.
-async fn prepare_revocation(cache: Cache) {
+async fn prepare_revocation(cache: Cache, prepared: Arc<AtomicBool>) {
     let store = RevocationStore::new(cache);
     loop {
         match store.prepare(now()).await {
             Ok(was_empty) => {
                 tracing::info!(was_empty, "revocations are kept in Redis");
+                prepared.store(true, Ordering::Release);
                 return;
             }
             Err(_) => tokio::time::sleep(REDIS_PAUSE).await,

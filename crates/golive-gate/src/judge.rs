@@ -16,7 +16,9 @@ use crate::{Fact, Policy, Waiver, figures};
 ///
 /// The newest fact of a key wins. A fact that is missing, older than the policy allows, dated after `now`, of the wrong
 /// type, or contradicted by another of the same moment makes its requirement unknown. One failed requirement fails its
-/// criterion; one failed criterion makes the verdict [`Verdict::NoGo`], one unknown [`Verdict::Inconclusive`].
+/// criterion; one failed criterion makes the verdict [`Verdict::NoGo`], one unknown [`Verdict::Inconclusive`]. A step
+/// that failed, or could not look, keeps the verdict from being [`Verdict::Go`] in the same way, unless all it supplies is
+/// waived.
 #[must_use]
 pub fn judge(facts: &[Fact], steps: &[StepResult], policy: &Policy, now: DateTime<Utc>) -> Report {
     let newest = newest_by_key(facts.iter().chain(steps.iter().flat_map(|step| &step.proof)));
@@ -27,9 +29,10 @@ pub fn judge(facts: &[Fact], steps: &[StepResult], policy: &Policy, now: DateTim
         .map(|criterion| court.waive(court.judge_criterion(criterion), &mut warnings))
         .collect();
     warnings.extend(unknown_waivers(policy));
+    let verdict = with_steps(verdict(&criteria), steps, &criteria, &mut warnings);
     Report {
         schema_version: SCHEMA_VERSION,
-        verdict: verdict(&criteria),
+        verdict,
         application: String::new(),
         run_id: String::new(),
         started_at: now,
@@ -270,6 +273,39 @@ pub(crate) fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+/// What a step found beyond its facts counts too: a go with a failed step under it would be a lie.
+fn with_steps(
+    verdict: Verdict,
+    steps: &[StepResult],
+    criteria: &[CriterionResult],
+    warnings: &mut Vec<String>,
+) -> Verdict {
+    let is_waived = |step: &StepResult| {
+        !step.supplies.is_empty()
+            && step.supplies.iter().all(|fact| {
+                let rests = |c: &&CriterionResult| c.evidence.iter().any(|evidence| evidence.fact == *fact);
+                criteria.iter().filter(rests).all(|c| c.status == Status::Waived)
+            })
+    };
+    let mut worst = verdict;
+    for step in steps.iter().filter(|step| !is_waived(step)) {
+        let held = match step.status {
+            // Not having been able to look is no finding.
+            StepStatus::Failed if step.error.is_some() => Verdict::Inconclusive,
+            StepStatus::Failed => Verdict::NoGo,
+            StepStatus::Unknown | StepStatus::Skipped => Verdict::Inconclusive,
+            _ => continue,
+        };
+        if verdict == Verdict::Go {
+            warnings.push(format!("step `{}` {}, so this is no go", step.id, step.status.as_str()));
+            if held == Verdict::NoGo || worst == Verdict::Go {
+                worst = held;
+            }
+        }
+    }
+    worst
 }
 
 fn unknown_waivers(policy: &Policy) -> impl Iterator<Item = String> {

@@ -69,6 +69,9 @@ impl Policy {
         if self.default_max_age_hours == 0 || self.max_age_hours.values().any(|hours| *hours == 0) {
             return Err(PolicyError::BadLimit { setting: "max_age_hours" });
         }
+        if self.clock_skew_seconds > MOST_CLOCK_SKEW_SECONDS {
+            return Err(PolicyError::BadLimit { setting: "clock_skew_seconds" });
+        }
         Ok(())
     }
 
@@ -151,7 +154,7 @@ pub enum PolicyError {
         criterion: String,
     },
     /// A limit of zero or none.
-    #[error("use `{setting}` in [gate]: give it a number above zero")]
+    #[error("use `{setting}` in [gate]: give it a number above zero and below what would let anything pass")]
     BadLimit {
         /// The setting's name.
         setting: &'static str,
@@ -166,3 +169,5 @@ fn keys() -> String {
 /// Evidence of a go-live is collected on the day; a day is its life.
 pub(crate) const DEFAULT_MAX_AGE_HOURS: u32 = 24;
 const CHECKLIST_DASHBOARD_P95_MS: f64 = 500.0;
+/// Evidence from further in the future than clocks of one site differ is no evidence.
+const MOST_CLOCK_SKEW_SECONDS: u32 = 300;

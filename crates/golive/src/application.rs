@@ -20,6 +20,14 @@ pub enum StartApplicationError {
     /// `golive.toml` does not say how.
     #[error("start the application: add `serve` to [application.commands] in golive.toml")]
     NotDescribed,
+    /// A command line is there for everybody on the machine to read.
+    #[error(
+        "pass `{word}` to a command: everybody can read a command line; give it in [environment] instead"
+    )]
+    SecretInArguments {
+        /// The word of the command, as golive.toml has it.
+        word: String,
+    },
     /// Its environment or command has a placeholder that stands for nothing.
     #[error("prepare the application's environment")]
     Environment(#[from] UnknownPlaceholder),
@@ -168,6 +176,9 @@ pub(crate) fn command(
         Some(beside) => config.path(Path::new(beside)),
         None => PathBuf::from(program),
     };
+    if let Some(word) = arguments.iter().find(|word| SECRETS.iter().any(|secret| word.contains(secret))) {
+        return Err(StartApplicationError::SecretInArguments { word: word.clone() });
+    }
     let arguments = arguments.iter().map(|word| values.fill(word)).collect::<Result<Vec<_>, _>>()?;
     Ok(ProcessSpec::new(program).arguments(arguments).directory(&config.directory))
 }
@@ -177,3 +188,6 @@ async fn start(spec: ProcessSpec) -> Result<Process, ProcessError> {
 }
 
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// What must not stand on a command line.
+const SECRETS: [&str; 5] =
+    ["{secret_key}", "{database_url}", "{redis_url}", "{sentry_dsn}", "{alert_webhook}"];

@@ -188,6 +188,7 @@ impl Config {
     /// Names the line that holds an unknown key or a value of the wrong kind.
     pub fn parse(text: &str, directory: &Path) -> Result<Self, toml::de::Error> {
         let mut config: Self = toml::from_str(text)?;
+        config.gate.validate().map_err(serde::de::Error::custom)?;
         config.directory = directory.to_owned();
         Ok(config)
     }

@@ -49,6 +49,8 @@ pub struct Context {
     pub(crate) migration: Mutex<crate::steps::Migration>,
     /// One step signs in at a time: a first login changes a password that another step would still try.
     pub(crate) sign_in: Mutex<()>,
+    /// One step makes the backup key.
+    pub(crate) backup_key: std::sync::Mutex<()>,
     application: Mutex<Option<Instance>>,
     served: std::sync::atomic::AtomicU32,
 }
@@ -105,6 +107,7 @@ impl Context {
             acts: true,
             migration: Mutex::default(),
             sign_in: Mutex::default(),
+            backup_key: std::sync::Mutex::default(),
             application: Mutex::default(),
             served: Default::default(),
         }
@@ -115,6 +118,21 @@ impl Context {
     #[expect(clippy::disallowed_methods, reason = "the clock enters the flow here and nowhere else")]
     pub fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    /// What the run is about, in words that stay the same when it is taken up: source and target, without secrets. A
+    /// rehearsal's servers are its own, so there the source says it all.
+    pub(crate) fn subject(&self) -> String {
+        let source =
+            self.source.as_ref().map_or_else(|| "no source".to_owned(), |path| path.display().to_string());
+        let url = self.target.as_ref().and_then(|url| url::Url::parse(url.expose_secret()).ok());
+        match (url, &self.rehearsal) {
+            (Some(url), None) => {
+                let port = url.port().unwrap_or(3306);
+                format!("{source} to {}:{port}{}", url.host_str().unwrap_or_default(), url.path())
+            }
+            _ => source,
+        }
     }
 
     pub(crate) fn note(&self, text: impl Into<String>) {

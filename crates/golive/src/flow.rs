@@ -109,7 +109,7 @@ fn replay(
     options: &FlowOptions,
 ) -> BTreeMap<&'static str, StepResult> {
     let mut earlier: BTreeMap<String, StepResult> =
-        context.journal.results().into_iter().map(|result| (result.id.clone(), result)).collect();
+        context.journal.finished().into_iter().map(|result| (result.id.clone(), result)).collect();
     let from = options.from.as_deref().and_then(|from| steps.iter().position(|step| step.about().id == from));
     let mut kept = BTreeMap::new();
     for (place, step) in steps.iter().enumerate() {
@@ -144,7 +144,7 @@ fn held_back(
     }
     step.about().after.iter().find_map(|id| {
         let before = results.get(id)?;
-        let fine = matches!(before.status, StepStatus::Passed | StepStatus::Skipped);
+        let fine = before.status == StepStatus::Passed;
         (!fine).then(|| format!("not run: step `{id}` has not passed"))
     })
 }
@@ -224,7 +224,7 @@ fn settle(
     match outcome {
         Ok(_) if mode == Mode::Plan => result.status = StepStatus::Planned,
         // What comes later may look at what does not exist yet; only the first steps' errors are errors of the plan.
-        Err(error) if mode == Mode::Plan && later => {
+        Err(error) if mode == Mode::Plan && later && !matches!(error, StepError::Refused(_)) => {
             result.status = StepStatus::Planned;
             result.reason = Some(format!("known once the steps before have run ({})", error_chain(&error)));
         }

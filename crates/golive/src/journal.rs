@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -27,6 +28,9 @@ pub enum Entry {
         version: String,
         /// Whether it took up an earlier one.
         resumed: bool,
+        /// What it is about: source and target. An earlier run about something else cannot be taken up.
+        #[serde(default)]
+        subject: String,
     },
     /// A step began.
     Started {
@@ -96,7 +100,8 @@ impl Journal {
     /// When the file is out of reach, or a line that is not the last is damaged.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let fail = |source| JournalError::File { path: path.to_owned(), source };
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(fail)?;
+        let mut file =
+            OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path).map_err(fail)?;
         let (earlier, torn) = read_entries(path, &file)?;
         if torn {
             // A kill cut the last line short; what follows must not be glued to it.
@@ -136,23 +141,42 @@ impl Journal {
         results
     }
 
-    /// Steps that had acted, but whose proof was cut off.
+    /// The outcomes that still stand: a step that began again and did not end has none.
     #[must_use]
-    pub fn applied(&self) -> Vec<String> {
+    pub fn finished(&self) -> Vec<StepResult> {
         let written = self.written.lock().expect("no panic holds the journal");
-        let entries = self.earlier.iter().chain(written.iter());
-        entries
-            .filter_map(|entry| match entry {
-                Entry::Applied { step, .. } => Some(step.clone()),
-                _ => None,
-            })
-            .collect()
+        let mut begun = std::collections::BTreeSet::new();
+        for entry in self.earlier.iter().chain(written.iter()) {
+            match entry {
+                Entry::Started { step, .. } => {
+                    begun.insert(step.clone());
+                }
+                Entry::Ended { result, .. } => {
+                    begun.remove(&result.id);
+                }
+                _ => {}
+            }
+        }
+        drop(written);
+        let mut results = self.results();
+        results.retain(|result| !begun.contains(&result.id));
+        results
     }
 
     /// The newest fact of this name that any step recorded.
     #[must_use]
     pub fn fact(&self, key: &str) -> Option<Fact> {
         self.results().into_iter().rev().flat_map(|result| result.proof).find(|fact| fact.key == key)
+    }
+
+    /// What the run of this journal is about.
+    #[must_use]
+    pub fn subject(&self) -> Option<String> {
+        let written = self.written.lock().expect("no panic holds the journal");
+        self.earlier.iter().chain(written.iter()).find_map(|entry| match entry {
+            Entry::Opened { subject, .. } if !subject.is_empty() => Some(subject.clone()),
+            _ => None,
+        })
     }
 
     /// When the run of this journal first began.
@@ -211,6 +235,7 @@ mod tests {
             run: "r".to_owned(),
             version: "0".to_owned(),
             resumed: false,
+            subject: String::new(),
         }
     }
 

@@ -57,6 +57,11 @@ pub async fn run(
 ) -> Result<Outcome, RunError> {
     steps::check_names(&options.flow)?;
     let addresses = find_addresses(&options, environment)?;
+    if let (Some(source), true) = (addresses.source.clone(), options.flow.mode != Mode::Prove) {
+        // A wrong file is told before anything starts.
+        let open = move || golive_migrate::Source::open(&source).map(drop);
+        tokio::task::spawn_blocking(open).await.expect("opening a source does not panic")?;
+    }
     // Planning changes nothing, so it must not leave a folder behind either.
     let scratch = (options.flow.mode == Mode::Plan).then(tempfile::tempdir).transpose();
     let scratch = scratch.map_err(|source| RunDirectoryError::File { path: std::env::temp_dir(), source })?;

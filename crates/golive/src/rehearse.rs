@@ -92,6 +92,23 @@ pub enum RunError {
         /// What was asked for.
         name: String,
     },
+    /// The run to take up is about other data.
+    #[error("take up the newest run: it is about {earlier}, and this would be about {now}; start a new one")]
+    OtherSubject {
+        /// What it is about.
+        earlier: String,
+        /// What was asked for.
+        now: String,
+    },
+    /// The run to take up ended well, and its servers' data went with it.
+    #[error("take up the run in {path}: its servers' data is gone; rehearse again with `--keep`", path = path.display())]
+    DataGone {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// The source cannot be used.
+    #[error(transparent)]
+    Source(#[from] golive_migrate::OpenSourceError),
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] WriteReportError),
@@ -133,12 +150,20 @@ pub enum SeedError {
 /// in the report.
 pub async fn rehearse(options: RehearseOptions, observer: Observer) -> Result<Outcome, RunError> {
     steps::check_names(&options.flow)?;
+    if let Some(source) = options.source.clone() {
+        // A wrong file is told before anything starts.
+        let open = move || golive_migrate::Source::open(&source).map(drop);
+        tokio::task::spawn_blocking(open).await.expect("opening a source does not panic")?;
+    }
     let directory = if options.flow.resume {
         RunDirectory::latest(&options.base)?
     } else {
         RunDirectory::create(&options.base, &options.run)?
     };
     let journal = Journal::open(&directory.path(JOURNAL))?;
+    if options.flow.resume && !journal.results().is_empty() && !directory.path("servers").exists() {
+        return Err(RunError::DataGone { path: directory.root().to_owned() });
+    }
     let source = find_source(&options, &directory, &observer).await?;
     let folder = directory.folder("servers")?;
     observer(Event::Note { text: "starting MariaDB and Redis".to_owned() });
@@ -167,12 +192,17 @@ pub(crate) async fn carry_through(
     context: &Arc<Context>,
     options: &FlowOptions,
 ) -> Result<Outcome, RunError> {
+    let subject = context.subject();
+    if let Some(earlier) = context.journal.subject().filter(|earlier| *earlier != subject) {
+        return Err(RunError::OtherSubject { earlier, now: subject });
+    }
     if options.mode != flow::Mode::Plan {
         context.journal.append(Entry::Opened {
             at: context.now(),
             run: context.directory.run().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             resumed: options.resume,
+            subject,
         })?;
     }
     let results = flow::run(context, steps::all(), options).await;

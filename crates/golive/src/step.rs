@@ -148,6 +148,12 @@ impl Witness {
         self
     }
 
+    /// From here on facts are of another time.
+    pub(crate) fn at(&mut self, at: DateTime<Utc>) -> &mut Self {
+        self.at = at;
+        self
+    }
+
     pub(crate) fn done(self) -> Proof {
         self.proof
     }

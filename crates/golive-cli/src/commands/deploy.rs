@@ -148,6 +148,7 @@ fn check(global: &Global, file: &Path) -> Result {
     let config = commands::config_or_nothing(global)?;
     let settings = Settings::parse_env_file(file).map_err(Failure::reach)?;
     let mut rules = ConfigRules::production();
+    rules.names = config.deploy.variables.clone();
     rules.known_names = config.environment.keys().chain(&config.deploy.known_variables).cloned().collect();
     for example in &config.deploy.example_environment {
         rules.examples.push(Settings::parse_env_file(&config.path(example)).map_err(Failure::reach)?);

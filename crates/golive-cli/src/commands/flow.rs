@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{Format, GateArgs, Global, PlanArgs, RehearseArgs, RunArgs, StepArgs};
 use crate::board::Board;
+use crate::commands::migrate::failure::ToFailure;
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands, output};
 
@@ -83,12 +84,14 @@ fn finish(global: &Global, board: &Board, outcome: std::result::Result<Outcome, 
     Ok(end(global, &outcome.report))
 }
 
-/// A step that could not look outweighs a criterion that is merely not met: the operator must mend that first.
-fn end(global: &Global, report: &Report) -> End {
+/// A criterion that fails is a no, whatever else could not be looked at; a step that could not look outweighs what is
+/// merely unknown.
+pub(super) fn end(global: &Global, report: &Report) -> End {
     let broken = report.steps.iter().any(|step| step.error.is_some());
     match report.verdict {
         Verdict::Go if global.deny_warnings && !report.warnings.is_empty() => End::Warnings,
         Verdict::Go => End::Ready,
+        Verdict::NoGo => End::NotReady,
         _ if broken => End::OutOfReach,
         _ => End::NotReady,
     }
@@ -149,11 +152,16 @@ fn flow_options(mode: Mode, args: StepArgs) -> FlowOptions {
 
 fn failure(error: RunError) -> Failure {
     use golive::RunDirectoryError;
+    if let RunError::Source(source) = error {
+        return ToFailure::failure(source);
+    }
     match &error {
         RunError::Directory(RunDirectoryError::Locked { .. }) => Failure::Busy(Box::new(error)),
         RunError::NoSource
         | RunError::NoSuchStep { .. }
         | RunError::Address(_)
+        | RunError::OtherSubject { .. }
+        | RunError::DataGone { .. }
         | RunError::Directory(RunDirectoryError::NothingToResume { .. }) => Failure::usage(error),
         _ => Failure::reach(error),
     }

@@ -2,7 +2,7 @@
 //!
 //! Not here: what any of it does (golive-migrate), and how it reads (`text`).
 
-mod failure;
+pub(super) mod failure;
 mod text;
 
 use std::path::PathBuf;

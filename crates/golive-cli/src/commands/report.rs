@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use golive_gate::{Report, Status, StepStatus, Verdict};
+use golive_gate::{Report, Status, StepStatus};
 
 use crate::args::{Form, Format, Global, ReportArgs};
-use crate::exit::{End, Failure, Result};
+use crate::exit::{Failure, Result};
 use crate::{commands, output};
 
 pub(crate) fn status(global: &Global) -> Result {
@@ -29,7 +29,7 @@ pub(crate) fn status(global: &Global) -> Result {
             ));
         }
     }
-    Ok(end(&report))
+    Ok(super::flow::end(global, &report))
 }
 
 pub(crate) fn report(global: &Global, args: &ReportArgs) -> Result {
@@ -49,11 +49,7 @@ pub(crate) fn report(global: &Global, args: &ReportArgs) -> Result {
         Some(path) => golive::write_private(path, text.as_bytes()).map_err(Failure::reach)?,
         None => output::print(&text),
     }
-    Ok(end(&report))
-}
-
-fn end(report: &Report) -> End {
-    if report.verdict == Verdict::Go { End::Ready } else { End::NotReady }
+    Ok(super::flow::end(global, &report))
 }
 
 /// The newest report, of a production run if there is one, else of a rehearsal.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use golive_cache::Cache;
@@ -20,6 +22,7 @@ pub(crate) fn checks(
     cache: Option<&Cache>,
     most_connections: u32,
     data_directory: &std::path::Path,
+    revocation_prepared: &Arc<AtomicBool>,
 ) -> HealthChecks {
     let pool = Pool { db: db.clone(), most: most_connections };
     let (pinged, tested, shown, measured) = (db.clone(), db.clone(), pool.clone(), pool);
@@ -37,8 +40,10 @@ pub(crate) fn checks(
         })
         .deep_disk_space("disk", data_directory);
     if let Some(cache) = cache {
-        let (pinged, asked) = (cache.clone(), cache.clone());
-        checks = checks.ready("redis", Importance::Critical, PATIENCE, move || ping_redis(pinged.clone()));
+        let (pinged, asked, prepared) = (cache.clone(), cache.clone(), Arc::clone(revocation_prepared));
+        checks = checks.ready("redis", Importance::Critical, PATIENCE, move || {
+            ping_redis(pinged.clone(), prepared.load(Ordering::Acquire))
+        });
         metrics().observe_redis(move || asked.is_connected());
     }
     checks
@@ -67,7 +72,11 @@ async fn ping(db: DatabaseConnection) -> Result<CheckOutput, Unavailable> {
     }
 }
 
-async fn ping_redis(cache: Cache) -> Result<CheckOutput, Unavailable> {
+async fn ping_redis(cache: Cache, prepared: bool) -> Result<CheckOutput, Unavailable> {
+    if !prepared {
+        // A token issued before that would be refused a moment later.
+        return Err(Unavailable("the store of revocations is not open yet"));
+    }
     match cache.ping().await {
         Ok(_) => Ok(CheckOutput::up()),
         Err(error) => {

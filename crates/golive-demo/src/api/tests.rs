@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -64,7 +65,7 @@ async fn world(
         }
         None => None,
     };
-    let health = health::checks(&db, cache.as_ref(), 10, folder.path());
+    let health = health::checks(&db, cache.as_ref(), 10, folder.path(), &Arc::new(AtomicBool::new(true)));
     let app: App = Arc::new(Platform::new(&config, db, cache.as_ref(), now));
     World { router: super::router(&app, Some(&health)), health, mariadb, redis, _folder: folder }
 }

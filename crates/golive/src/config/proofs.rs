@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::NaiveTime;
 use serde::Deserialize;
 
 /// `[tenant]`: the client that goes live.
@@ -133,13 +134,17 @@ pub struct Backup {
     pub directory: Option<PathBuf>,
     /// How many days backups are kept.
     pub retention_days: u32,
-    /// When the daily backup starts, as systemd's OnCalendar.
-    pub on_calendar: String,
+    /// When the daily backup starts, UTC.
+    pub daily_at: NaiveTime,
 }
 
 impl Default for Backup {
     fn default() -> Self {
-        Self { directory: None, retention_days: 30, on_calendar: "*-*-* 02:30:00".to_owned() }
+        Self {
+            directory: None,
+            retention_days: 30,
+            daily_at: NaiveTime::from_hms_opt(2, 30, 0).expect("a time of day"),
+        }
     }
 }
 

@@ -1,14 +1,18 @@
 //! 4.1: a backup is taken, read back byte by byte, kept for 30 days, and due again every day.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use golive_backup::{
-    BackupOptions, Depth, Key, Keys, Manifest, Progress, Repository, Retention, ScheduleOptions, Server,
-    create_backup, plan_prune, render_cron, render_systemd, verify_backup,
+    Depth, Key, Keys, Manifest, Progress, Repository, Retention, ScheduleOptions, Server, plan_prune,
+    render_cron, render_systemd, verify_backup,
 };
+use golive_sandbox::{ProcessSpec, run_to_end};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::Context;
+use crate::run_dir::write_private;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
 pub(crate) struct TakeBackup;
@@ -42,13 +46,20 @@ impl Step for TakeBackup {
     }
 
     async fn apply(&self, context: &Context, _plan: &Plan) -> Result<(), StepError> {
-        let (server, repository) = (server(context)?, repository(context)?);
-        let database = database(&server)?;
-        let progress = Progress::silent();
-        create_backup(&server, &repository, &BackupOptions::new(database), context.now(), &progress)
-            .await
-            .doing("take a backup")?;
-        write_schedule(context)?;
+        let repository = repository(context)?;
+        let command = write_schedule(context)?;
+        let newest = || newest(context, &repository).ok().map(|manifest| manifest.id);
+        let before = newest();
+        // What the schedule will run every day is what takes this backup: a schedule that was never run proves nothing.
+        run_scheduled(context, &command).await?;
+        let after = newest();
+        if after.is_none() || after == before {
+            return Err(StepError::Refused(
+                "the scheduled command ended well, and left no new backup".to_owned(),
+            ));
+        }
+        let taken = after.map(|id| SecretString::from(id.as_str()));
+        taken.map(|id| context.keep_secret(SCHEDULED, &id)).transpose()?;
         let retention = retention(context);
         let candidates = repository.scan().doing("list the backups")?.candidates();
         let plan = plan_prune(&candidates, &retention, context.now());
@@ -67,7 +78,7 @@ impl Step for TakeBackup {
                 .await
                 .doing("read the backup again")?;
         let age = context.now() - newest.created_at;
-        seen.saw("backup.age_hours", age.num_seconds().max(0) as f64 / 3600.0)
+        seen.saw("backup.age_hours", age.num_seconds() as f64 / 3600.0)
             .saw("backup.verified", verified.passed())
             .saw("backup.size_bytes", newest.stored_bytes())
             .saw("backup.rows", newest.database().map_or(0, golive_backup::DatabaseFacts::rows))
@@ -77,7 +88,13 @@ impl Step for TakeBackup {
         }
         let timer = schedule_folder(context).join(TIMER);
         let text = std::fs::read_to_string(&timer).doing(format!("read {}", timer.display()))?;
-        seen.source(timer.display().to_string()).saw("backup.scheduled_daily", runs_daily(&text));
+        let by_schedule =
+            context.secret(SCHEDULED)?.is_some_and(|id| id.expose_secret() == newest.id.as_str());
+        seen.source(format!("{}, whose command took backup {}", timer.display(), newest.id.as_str()));
+        match installed(context) {
+            Ok(()) => seen.saw("backup.scheduled_daily", by_schedule && runs_daily(&text)),
+            Err(why) => seen.could_not(why),
+        };
         Ok(seen.done())
     }
 }
@@ -90,21 +107,67 @@ fn runs_daily(timer: &str) -> bool {
     })
 }
 
-fn write_schedule(context: &Context) -> Result<(), StepError> {
+/// Writes the schedule, and what its command needs, and returns the command.
+fn write_schedule(context: &Context) -> Result<Vec<String>, StepError> {
     let config = context.config.path("golive.toml".as_ref());
     let (repository, key) = (folder(context), key_file(context));
-    let mut words: Vec<String> = ["golive", "backup", "create"].map(str::to_owned).to_vec();
+    let mut words: Vec<String> = vec![program(), "backup".to_owned(), "create".to_owned()];
     for (option, path) in [("--config", config), ("--repository", repository), ("--key", key)] {
         words.extend([option.to_owned(), path.display().to_string()]);
     }
-    let mut options = ScheduleOptions::new(words, "golive");
-    options.environment_file = Some(super::environment::environment_file(context));
+    let target = format!("env:{TARGET_VARIABLE}");
+    words.extend(["--target".to_owned(), target]);
+    let mut options = ScheduleOptions::new(words.clone(), "golive");
+    options.daily_at = context.config.backup.daily_at;
+    options.environment_file = Some(environment_file(context));
+    let url = context.target()?;
+    let line = format!("{TARGET_VARIABLE}='{}'\n", url.expose_secret());
+    write_private(&environment_file(context), line.as_bytes())
+        .doing("write what the scheduled command needs")?;
     let units = render_systemd(&options);
     let folder = context.directory.folder("schedule").doing("make the folder of schedules")?;
     for (name, text) in [(SERVICE, units.service), (TIMER, units.timer), (CRON, render_cron(&options))] {
         std::fs::write(folder.join(name), text).doing(format!("write {name}"))?;
     }
-    Ok(())
+    Ok(words)
+}
+
+/// The program that the schedule runs: this one, where this is the command; systemd wants its whole path.
+fn program() -> String {
+    let own =
+        std::env::current_exe().ok().filter(|path| path.file_stem().is_some_and(|stem| stem == "golive"));
+    own.map_or_else(|| "golive".to_owned(), |path| path.display().to_string())
+}
+
+/// Runs the scheduled command with nothing but what the schedule gives it.
+async fn run_scheduled(context: &Context, command: &[String]) -> Result<(), StepError> {
+    let url = context.target()?;
+    let (program, arguments) = command.split_first().expect("a command has a program");
+    let spec = ProcessSpec::new(program)
+        .arguments(arguments.to_vec())
+        .empty_environment()
+        .environment([(TARGET_VARIABLE, url.expose_secret()), ("PATH", SYSTEM_PATH)]);
+    let run = move || run_to_end(spec, BACKUP_WITHIN);
+    let ended = tokio::task::spawn_blocking(run).await.expect("running a program does not panic");
+    let ended = ended.doing("run the scheduled backup")?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = ended.errors.lines().last().unwrap_or_default().to_owned();
+    Err(StepError::Refused(format!("the scheduled backup ended with {}: {said}", ended.status)))
+}
+
+/// A rehearsal's machine is not the one that will run the schedule; elsewhere it must have been installed.
+fn installed(context: &Context) -> Result<(), String> {
+    let places = ["/etc/systemd/system/golive-backup.timer", "/etc/cron.d/golive-backup"];
+    if context.rehearsal.is_some() || places.iter().any(|place| std::path::Path::new(place).exists()) {
+        return Ok(());
+    }
+    Err(format!("the schedule in {} is not installed on this machine", schedule_folder(context).display()))
+}
+
+fn environment_file(context: &Context) -> PathBuf {
+    context.directory.path("backup.env")
 }
 
 fn schedule_folder(context: &Context) -> PathBuf {
@@ -129,6 +192,7 @@ pub(crate) fn folder(context: &Context) -> PathBuf {
 pub(crate) fn repository(context: &Context) -> Result<Repository, StepError> {
     context.directory.folder("secrets").doing("make the folder of secrets")?;
     let path = key_file(context);
+    let _one_at_a_time = context.backup_key.lock().expect("no panic holds the backup key");
     if !path.exists() {
         Key::generate().write_new(&path).doing("keep the backup key")?;
     }
@@ -157,6 +221,12 @@ pub(crate) fn database(server: &Server) -> Result<String, StepError> {
     name.ok_or_else(|| StepError::unknown("the target's address names no database"))
 }
 
+/// Which backup the scheduled command took.
+const SCHEDULED: &str = "scheduled-backup";
+/// Where the scheduled command finds the database's address.
+const TARGET_VARIABLE: &str = "GOLIVE_BACKUP_URL";
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const BACKUP_WITHIN: Duration = Duration::from_secs(6 * 3600);
 const SERVICE: &str = "golive-backup.service";
 const TIMER: &str = "golive-backup.timer";
 const CRON: &str = "golive-backup.cron";

@@ -30,6 +30,10 @@ impl Step for Baseline {
         let demo = start_demo(context).await?;
         let token = first_accepted(context, &demo.endpoint, &username, passwords).await;
         demo.stop().await;
+        // It holds every password hash of the demo, and was only needed to run it.
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(context.directory.path(&format!("{COPY}{suffix}")));
+        }
         context.keep_secret(OLD_TOKEN, &token?)
     }
 
@@ -43,25 +47,30 @@ impl Step for Baseline {
     }
 }
 
-/// A demo account and the passwords it may have.
+/// What the demo can be run with, if it can.
 fn demo_login(context: &Context) -> Result<(String, Vec<SecretString>), StepError> {
     context.rehearsal()?;
     context.source()?;
-    let accounts = context.config.accounts.as_ref();
-    let accounts = accounts.ok_or_else(|| StepError::unknown("golive.toml describes no [accounts]"))?;
-    let username = accounts.demo_usernames.first();
-    let username = username.ok_or_else(|| StepError::unknown("[accounts] names no demo user"))?;
     if context.config.demo_environment.is_empty() || context.config.application.commands.serve.is_none() {
         return Err(StepError::unknown(
             "the demo cannot be run: golive.toml needs [demo_environment] and [application.commands] serve",
         ));
     }
+    demo_passwords(context)
+}
+
+/// A demo account and the passwords it may have.
+pub(crate) fn demo_passwords(context: &Context) -> Result<(String, Vec<SecretString>), StepError> {
+    let accounts = context.config.accounts.as_ref();
+    let accounts = accounts.ok_or_else(|| StepError::unknown("golive.toml describes no [accounts]"))?;
+    let username = accounts.demo_usernames.first();
+    let username = username.ok_or_else(|| StepError::unknown("[accounts] names no demo user"))?;
     Ok((username.clone(), accounts.known_passwords.clone()))
 }
 
 /// The demo runs on a copy: it writes as it runs, and the source must stay as it was handed over.
 async fn start_demo(context: &Context) -> Result<Instance, StepError> {
-    let copy = context.directory.path("baseline.sqlite");
+    let copy = context.directory.path(COPY);
     std::fs::copy(context.source()?, &copy).doing("copy the SQLite database for the demo to run on")?;
     let logs = context.directory.folder("logs").doing("make the folder of logs")?;
     let values: Values = context.common_values().set("source", copy.to_string_lossy());
@@ -100,3 +109,4 @@ async fn first_accepted(
 
 /// The demo's token, among the run's secrets.
 pub(crate) const OLD_TOKEN: &str = "demo_token";
+const COPY: &str = "baseline.sqlite";

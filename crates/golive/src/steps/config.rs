@@ -1,7 +1,11 @@
 //! 5.2, 1.2: the production environment against the rules: keys, modes, origins, addresses, pools, file modes.
 
+use std::path::Path;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use golive_deploy::{ConfigRules, PoolLimits, Settings, Severity, check_config};
+use golive_sandbox::{ProcessSpec, run_to_end};
 use sqlx::{Connection, Row};
 
 use super::environment::environment_file;
@@ -25,6 +29,11 @@ impl Step for ProductionConfig {
 
     async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
         let path = environment_file(context);
+        if !path.exists() {
+            return Err(StepError::unknown(
+                "there is no production environment yet: step `environment` writes it",
+            ));
+        }
         let settings = Settings::parse_env_file(&path).doing("read the production environment")?;
         let report = check_config(&settings, &rules(context).await?);
         let mut seen = Witness::new(path.display().to_string(), context.now());
@@ -32,6 +41,9 @@ impl Step for ProductionConfig {
             .saw("config.errors", report.count(Severity::Error))
             .saw("config.warnings", report.count(Severity::Warning))
             .saw("config.not_checked", report.not_checked.clone());
+        for open in &report.not_checked {
+            seen.could_not(open.clone());
+        }
         for finding in report.findings.iter().filter(|finding| finding.severity != Severity::Note) {
             seen.finds(format!("{} {}; {}", finding.id, finding.message, finding.remedy));
         }
@@ -49,10 +61,24 @@ async fn rules(context: &Context) -> Result<ConfigRules, StepError> {
         rules.examples.push(Settings::parse_env_text(&path.display().to_string(), &text));
     }
     rules.known_names = config.environment.keys().chain(&config.deploy.known_variables).cloned().collect();
-    // The file lies in the run's private folder, which the application's repository must not hold.
-    rules.tracked = Some(std::sync::Arc::new(|_| Some(false)));
+    rules.tracked = Some(std::sync::Arc::new(is_tracked));
     rules.pool = Some(PoolLimits::new(config.target.instances.unwrap_or(1), max_connections(context).await?));
     Ok(rules)
+}
+
+/// Whether git holds the file; nothing when git cannot say.
+fn is_tracked(file: &Path) -> Option<bool> {
+    let folder = file.parent()?;
+    let ask = |words: &[&str]| {
+        let git = ProcessSpec::new("git").argument("-C").argument(folder).arguments(words.to_vec());
+        run_to_end(git, Duration::from_secs(10)).ok().and_then(|ended| ended.status.code())
+    };
+    match ask(&["rev-parse", "--is-inside-work-tree"])? {
+        0 => Some(ask(&["ls-files", "--error-unmatch", "--", file.to_str()?])? == 0),
+        // 128: no repository there, so nothing holds it.
+        128 => Some(false),
+        _ => None,
+    }
 }
 
 async fn max_connections(context: &Context) -> Result<u32, StepError> {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use secrecy::SecretString;
+use serde_json::Value;
 
-use super::baseline::OLD_TOKEN;
 use super::production_admin::accounts;
 use super::session::{self, Login};
 use super::team::{member_with_role, team};
@@ -19,14 +19,13 @@ impl Step for Credentials {
         About::new("credentials", 0, "See demo logins fail and real people work")
             .checklist(&["0.2", "0.4", "0.5", "0.6"])
             .after(&["team", "demo-users", "demo-tenants"])
-            .supplies(&["accounts.demo_logins_accepted", "tenants.demo_visible", "secret.old_token_refused"])
+            .supplies(&["accounts.demo_logins_accepted", "tenants.demo_visible"])
     }
 
     async fn plan(&self, _context: &Context) -> Result<Plan, StepError> {
         Ok(Plan::lines(vec![
             "try every demo user with every known password".to_owned(),
             "list the tenants that may be chosen".to_owned(),
-            "use the demo's old token".to_owned(),
             "sign in as a real operator, open the shift, try the settings, submit an entry".to_owned(),
             "read the audit log".to_owned(),
         ]))
@@ -37,7 +36,6 @@ impl Step for Credentials {
         let mut seen = Witness::new(format!("the application at {}", endpoint.base()), context.now());
         let admin = session::sign_in_admin(context, &endpoint).await?;
         demo_logins(context, &endpoint, &mut seen).await?;
-        old_token(context, &endpoint, &mut seen).await?;
         selector(context, &endpoint, &admin, &mut seen).await?;
         operator(context, &endpoint, &mut seen).await?;
         audit(context, &endpoint, &admin, &mut seen).await?;
@@ -77,17 +75,6 @@ async fn demo_logins(context: &Context, endpoint: &Endpoint, seen: &mut Witness)
     Ok(())
 }
 
-async fn old_token(context: &Context, endpoint: &Endpoint, seen: &mut Witness) -> Result<(), StepError> {
-    let Some(token) = context.secret(OLD_TOKEN)? else {
-        seen.could_not("no token of the demo was kept: its refusal cannot be seen");
-        return Ok(());
-    };
-    let probe = &context.config.journeys.authenticated;
-    let answer = session::ask(context, endpoint, probe, &session::values(context), &token).await?;
-    seen.saw("secret.old_token_refused", answer.status == 401);
-    Ok(())
-}
-
 async fn selector(
     context: &Context,
     endpoint: &Endpoint,
@@ -100,17 +87,32 @@ async fn selector(
         seen.could_not(format!("`respond.take` of `{request}` points at no list"));
         return Ok(());
     };
-    let text = list.to_string();
-    let mapping = context.config.tenants.as_ref();
-    let demo = mapping.map(|mapping| mapping.demo_ids.clone()).unwrap_or_default();
-    let visible: Vec<String> = demo.into_iter().filter(|id| text.contains(&format!("\"{id}\""))).collect();
-    let own =
-        context.config.tenant.as_ref().is_none_or(|tenant| text.contains(&format!("\"{}\"", tenant.id)));
+    let demo = demo_tenants(context).await?;
+    let visible: Vec<String> = demo.into_iter().filter(|name| names(&list, name)).collect();
+    let own = context.config.tenant.as_ref().is_none_or(|tenant| names(&list, &tenant.id));
     seen.saw("tenants.demo_visible", visible.len()).saw("tenants.production_visible", own);
     if !own {
         seen.finds("the production client is in no selector");
     }
     Ok(())
+}
+
+/// Whether a list shows this identifier or name, as text or number, in whatever letters.
+fn names(list: &Value, name: &str) -> bool {
+    match list {
+        Value::String(text) => text.eq_ignore_ascii_case(name),
+        Value::Number(number) => number.to_string() == name,
+        Value::Array(items) => items.iter().any(|item| names(item, name)),
+        Value::Object(fields) => fields.values().any(|value| names(value, name)),
+        _ => false,
+    }
+}
+
+/// Identifiers and names of the demo tenants, as the table has them.
+async fn demo_tenants(context: &Context) -> Result<Vec<String>, StepError> {
+    let demo =
+        super::demo_tenants::tenants(context).await?.list_demo().await.doing("list the demo tenants")?;
+    Ok(demo.into_iter().flat_map(|tenant| [tenant.id, tenant.name]).collect())
 }
 
 async fn operator(context: &Context, endpoint: &Endpoint, seen: &mut Witness) -> Result<(), StepError> {
@@ -148,12 +150,10 @@ async fn audit(
         seen.could_not(format!("`respond.take` of `{request}` points at no list"));
         return Ok(());
     };
-    let text = list.to_string();
-    let names = |name: &str| text.contains(&format!("\"{name}\""));
-    let administrator = names(&session::admin(context)?.username);
+    let administrator = names(&list, &session::admin(context)?.username);
     let demo =
         context.config.accounts.as_ref().map(|mapping| mapping.demo_usernames.clone()).unwrap_or_default();
-    let demo: Vec<String> = demo.into_iter().filter(|name| names(name)).collect();
+    let demo: Vec<String> = demo.into_iter().filter(|name| names(&list, name)).collect();
     seen.saw("audit.names_admin", administrator).saw("audit.demo_users", demo.len());
     if !administrator {
         seen.finds("the audit log of the production client does not name the administrator");

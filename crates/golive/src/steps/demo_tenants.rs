@@ -14,6 +14,7 @@ impl Step for DemoTenants {
         About::new("demo-tenants", 0, "Switch off demo tenants, create the real one")
             .checklist(&["0.5", "0.6"])
             .after(&["switch"])
+            .once_ended(&["old-token"])
             .supplies(&["tenants.demo_active"])
     }
 
@@ -49,6 +50,13 @@ impl Step for DemoTenants {
         let active = demo.iter().filter(|tenant| tenant.state != AccountState::Inactive).count();
         let mut seen = Witness::new("the tenants table", context.now());
         seen.saw("tenants.demo", demo.len()).saw("tenants.demo_active", active);
+        let names = &tenants.mapping().demo_ids;
+        for id in names.iter().filter(|id| !demo.iter().any(|tenant| tenant.id == **id)) {
+            seen.could_not(format!("there is no tenant {id}: correct [tenants] demo_ids"));
+        }
+        if demo.is_empty() {
+            seen.could_not("no demo tenant is named or found: nothing was seen to be switched off");
+        }
         if let Some(wanted) = &context.config.tenant {
             let listed = tenants.list().await.doing("list the tenants")?;
             let there =
@@ -62,7 +70,7 @@ impl Step for DemoTenants {
     }
 }
 
-async fn tenants(context: &Context) -> Result<Tenants, StepError> {
+pub(crate) async fn tenants(context: &Context) -> Result<Tenants, StepError> {
     let mapping = context.config.tenants.clone();
     let mapping = mapping.ok_or_else(|| StepError::unknown("golive.toml describes no [tenants]"))?;
     Tenants::connect(&context.target()?, mapping).await.doing("open the tenants table")

@@ -1,7 +1,7 @@
 //! 0.2: demo users are switched off, the named ones and those whose stored hash lets a known password in.
 
 use async_trait::async_trait;
-use golive_auth::{AccountState, ScanOptions, ScanReport};
+use golive_auth::{Account, AccountState, ScanOptions, ScanReport};
 
 use super::production_admin::accounts;
 use crate::context::Context;
@@ -16,6 +16,7 @@ impl Step for DemoUsers {
             .checklist(&["0.2", "0.6"])
             // The last administrator cannot be switched off: the real one comes first.
             .after(&["production-admin"])
+            .once_ended(&["old-token"])
             .supplies(&["accounts.demo_users_active", "accounts.known_credentials_active"])
     }
 
@@ -25,7 +26,9 @@ impl Step for DemoUsers {
         let named = &accounts.mapping().demo_usernames;
         let mut off: Vec<String> = listed
             .into_iter()
-            .filter(|account| account.state != AccountState::Inactive && named.contains(&account.username))
+            .filter(|account| {
+                account.state != AccountState::Inactive && named.iter().any(|name| is(account, name))
+            })
             .map(|account| account.username)
             .collect();
         let by_name = off.len();
@@ -58,9 +61,14 @@ impl Step for DemoUsers {
         let named = &accounts.mapping().demo_usernames;
         let active = listed
             .iter()
-            .filter(|account| account.state != AccountState::Inactive && named.contains(&account.username))
+            .filter(|account| {
+                account.state != AccountState::Inactive && named.iter().any(|name| is(account, name))
+            })
             .count();
         let mut seen = Witness::new("the accounts table", context.now());
+        for name in named.iter().filter(|name| !listed.iter().any(|account| is(account, name))) {
+            seen.could_not(format!("there is no account {name}: correct [accounts] demo_usernames"));
+        }
         seen.saw("accounts.total", listed.len()).saw("accounts.demo_users_active", active);
         let scan = scan(context).await?;
         seen.source(format!(
@@ -76,6 +84,11 @@ impl Step for DemoUsers {
         }
         Ok(seen.done())
     }
+}
+
+/// Names are compared as a login form does: a name in other letters is still that name.
+fn is(account: &Account, name: &str) -> bool {
+    account.username.eq_ignore_ascii_case(name)
 }
 
 async fn scan(context: &Context) -> Result<ScanReport, StepError> {

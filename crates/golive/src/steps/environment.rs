@@ -29,7 +29,11 @@ impl Step for Environment {
         }
         let path = environment_file(context);
         let mut lines = vec![format!("write {} (0600) with", path.display())];
-        lines.extend(templates.iter().map(|(name, template)| format!("  {name}={template}")));
+        lines.extend(templates.iter().map(|(name, template)| match template.starts_with('{') {
+            true => format!("  {name}={template}"),
+            // What stands there as it is may be a secret, whatever it is called.
+            false => format!("  {name}=(as in golive.toml)"),
+        }));
         Ok(Plan::lines(lines))
     }
 
@@ -48,6 +52,9 @@ impl Step for Environment {
     }
 
     async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
+        if context.config.environment.is_empty() {
+            return Err(StepError::unknown("golive.toml describes no [environment]"));
+        }
         let path = environment_file(context);
         let mut seen = Witness::new(path.display().to_string(), context.now());
         let about = std::fs::metadata(&path).doing("look at the production environment")?;

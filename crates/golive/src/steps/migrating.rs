@@ -7,6 +7,8 @@ use golive_migrate::{
     VerifyOptions, survey,
 };
 
+use secrecy::ExposeSecret;
+
 use crate::context::{Context, STATE_FILE};
 use crate::event::Event;
 use crate::step::{Doing, Proof, StepError};
@@ -101,9 +103,14 @@ pub(crate) fn show<'a>(
 /// was seen before the switch stands, with the time it was seen.
 pub(crate) fn before_the_switch(context: &Context, keys: &[&str]) -> Result<Option<Proof>, StepError> {
     let state = ProviderState::read(&context.directory.path(STATE_FILE)).doing("read the provider state")?;
-    if state.is_none() {
-        return Ok(None);
+    let Some(state) = state else { return Ok(None) };
+    if !is_this_target(context, &state) {
+        return Err(StepError::unknown(format!(
+            "the provider state names another database, {}",
+            state.target
+        )));
     }
+    context.note("the target is in use: what was compared before the switch stands, with its time");
     let mut proof = Proof::default();
     for key in keys {
         match context.journal.fact(key) {
@@ -114,4 +121,15 @@ pub(crate) fn before_the_switch(context: &Context, keys: &[&str]) -> Result<Opti
         }
     }
     Ok(Some(proof))
+}
+
+/// Whether the provider state names the target of this run. A rehearsal's server is on another port at every start.
+pub(crate) fn is_this_target(context: &Context, state: &ProviderState) -> bool {
+    let Some(url) = context.target.as_ref().and_then(|url| url::Url::parse(url.expose_secret()).ok()) else {
+        return false;
+    };
+    let database = url.path().trim_start_matches('/');
+    let (place, named) = state.target.rsplit_once('/').unwrap_or(("", &state.target));
+    let host = url.host_str().unwrap_or_default();
+    named == database && (context.rehearsal.is_some() || place.starts_with(host))
 }

@@ -28,6 +28,7 @@ mod load;
 mod logs;
 mod metrics;
 mod migrating;
+mod old_token;
 mod pool;
 mod production_admin;
 mod queries;
@@ -65,10 +66,11 @@ pub(crate) fn all() -> Vec<Arc<dyn Step>> {
         Arc::new(versioned_schema::VersionedSchema),
         // Phase 0
         Arc::new(secret_key::NewSecretKey),
+        Arc::new(environment::Environment),
+        Arc::new(old_token::OldToken),
         Arc::new(demo_tenants::DemoTenants),
         Arc::new(production_admin::ProductionAdmin),
         Arc::new(demo_users::DemoUsers),
-        Arc::new(environment::Environment),
         Arc::new(admin_login::AdminLogin),
         Arc::new(team::OnboardTeam),
         Arc::new(credentials::Credentials),

@@ -18,7 +18,7 @@ impl Step for ProductionAdmin {
     fn about(&self) -> About {
         About::new("production-admin", 0, "Create the production administrator")
             .checklist(&["0.3"])
-            .after(&["demo-tenants"])
+            .once_ended(&["switch", "demo-tenants"])
             .supplies(&["admin.password_length", "admin.hash_algorithm", "admin.handover_file_private"])
     }
 

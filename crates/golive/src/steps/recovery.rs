@@ -55,13 +55,19 @@ impl Step for Recovery {
         let missing: Vec<_> = chapters.iter().filter(|word| !lower.contains(*word)).collect();
         seen.saw("recovery.documented", missing.is_empty());
         seen.source("the drills of this run");
+        // What rests on drills is as old as the oldest of them.
+        if let Some(oldest) =
+            drills(context).iter().filter_map(|drill| drill.seconds.as_ref()).map(|f| f.collected_at).min()
+        {
+            seen.at(oldest);
+        }
         let drills = drills(context);
         let tested = drills.iter().filter(|drill| drill.outcome.is_some()).count();
         let failed: Vec<_> = drills.iter().filter(|drill| drill.outcome == Some(false)).collect();
         if tested < drills.len() {
             // A disaster that nobody could rehearse is not one that was survived badly.
             let untested = drills.iter().filter(|drill| drill.outcome.is_none());
-            let untested: Vec<String> = untested.map(|drill| format!("{:?}", drill.scenario)).collect();
+            let untested: Vec<String> = untested.map(|drill| name(drill.scenario).to_owned()).collect();
             seen.could_not(format!("not drilled in this run: {}", untested.join(", ")));
         } else {
             seen.saw("recovery.scenarios_tested", tested);
@@ -69,8 +75,8 @@ impl Step for Recovery {
         seen.saw("recovery.scenarios_failed", failed.len());
         for drill in failed {
             seen.finds(format!(
-                "{:?} was drilled, and the application did not come back as it must",
-                drill.scenario
+                "{} was drilled, and the application did not come back as it must",
+                name(drill.scenario)
             ));
         }
         // Without archived binary logs, whatever was written since the last daily backup is gone.
@@ -122,6 +128,16 @@ fn drills(context: &Context) -> Vec<Drill> {
             "outage.partition_recovery_seconds",
         ),
     ]
+}
+
+fn name(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::DatabaseCorruption => "database corruption",
+        Scenario::ServerFailure => "server failure",
+        Scenario::RedisFailure => "Redis failure",
+        Scenario::NetworkPartition => "a network partition",
+        _ => "another disaster",
+    }
 }
 
 fn runbook(context: &Context) -> std::path::PathBuf {

@@ -1,10 +1,14 @@
 //! 2.1: a token that was logged out stays dead, also for an application that has been restarted.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
+use secrecy::SecretString;
 
 use super::session;
 use super::team::{member_with_role, team};
 use crate::context::Context;
+use crate::http::Endpoint;
 use crate::step::{About, Plan, Proof, Step, StepError, Witness};
 
 pub(crate) struct Revocation;
@@ -46,12 +50,18 @@ impl Step for Revocation {
             .map_err(|why| StepError::Refused(format!("logging out: the application {why}")))?;
         let answer = session::ask(context, &endpoint, &journeys.authenticated, &values, &token).await?;
         seen.saw("revocation.logout_refused", answer.status == 401);
+        // A token that was not revoked tells a lost store from a forgotten revocation.
+        let control = session::sign_in_admin(context, &endpoint).await?;
         match context.restart_application(false).await {
             Ok(endpoint) => {
-                let answer =
-                    session::ask(context, &endpoint, &journeys.authenticated, &values, &token).await?;
-                seen.source("the application after a restart")
-                    .saw("revocation.survives_restart", answer.status == 401);
+                seen.source("the application after a restart");
+                if is_accepted(context, &endpoint, &control).await? {
+                    let answer =
+                        session::ask(context, &endpoint, &journeys.authenticated, &values, &token).await?;
+                    seen.saw("revocation.survives_restart", answer.status == 401);
+                } else {
+                    seen.could_not("after the restart a token that was never revoked is refused too");
+                }
             }
             Err(StepError::Unknown(why)) => {
                 seen.could_not(why);
@@ -61,3 +71,23 @@ impl Step for Revocation {
         Ok(seen.done())
     }
 }
+
+/// Waits a little for the application to accept a token that was not revoked.
+async fn is_accepted(
+    context: &Context,
+    endpoint: &Endpoint,
+    token: &SecretString,
+) -> Result<bool, StepError> {
+    let probe = &context.config.journeys.authenticated;
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let answer = session::ask(context, endpoint, probe, &session::values(context), token).await?;
+        if answer.check(&context.request(probe)?.respond).is_ok() {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(false)
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -49,7 +49,27 @@ impl Step for NewSecretKey {
             Ok(key) => key.refuse_if_in(&examples).is_err(),
             Err(_) => true,
         };
+        if let Some(other) = other_key(context)? {
+            seen.finds(other);
+            return Ok(seen.done());
+        }
         seen.saw("secret.length", key.expose_secret().chars().count()).saw("secret.known_insecure", weak);
         Ok(seen.done())
     }
+}
+
+/// The key is only as new as what the application is given: the variable must hold this key, and not the demo's.
+fn other_key(context: &Context) -> Result<Option<String>, StepError> {
+    let config = &context.config;
+    let variable = &config.deploy.variables.secret_key;
+    let Some(template) = config.environment.get(variable) else { return Ok(None) };
+    Ok(match template.contains("{secret_key}") {
+        true if config.demo_environment.get(variable) == Some(template) => {
+            Some(format!("{variable} is the same in [environment] and [demo_environment]"))
+        }
+        true => None,
+        false => Some(format!(
+            "{variable} in [environment] is not {{secret_key}}: the application keeps another key"
+        )),
+    })
 }

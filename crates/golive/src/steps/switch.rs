@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use golive_migrate::{Provider, ProviderState, SwitchRequest, Verified, switch, verify};
 use secrecy::ExposeSecret;
 
-use super::migrating::{connect_target, open_source, show, verify_options};
+use super::migrating::{connect_target, is_this_target, open_source, show, verify_options};
 use crate::context::{Context, STATE_FILE};
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
@@ -45,7 +45,10 @@ impl Step for Switch {
         if password.is_some_and(|password| text.contains(&password)) {
             seen.finds(format!("{} holds the database password", path.display()));
         }
-        seen.saw("migrate.switched", state.is_some_and(|state| state.provider == Provider::Mariadb));
+        seen.saw(
+            "migrate.switched",
+            state.is_some_and(|state| state.provider == Provider::Mariadb && is_this_target(context, &state)),
+        );
         Ok(seen.done())
     }
 }

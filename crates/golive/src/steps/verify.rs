@@ -40,10 +40,14 @@ impl Step for Verify {
         seen.saw("migrate.rows_verified", verification.rows)
             .saw("migrate.cells_verified", verification.cells)
             .saw("migrate.tables_verified", verification.tables.len() - unverified)
-            .saw("migrate.tables_unverified", unverified)
+            .saw("migrate.tables_unverified", unverified + context.config.migrate.exclude.len())
             .saw("migrate.row_count_mismatches", counts)
             .saw("migrate.value_mismatches", verification.mismatch_count())
             .saw("migrate.schema_mismatches", verification.schema.len());
+        let excluded: Vec<&String> = context.config.migrate.exclude.iter().collect();
+        let accepted: Vec<&String> = context.config.migrate.accept.iter().collect();
+        seen.saw("migrate.tables_excluded", serde_json::json!(excluded))
+            .saw("migrate.findings_accepted", serde_json::json!(accepted));
         for table in verification.tables.iter().filter(|table| !table.is_equal()).take(5) {
             let first = table.mismatches.first();
             let place = first.map(|first| {

@@ -8,7 +8,9 @@ use golive_migrate::{
 use crate::exit::Failure;
 
 /// An error's meaning: was the command wrong, or something out of reach?
-pub(super) trait ToFailure: std::error::Error + Send + Sync + Sized + 'static {
+pub(in crate::commands) trait ToFailure:
+    std::error::Error + Send + Sync + Sized + 'static
+{
     /// As an exit code.
     fn failure(self) -> Failure;
 }
