@@ -105,9 +105,6 @@ fn secrets(run: &Run) -> Vec<(String, String)> {
     let mut secrets = Vec::new();
     for file in run.files("secrets") {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        if NOT_SECRET.contains(&name.as_str()) {
-            continue;
-        }
         let text = std::fs::read_to_string(&file).unwrap();
         let value = text.lines().rfind(|line| !line.starts_with('#')).unwrap_or_default().trim().to_owned();
         assert!(value.len() >= 16, "{name} is short: is it a secret?");
@@ -148,6 +145,3 @@ fn forms(secret: &str) -> Vec<String> {
 fn holds(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }
-
-/// What the run notes beside its secrets: what the first login met, and the name of a backup.
-const NOT_SECRET: [&str; 2] = ["first-login", "state-backup"];

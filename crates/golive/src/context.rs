@@ -186,6 +186,14 @@ impl Context {
         described && (self.rehearsal.is_some() || self.config.http.base_url.is_none())
     }
 
+    pub(crate) fn kept_note(&self, name: &str) -> Result<Option<String>, StepError> {
+        self.directory.note(name).doing("read a note of this run")
+    }
+
+    pub(crate) fn keep_note(&self, name: &str, text: &str) -> Result<(), StepError> {
+        self.directory.keep_note(name, text).doing("keep a note of this run")
+    }
+
     /// Where the application answers; started first if golive runs it.
     pub(crate) async fn application(&self) -> Result<Endpoint, StepError> {
         let mut running = self.application.lock().await;

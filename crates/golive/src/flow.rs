@@ -145,9 +145,21 @@ fn held_back(
     step.about().after.iter().find_map(|id| {
         let before = results.get(id)?;
         let fine = before.status == StepStatus::Passed;
-        (!fine).then(|| format!("not run: step `{id}` has not passed"))
+        (!fine).then(|| format!("{NOT_RUN} `{id}` has not passed{}", root_cause(before)))
     })
 }
+
+/// Why the step before did not pass, or the one before it: the operator mends the first of the chain.
+fn root_cause(before: &StepResult) -> String {
+    let why = before.error.as_deref().or(before.reason.as_deref()).unwrap_or_default();
+    let root = match why.strip_prefix(NOT_RUN) {
+        Some(chain) => chain.split_once(": ").map_or("", |(_, root)| root),
+        None => why,
+    };
+    if root.is_empty() { String::new() } else { format!(": {root}") }
+}
+
+const NOT_RUN: &str = "not run: step";
 
 async fn run_step(
     context: &Context,

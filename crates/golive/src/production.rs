@@ -66,11 +66,14 @@ pub async fn run(
     let scratch = (options.flow.mode == Mode::Plan).then(tempfile::tempdir).transpose();
     let scratch = scratch.map_err(|source| RunDirectoryError::File { path: std::env::temp_dir(), source })?;
     let directory = match (&scratch, options.flow.mode, options.flow.resume) {
-        (Some(scratch), ..) => RunDirectory::create(scratch.path(), &options.run)?,
+        (Some(_), ..) => RunDirectory::imagined(&options.base, &options.run),
         (None, Mode::Act, false) => RunDirectory::create(&options.base, &options.run)?,
         (None, ..) => RunDirectory::latest(&options.base)?,
     };
-    let journal = Journal::open(&directory.path(JOURNAL))?;
+    let journal = match &scratch {
+        Some(scratch) => Journal::open(&scratch.path().join(JOURNAL))?,
+        None => Journal::open(&directory.path(JOURNAL))?,
+    };
     let mut context = Context::new(options.config, directory, journal, addresses, None, observer);
     context.cancel = options.cancel;
     context.acts = options.flow.mode == Mode::Act;

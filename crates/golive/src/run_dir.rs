@@ -42,7 +42,7 @@ pub enum RunDirectoryError {
 #[derive(Debug)]
 pub struct RunDirectory {
     root: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl RunDirectory {
@@ -60,7 +60,13 @@ impl RunDirectory {
         let _ = std::fs::remove_file(&fresh);
         std::os::unix::fs::symlink(run, &fresh).map_err(fail)?;
         std::fs::rename(&fresh, &latest).map_err(fail)?;
-        Ok(Self { root, _lock: lock })
+        Ok(Self { root, _lock: Some(lock) })
+    }
+
+    /// Where a run's folder would be; nothing is made, so that a plan can name it and leave nothing behind.
+    #[must_use]
+    pub fn imagined(base: &Path, run: &str) -> Self {
+        Self { root: base.join(run), _lock: None }
     }
 
     /// The folder of the newest run under `base`.
@@ -71,7 +77,7 @@ impl RunDirectory {
         let nothing = || RunDirectoryError::NothingToResume { path: base.to_owned() };
         let root = std::fs::canonicalize(base.join("latest")).map_err(|_| nothing())?;
         let lock = take_lock(base)?;
-        Ok(Self { root, _lock: lock })
+        Ok(Self { root, _lock: Some(lock) })
     }
 
     /// Where the newest run under `base` lies, for those who only read.
@@ -123,6 +129,23 @@ impl RunDirectory {
         write_private(&self.secret_path(name), secret.expose_secret().as_bytes())
     }
 
+    /// Keeps a word that a later look needs and that is no secret.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_note(&self, name: &str, text: &str) -> Result<(), RunDirectoryError> {
+        let folder = self.folder("notes")?;
+        write_private(&folder.join(name), text.as_bytes())
+    }
+
+    /// A word kept earlier.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read.
+    pub fn note(&self, name: &str) -> Result<Option<String>, RunDirectoryError> {
+        read_if_there(&self.path("notes").join(name))
+    }
+
     /// Lets go of a secret that is of no more use; one that is not there is gone already.
     pub fn forget_secret(&self, name: &str) {
         let _ = std::fs::remove_file(self.secret_path(name));
@@ -133,12 +156,7 @@ impl RunDirectory {
     /// # Errors
     /// When the file is there but cannot be read.
     pub fn secret(&self, name: &str) -> Result<Option<SecretString>, RunDirectoryError> {
-        let path = self.secret_path(name);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(SecretString::from(text))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(RunDirectoryError::File { path, source }),
-        }
+        Ok(read_if_there(&self.secret_path(name))?.map(SecretString::from))
     }
 }
 
@@ -165,6 +183,14 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), RunDirectoryError>
         }
     };
     write().map_err(|source| RunDirectoryError::File { path: path.to_owned(), source })
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>, RunDirectoryError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(RunDirectoryError::File { path: path.to_owned(), source }),
+    }
 }
 
 fn make_private(path: &Path) -> Result<(), RunDirectoryError> {

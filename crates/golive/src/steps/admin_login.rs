@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use chrono::DateTime;
 
 use super::production_admin::first_password_login;
 use super::session;
@@ -30,19 +30,26 @@ impl Step for AdminLogin {
     async fn apply(&self, context: &Context, _plan: &Plan) -> Result<(), StepError> {
         let endpoint = context.application().await?;
         if let Some(seen) = watch_first_login(context, &endpoint).await? {
-            context.keep_secret(FIRST_LOGIN, &SecretString::from(seen))?;
+            context.keep_note(FIRST_LOGIN, &format!("{} {seen}", context.now().to_rfc3339()))?;
         }
         session::sign_in_admin(context, &endpoint).await.map(drop)
     }
 
     async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
-        use secrecy::ExposeSecret;
         let endpoint = context.application().await?;
         let mut seen = Witness::new(format!("the application at {}", endpoint.base()), context.now());
-        match context.secret(FIRST_LOGIN)? {
-            Some(what) => seen.saw("admin.first_login_forces_change", what.expose_secret() == "refused"),
-            None => seen.could_not("the first login was not watched"),
-        };
+        // Seen once, and as old as that.
+        let note = context.kept_note(FIRST_LOGIN)?;
+        let noted = note.as_deref().and_then(|note| note.split_once(' '));
+        match noted.and_then(|(at, what)| Some((DateTime::parse_from_rfc3339(at).ok()?, what))) {
+            Some((at, what)) => {
+                seen.at(at.to_utc()).saw("admin.first_login_forces_change", what == "refused");
+            }
+            None => {
+                seen.could_not("the first login was not watched");
+            }
+        }
+        seen.at(context.now());
         let first_still_works = first_password_login(context, &endpoint).await?.is_some();
         if first_still_works {
             seen.finds("the first password still works after it was changed");

@@ -9,7 +9,7 @@ use golive_backup::{
     render_cron, render_systemd, verify_backup,
 };
 use golive_sandbox::{ProcessSpec, run_to_end};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::context::Context;
 use crate::run_dir::write_private;
@@ -58,8 +58,7 @@ impl Step for TakeBackup {
                 "the scheduled command ended well, and left no new backup".to_owned(),
             ));
         }
-        let taken = after.map(|id| SecretString::from(id.as_str()));
-        taken.map(|id| context.keep_secret(SCHEDULED, &id)).transpose()?;
+        after.map(|id| context.keep_note(SCHEDULED, id.as_str())).transpose()?;
         let retention = retention(context);
         let candidates = repository.scan().doing("list the backups")?.candidates();
         let plan = plan_prune(&candidates, &retention, context.now());
@@ -88,8 +87,7 @@ impl Step for TakeBackup {
         }
         let timer = schedule_folder(context).join(TIMER);
         let text = std::fs::read_to_string(&timer).doing(format!("read {}", timer.display()))?;
-        let by_schedule =
-            context.secret(SCHEDULED)?.is_some_and(|id| id.expose_secret() == newest.id.as_str());
+        let by_schedule = context.kept_note(SCHEDULED)?.is_some_and(|id| id == newest.id.as_str());
         seen.source(format!("{}, whose command took backup {}", timer.display(), newest.id.as_str()));
         match installed(context) {
             Ok(()) => seen.saw("backup.scheduled_daily", by_schedule && runs_daily(&text)),
@@ -167,7 +165,7 @@ fn installed(context: &Context) -> Result<(), String> {
 }
 
 fn environment_file(context: &Context) -> PathBuf {
-    context.directory.path("backup.env")
+    context.directory.secret_path("backup.env")
 }
 
 fn schedule_folder(context: &Context) -> PathBuf {

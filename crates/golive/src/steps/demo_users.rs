@@ -14,9 +14,9 @@ impl Step for DemoUsers {
     fn about(&self) -> About {
         About::new("demo-users", 0, "Switch off demo users and every known password")
             .checklist(&["0.2", "0.6"])
+            .after(&["switch"])
             // The last administrator cannot be switched off: the real one comes first.
-            .after(&["production-admin"])
-            .once_ended(&["old-token"])
+            .once_ended(&["production-admin", "old-token"])
             .supplies(&["accounts.demo_users_active", "accounts.known_credentials_active"])
     }
 

@@ -28,17 +28,15 @@ impl Step for StateBackup {
     async fn apply(&self, context: &Context, _plan: &Plan) -> Result<(), StepError> {
         let manifest = back_up_state(&repository(context)?, &files(context), context.now())
             .doing("back up the application's state")?;
-        let name = secrecy::SecretString::from(manifest.id.as_str());
-        context.keep_secret(NEWEST, &name)
+        context.keep_note(NEWEST, manifest.id.as_str())
     }
 
     async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
-        use secrecy::ExposeSecret;
         let repository = repository(context)?;
         let newest =
-            context.secret(NEWEST)?.ok_or_else(|| StepError::unknown("no state was backed up yet"))?;
+            context.kept_note(NEWEST)?.ok_or_else(|| StepError::unknown("no state was backed up yet"))?;
         let all = repository.list().doing("list the backups")?;
-        let manifest = all.into_iter().find(|manifest| manifest.id.as_str() == newest.expose_secret());
+        let manifest = all.into_iter().find(|manifest| manifest.id.as_str() == newest);
         let manifest =
             manifest.ok_or_else(|| StepError::unknown("the state's backup is not in the repository"))?;
         let mut seen = Witness::new(
