@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Status,
     /// The newest run's report.
     Report(ReportArgs),
-    /// The console in a browser.
+    /// The newest report in a browser.
     Serve(crate::commands::serve::Args),
     /// Disposable MariaDB and Redis, printing their URLs, until Ctrl-C.
     Sandbox(crate::commands::sandbox::Args),

@@ -83,7 +83,9 @@ pub enum ConnectTargetError {
         source: mysql_async::Error,
     },
     /// Nothing answers in time.
-    #[error("reach {address} within {seconds} s: check host, port and firewall")]
+    #[error(
+        "reach {address} within {seconds} s: check host, port and firewall, and that what listens there is MariaDB"
+    )]
     TimedOut {
         /// Host and port, or socket.
         address: String,

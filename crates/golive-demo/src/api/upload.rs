@@ -1,7 +1,7 @@
-//! Production entries from a CSV file: one transaction a file, batched inserts, and for every rejected row the reason.
+//! Production entries from a CSV file: one transaction a file, batched inserts, and for every row what became of it and why.
 //! The rules of a row are in `floor`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -261,11 +261,25 @@ fn log_row(
     }
 }
 
+/// Every row of the file with what became of it; the log keeps only those that were rejected.
+fn rows(log: &import_log::Model) -> Vec<Value> {
+    let rejected = log.report.get("rejected").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut rejected: BTreeMap<i64, Value> =
+        rejected.into_iter().filter_map(|row| Some((row.get("row")?.as_i64()?, row))).collect();
+    let numbers = FIRST_ROW..FIRST_ROW + i64::from(log.rows_total);
+    numbers
+        .map(|row| rejected.remove(&row).unwrap_or_else(|| json!({ "row": row, "status": "accepted" })))
+        .collect()
+}
+
+/// The header is row 1, as a spreadsheet counts.
+const FIRST_ROW: i64 = 2;
+
 fn answer(log: &import_log::Model) -> Json<Value> {
     Json(json!({
         "upload_id": log.id,
         "accepted": log.rows_imported,
         "rejected": log.rows_rejected,
-        "rows": log.report.get("rejected").cloned().unwrap_or_else(|| json!([])),
+        "rows": rows(log),
     }))
 }
