@@ -47,7 +47,7 @@ pub use self::finding::{Finding, Severity};
 pub use self::plan::{Plan, PlanError, PlanOptions, PlannedColumn, PlannedForeignKey, PlannedTable};
 pub use self::pool::{PoolSettings, PoolSettingsError, ServerLimits};
 pub use self::pool_probe::{PoolProbe, PoolProbeError, PoolRun, probe_pool};
-pub use self::schema::{SchemaError, SchemaReport, create_schema};
+pub use self::schema::{SchemaError, SchemaReport, create_schema, require_unused};
 pub use self::source::{OpenSourceError, Source};
 pub use self::survey::{
     DEFAULT_COLLATION, Survey, SurveyError, SurveyOptions, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,

@@ -61,6 +61,27 @@ pub enum SchemaError {
     Server(#[from] mysql_async::Error),
 }
 
+/// Refuses a target that holds tables of somebody else, before anything is begun. One that a migration of ours was begun
+/// in passes: it may be continued.
+///
+/// # Errors
+/// [`SchemaError::NotEmpty`], which names a table; or the server does not answer.
+pub async fn require_unused(target: &Target) -> Result<(), SchemaError> {
+    let mut conn = target.open().await?;
+    if journal::run(&mut conn).await?.is_none() {
+        refuse_foreign_tables(target, &mut conn).await?;
+    }
+    let _ = conn.disconnect().await;
+    Ok(())
+}
+
+async fn refuse_foreign_tables(target: &Target, conn: &mut mysql_async::Conn) -> Result<(), SchemaError> {
+    match journal::foreign_tables(conn).await?.into_iter().next() {
+        Some(table) => Err(SchemaError::NotEmpty { target: target.display_name(), table }),
+        None => Ok(()),
+    }
+}
+
 /// Makes the journal and every table of the plan.
 ///
 /// # Errors
@@ -81,9 +102,7 @@ async fn create_locked(target: &Target, plan: &Plan) -> Result<SchemaReport, Sch
         Some(run) if run == wanted => true,
         Some(_) => return Err(SchemaError::OtherRun { target: target.display_name() }),
         None => {
-            if let Some(table) = journal::foreign_tables(&mut conn).await?.into_iter().next() {
-                return Err(SchemaError::NotEmpty { target: target.display_name(), table });
-            }
+            refuse_foreign_tables(target, &mut conn).await?;
             journal::begin(&mut conn, &wanted).await?;
             false
         }

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use golive_migrate::{Source, Target, TargetOptions, require_unused};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Setting};
@@ -57,10 +58,9 @@ pub async fn run(
 ) -> Result<Outcome, RunError> {
     steps::check_names(&options.flow)?;
     let addresses = find_addresses(&options, environment)?;
-    if let (Some(source), true) = (addresses.source.clone(), options.flow.mode != Mode::Prove) {
-        // A wrong file is told before anything starts.
-        let open = move || golive_migrate::Source::open(&source).map(drop);
-        tokio::task::spawn_blocking(open).await.expect("opening a source does not panic")?;
+    let begins = !options.flow.resume && options.flow.from.is_none() && options.flow.only.is_none();
+    if begins && options.flow.mode != Mode::Prove {
+        refuse_bad_input(&addresses).await?;
     }
     // Planning changes nothing, so it must not leave a folder behind either.
     let scratch = (options.flow.mode == Mode::Plan).then(tempfile::tempdir).transpose();
@@ -78,6 +78,19 @@ pub async fn run(
     context.cancel = options.cancel;
     context.acts = options.flow.mode == Mode::Act;
     carry_through(&Arc::new(context), &options.flow).await
+}
+
+/// A wrong file and a server that cannot be used are told before anything starts, in a line.
+async fn refuse_bad_input(addresses: &Addresses) -> Result<(), RunError> {
+    if let Some(source) = addresses.source.clone() {
+        let open = move || Source::open(&source).map(drop);
+        tokio::task::spawn_blocking(open).await.expect("opening a source does not panic")?;
+    }
+    if let Some(url) = addresses.target.clone() {
+        let target = Target::connect(&TargetOptions::new(url)).await?;
+        require_unused(&target).await?;
+    }
+    Ok(())
 }
 
 fn find_addresses(

@@ -109,6 +109,12 @@ pub enum RunError {
     /// The source cannot be used.
     #[error(transparent)]
     Source(#[from] golive_migrate::OpenSourceError),
+    /// The target cannot be reached, or is none.
+    #[error(transparent)]
+    Target(#[from] golive_migrate::ConnectTargetError),
+    /// The target holds something already.
+    #[error(transparent)]
+    TargetInUse(#[from] golive_migrate::SchemaError),
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] WriteReportError),

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use golive::Config;
 use golive_auth::{
-    Accounts, AccountsMapping, CreateAccountError, DeactivateError, Deactivated, KeyFile, NewAccount,
-    PasswordHasher, ScanOptions, ScanReport, Tenants, WriteKeyFileError, generate_password,
+    Accounts, AccountsMapping, CreateAccountError, DeactivateError, Deactivated, KeyFile, MatchRule,
+    NewAccount, PasswordHasher, ScanOptions, ScanReport, Tenants, WriteKeyFileError, generate_password,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -234,7 +234,13 @@ fn text(report: &ScanReport) -> String {
         report.known.len()
     )];
     for known in &report.known {
-        let rule = format!("{:?}", known.rule).to_lowercase();
+        let rule = match known.rule {
+            MatchRule::KnownPassword => "a password of [accounts] known_passwords",
+            MatchRule::SeedFile => "a password of a seed file",
+            MatchRule::CommonDefault => "a common default",
+            MatchRule::DerivedFromName => "made from the name",
+            _ => "a known password",
+        };
         let clear = if known.stored_in_clear { ", stored in clear" } else { "" };
         lines.push(format!("  {} ({rule}{clear})", known.username));
     }

@@ -10,7 +10,7 @@ use crate::exit::{End, Failure, Result};
 /// What `explain` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A finding such as CFG-001 or redis.evicts, a criterion by number or key, a step, or an exit code such as
+    /// A finding such as CFG-001 or DEP-101, a criterion by number or key, a step, or an exit code such as
     /// `exit-10`; all of them are listed without it.
     id: Option<String>,
 }

@@ -152,9 +152,12 @@ fn flow_options(mode: Mode, args: StepArgs) -> FlowOptions {
 
 fn failure(error: RunError) -> Failure {
     use golive::RunDirectoryError;
-    if let RunError::Source(source) = error {
-        return ToFailure::failure(source);
-    }
+    let error = match error {
+        RunError::Source(error) => return ToFailure::failure(error),
+        RunError::Target(error) => return ToFailure::failure(error),
+        RunError::TargetInUse(error) => return ToFailure::failure(error),
+        error => error,
+    };
     match &error {
         RunError::Directory(RunDirectoryError::Locked { .. }) => Failure::Busy(Box::new(error)),
         RunError::NoSource
