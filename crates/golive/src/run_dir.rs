@@ -80,12 +80,6 @@ impl RunDirectory {
         Ok(Self { root, _lock: Some(lock) })
     }
 
-    /// Where the newest run under `base` lies, for those who only read.
-    #[must_use]
-    pub fn find_latest(base: &Path) -> Option<PathBuf> {
-        std::fs::canonicalize(base.join("latest")).ok()
-    }
-
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {

@@ -87,7 +87,8 @@ impl Step for TakeBackup {
         }
         let timer = schedule_folder(context).join(TIMER);
         let text = std::fs::read_to_string(&timer).doing(format!("read {}", timer.display()))?;
-        let by_schedule = context.kept_note(SCHEDULED)?.is_some_and(|id| id == newest.id.as_str());
+        let noted = context.kept_note(SCHEDULED)?.unwrap_or_default();
+        let by_schedule = came_by_schedule(newest.id.as_str(), &noted);
         seen.source(format!("{}, whose command took backup {}", timer.display(), newest.id.as_str()));
         match installed(context) {
             Ok(()) => seen.saw("backup.scheduled_daily", by_schedule && runs_daily(&text)),
@@ -95,6 +96,12 @@ impl Step for TakeBackup {
         };
         Ok(seen.done())
     }
+}
+
+/// The scheduled command took a backup once, and the newest is that one or a later one: days after the go-live it is one that
+/// the schedule took by itself. Names begin with a number of fixed width, so they sort by age.
+fn came_by_schedule(newest: &str, noted: &str) -> bool {
+    !noted.is_empty() && newest >= noted
 }
 
 /// `OnCalendar=*-*-* HH:MM:SS` is every day; nothing narrower is.
@@ -232,6 +239,15 @@ const CRON: &str = "golive-backup.cron";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_backup_is_the_schedules_and_an_earlier_one_is_not() {
+        let noted = "000012-20261122T021500Z";
+        assert!(came_by_schedule(noted, noted));
+        assert!(came_by_schedule("000013-20261123T021500Z", noted));
+        assert!(!came_by_schedule("000011-20261121T021500Z", noted));
+        assert!(!came_by_schedule(noted, ""));
+    }
 
     #[test]
     fn only_every_day_counts_as_daily() {

@@ -123,13 +123,36 @@ pub(crate) fn before_the_switch(context: &Context, keys: &[&str]) -> Result<Opti
     Ok(Some(proof))
 }
 
-/// Whether the provider state names the target of this run. A rehearsal's server is on another port at every start.
+/// Whether the provider state names the target of this run.
 pub(crate) fn is_this_target(context: &Context, state: &ProviderState) -> bool {
-    let Some(url) = context.target.as_ref().and_then(|url| url::Url::parse(url.expose_secret()).ok()) else {
-        return false;
-    };
-    let database = url.path().trim_start_matches('/');
-    let (place, named) = state.target.rsplit_once('/').unwrap_or(("", &state.target));
-    let host = url.host_str().unwrap_or_default();
-    named == database && (context.rehearsal.is_some() || place.starts_with(host))
+    let url = context.target.as_ref().and_then(|url| url::Url::parse(url.expose_secret()).ok());
+    url.is_some_and(|url| is_same_target(&url, &state.target, context.rehearsal.is_some()))
+}
+
+/// A state names `host:port/database`, or `socket/database`. A rehearsal's server is on another port at every start.
+fn is_same_target(url: &url::Url, named: &str, rehearsal: bool) -> bool {
+    let socket = url.query_pairs().find(|(name, _)| name == "socket").map(|(_, path)| path.into_owned());
+    let host = || format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(3306));
+    let place = socket.unwrap_or_else(host);
+    match named.rsplit_once('/') {
+        Some((at, database)) => database == url.path().trim_start_matches('/') && (rehearsal || at == place),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_the_same_only_where_host_port_and_database_are() {
+        let same = |url: &str, named| is_same_target(&url::Url::parse(url).unwrap(), named, false);
+        assert!(same("mysql://u:p@10.0.0.1/app", "10.0.0.1:3306/app"));
+        assert!(!same("mysql://u:p@10.0.0.1/app", "10.0.0.12:3306/app"));
+        assert!(!same("mysql://u:p@10.0.0.1:3307/app", "10.0.0.1:3306/app"));
+        assert!(!same("mysql://u:p@10.0.0.1/app", "10.0.0.1:3306/other"));
+        assert!(same("mysql://u@localhost/app?socket=/run/s", "/run/s/app"));
+        let moved = url::Url::parse("mysql://u:p@127.0.0.1:4/golive").unwrap();
+        assert!(is_same_target(&moved, "127.0.0.1:9/golive", true));
+    }
 }
