@@ -132,6 +132,19 @@ impl Accounts {
     /// # Errors
     /// When no administrator would be left, or the database refuses; then nothing is changed.
     pub async fn deactivate(&self, usernames: &[String]) -> Result<Deactivated, DeactivateError> {
+        // People sign in meanwhile and their rows are locked too: a transaction that the server gave up is tried again.
+        for _ in 1..DEADLOCK_TRIES {
+            match self.deactivate_once(usernames).await {
+                Err(DeactivateError::Database { source, .. }) if is_deadlock(&source) => {
+                    tokio::time::sleep(DEADLOCK_PAUSE).await;
+                }
+                ended => return ended,
+            }
+        }
+        self.deactivate_once(usernames).await
+    }
+
+    async fn deactivate_once(&self, usernames: &[String]) -> Result<Deactivated, DeactivateError> {
         let table = &self.mapping.table;
         let failed = |source| DeactivateError::Database { table: table.clone(), source };
         let transaction = begin(&self.connection).await.map_err(failed)?;
@@ -240,3 +253,11 @@ impl Accounts {
 }
 
 const MOST_ACCOUNTS: usize = 200_000;
+
+/// MariaDB's error 1213: nothing of the transaction was done.
+fn is_deadlock(error: &DbErr) -> bool {
+    error.to_string().contains("1213 (40001)")
+}
+
+const DEADLOCK_TRIES: u32 = 6;
+const DEADLOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
