@@ -30,9 +30,12 @@ mod finding;
 mod ident;
 mod journal;
 mod plan;
+mod policy;
 mod pool;
 mod pool_probe;
+mod quarantine;
 mod schema;
+mod set_aside;
 mod source;
 mod survey;
 mod switch;
@@ -42,16 +45,19 @@ mod verify;
 pub use self::constraints::{ConstraintError, ConstraintReport, add_constraints};
 pub use self::copy::{CopiedTable, CopyError, CopyOptions, CopyReport, OnProgress, Progress, copy};
 pub use self::core::census::Census;
+pub use self::core::conversion::{Conversion, UnknownConversion};
 pub use self::core::types::TargetType;
 pub use self::finding::{Finding, Severity};
 pub use self::plan::{Plan, PlanError, PlanOptions, PlannedColumn, PlannedForeignKey, PlannedTable};
+pub use self::policy::{Policies, Policy, PolicyError};
 pub use self::pool::{PoolSettings, PoolSettingsError, ServerLimits};
 pub use self::pool_probe::{PoolProbe, PoolProbeError, PoolRun, probe_pool};
+pub use self::quarantine::{QuarantinedRows, quarantined};
 pub use self::schema::{SchemaError, SchemaReport, create_schema, require_unused};
 pub use self::source::{OpenSourceError, Source};
 pub use self::survey::{
-    DEFAULT_COLLATION, Survey, SurveyError, SurveyOptions, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,
-    SurveyedIndexColumn, SurveyedTable, survey,
+    DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyError, SurveyOptions, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedHelper, SurveyedIndex,
+    SurveyedIndexColumn, SurveyedTable, SurveyedView, survey,
 };
 pub use self::switch::{PastState, Provider, ProviderState, SwitchError, SwitchRequest, switch};
 pub use self::target::{ConnectTargetError, ServerInfo, Target, TargetOptions};

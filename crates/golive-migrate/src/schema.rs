@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::journal::{self, Lock, Run};
 use crate::plan::Plan;
+use crate::survey::SchemaOrigin;
 use crate::target::Target;
 
 /// What was made.
@@ -102,13 +103,16 @@ async fn create_locked(target: &Target, plan: &Plan) -> Result<SchemaReport, Sch
         Some(run) if run == wanted => true,
         Some(_) => return Err(SchemaError::OtherRun { target: target.display_name() }),
         None => {
-            refuse_foreign_tables(target, &mut conn).await?;
+            if plan.schema == SchemaOrigin::Source {
+                refuse_foreign_tables(target, &mut conn).await?;
+            }
             journal::begin(&mut conn, &wanted).await?;
             false
         }
     };
     for table in &plan.tables {
-        conn.query_drop(&table.create)
+        let Some(create) = &table.create else { continue };
+        conn.query_drop(create)
             .await
             .map_err(|source| SchemaError::Statement { table: table.name.clone(), source })?;
     }

@@ -165,7 +165,7 @@ async fn orphans_and_misfits_block_and_name_their_rows() {
          x TEXT, d DATETIME, o INTEGER CHECK (o > 0));
          PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;
          INSERT INTO c VALUES (1, 99, 1, 'ok', '2024-01-01', 1), (2, 99, 'abc', CAST(x'ff' AS TEXT), 'yesterday', -1);
-         CREATE VIEW v AS SELECT 1; CREATE TRIGGER t AFTER INSERT ON p BEGIN SELECT 1; END; \
+         CREATE VIEW v AS SELECT upper(x) FROM c; CREATE TRIGGER t AFTER INSERT ON p BEGIN SELECT 1; END; \
          CREATE INDEX low ON c(lower(x)); CREATE UNIQUE INDEX part ON c(n) WHERE o > 5; CREATE VIRTUAL TABLE f USING fts5(body)",
     );
     let source = Source::open(&path).unwrap();

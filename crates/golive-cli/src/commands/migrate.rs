@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use golive::Config;
 use golive_migrate::{
-    CopyOptions, Finding, Plan, PlanError, PlanOptions, Progress, Provider, ProviderState, Severity, Source,
+    CopyOptions, Finding, Plan, PlanError, PlanOptions, Policy, Progress, Provider, ProviderState, Severity, Source,
     Survey, SurveyOptions, SwitchRequest, Target, TargetOptions, Verdict, Verification, VerifyOptions,
     add_constraints, copy, create_schema, survey, switch, verify,
 };
@@ -52,6 +52,13 @@ pub(crate) struct Sides {
     /// Accept a finding that blocks, as `ID` or `ID:table.column`; may be given more than once.
     #[arg(long, value_name = "FINDING")]
     accept: Vec<String>,
+    /// Decide about a finding, as `ID[:table[.column]]=stop|accept|quarantine|convert:NAME`; may be given more than once,
+    /// and wins over `[migrate.policy]` of golive.toml.
+    #[arg(long, value_name = "FINDING=POLICY", value_parser = policy)]
+    policy: Vec<(String, Policy)>,
+    /// Show the values of the examples that findings give; they may be anybody's data.
+    #[arg(long)]
+    show_values: bool,
 }
 
 /// What `status` takes.
@@ -98,7 +105,7 @@ async fn run_survey(global: &Global, sides: &Sides) -> Result {
 
 async fn run_plan(global: &Global, sides: &Sides) -> Result {
     let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
-    match plan(global, sides, &survey)? {
+    match plan(&survey)? {
         Ok(plan) => {
             let value = json!({ "plan": plan, "statements": plan.statements() });
             show(global, &value, || text::plan(&plan));
@@ -112,7 +119,7 @@ async fn run_all(global: &Global, sides: &Sides) -> Result {
     let target = connect(global, sides).await?;
     let (source, target, survey) = surveyed(global, sides, Some(target)).await?;
     let target = target.expect("a target was given");
-    let plan = match plan(global, sides, &survey)? {
+    let plan = match plan(&survey)? {
         Ok(plan) => plan,
         Err(findings) => return refuse(global, &findings),
     };
@@ -209,32 +216,30 @@ async fn surveyed(
     let config = commands::config_or_nothing(global)?;
     let source = open(global, sides).await?;
     let meter = Meter::new(global, "surveying the source");
-    let found = survey(&source, target.as_ref(), &survey_options(&config)).await;
+    let found = survey(&source, target.as_ref(), &survey_options(&config, sides)).await;
     meter.clear();
     Ok((source, target, found.map_err(ToFailure::failure)?))
 }
 
-fn survey_options(config: &Config) -> SurveyOptions {
-    let mut options = SurveyOptions::default();
-    if let Some(collation) = &config.migrate.collation {
-        options.collation.clone_from(collation);
-    }
-    options.column_types.clone_from(&config.migrate.types);
-    options.exclude.clone_from(&config.migrate.exclude);
+/// What golive.toml and the command line ask for together; the command line wins.
+fn survey_options(config: &Config, sides: &Sides) -> SurveyOptions {
+    let mut options = config.migrate.survey_options();
+    let accepted = sides.accept.iter().map(|selector| (selector.clone(), Policy::Accept));
+    options.policies.0.extend(accepted.chain(sides.policy.iter().cloned()));
+    options.show_values = sides.show_values;
     options
 }
 
+/// `SELECTOR=POLICY`.
+fn policy(text: &str) -> std::result::Result<(String, Policy), String> {
+    let (selector, policy) =
+        text.rsplit_once('=').ok_or("it must look like MIG-TYPE-MIXED:table.column=quarantine")?;
+    Ok((selector.to_owned(), Policy::try_from(policy.to_owned())?))
+}
+
 /// The plan, or the findings that block it.
-fn plan(
-    global: &Global,
-    sides: &Sides,
-    survey: &Survey,
-) -> std::result::Result<std::result::Result<Plan, Vec<Finding>>, Failure> {
-    let config = commands::config_or_nothing(global)?;
-    let mut options = PlanOptions::default();
-    options.accept.clone_from(&config.migrate.accept);
-    options.accept.extend(sides.accept.iter().cloned());
-    match Plan::new(survey, &options) {
+fn plan(survey: &Survey) -> std::result::Result<std::result::Result<Plan, Vec<Finding>>, Failure> {
+    match Plan::new(survey, &PlanOptions::default()) {
         Ok(plan) => Ok(Ok(plan)),
         Err(PlanError::Blocked(findings)) => Ok(Err(findings)),
         Err(error) => Err(Failure::usage(error)),

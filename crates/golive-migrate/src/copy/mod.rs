@@ -83,6 +83,8 @@ pub struct CopiedTable {
     pub rows_now: u64,
     /// Its chunks.
     pub chunks: u64,
+    /// Rows that a policy set aside.
+    pub set_aside: u64,
 }
 
 /// Why not all rows were moved. Chunks that are in stay in; a run continues after them.
@@ -133,6 +135,14 @@ pub enum CopyError {
         what: &'static str,
         /// The server's error code; 0 when it only warned.
         code: u16,
+    },
+    /// A policy sets aside more than a few rows.
+    #[error("set aside rows of `{table}`: more than {limit} do not fit, mend them in the source or choose a wider type")]
+    TooManySetAside {
+        /// The table.
+        table: String,
+        /// How many may be.
+        limit: u64,
     },
     /// The source could not be read.
     #[error("read `{table}` from the source")]

@@ -7,14 +7,17 @@ use rusqlite::types::{Value as SourceValue, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
-use crate::core::convert::{escape_field, write_value};
-use crate::core::types::TargetType;
+use crate::core::conversion::Converted;
+use crate::core::convert::{Misfit, escape_field, write_value};
 use crate::ident;
-use crate::plan::PlannedTable;
+use crate::plan::{PlannedColumn, PlannedTable};
+use crate::quarantine::{self, SetAside};
 use crate::survey::key_text;
 
 /// Bytes handed on at once.
 const PIECE_BYTES: usize = 256 << 10;
+/// Rows set aside that a chunk holds at most.
+const SET_ASIDE_A_CHUNK: usize = 1_000;
 
 /// What the reader hands on.
 #[derive(Debug)]
@@ -34,12 +37,15 @@ pub(crate) enum Piece {
 /// The end of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChunkEnd {
+    /// Rows that go into the table.
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     /// The key of its last row; what follows begins after it.
     pub(crate) last_key: Option<String>,
     /// Whether the table ends with it.
     pub(crate) last: bool,
+    /// Rows that go into the side table instead.
+    pub(crate) set_aside: Vec<SetAside>,
 }
 
 /// How rows are handed on.
@@ -54,9 +60,11 @@ pub(crate) enum Form {
 #[derive(Debug, Clone)]
 pub(crate) struct ReadPlan {
     table: String,
-    columns: Vec<(String, TargetType)>,
+    columns: Vec<PlannedColumn>,
     key: Vec<String>,
     primary_key: Vec<String>,
+    /// Conditions that a row must not break, or it is set aside.
+    conditions: Vec<String>,
     chunk_rows: usize,
     chunk_bytes: usize,
 }
@@ -70,19 +78,21 @@ impl ReadPlan {
         };
         Self {
             table: table.name.clone(),
-            columns: table.copied().map(|column| (column.name.clone(), column.target)).collect(),
+            columns: table.copied().cloned().collect(),
             key,
             primary_key: table.primary_key.clone(),
+            conditions: table.set_aside.clone(),
             chunk_rows: chunk_rows.max(1),
             chunk_bytes: chunk_bytes.max(1),
         }
     }
 
     fn sql(&self, continued: bool) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|(name, _)| ident::sqlite(name)).collect();
+        let columns = self.columns.iter().map(|column| ident::sqlite(&column.name));
         let primary = self.primary_key.iter().map(|name| ident::sqlite(name));
+        let broken = self.conditions.iter().map(|condition| format!("NOT ({condition})"));
         let selected: Vec<String> =
-            columns.into_iter().chain(self.key.iter().cloned()).chain(primary).collect();
+            columns.chain(self.key.iter().cloned()).chain(primary).chain(broken).collect();
         let key = self.key.join(", ");
         let marks = vec!["?"; self.key.len()].join(", ");
         let from = if continued { format!(" WHERE ({key}) > ({marks})") } else { String::new() };
@@ -149,6 +159,7 @@ struct Chunk<'a> {
     piece_key: String,
     rows: u64,
     bytes: u64,
+    set_aside: Vec<SetAside>,
     last_key: Option<String>,
 }
 
@@ -165,47 +176,84 @@ impl<'a> Chunk<'a> {
             piece_key: String::new(),
             rows: 0,
             bytes: 0,
+            set_aside: Vec::new(),
             last_key,
         }
     }
 
     fn take(&mut self, row: &Row<'_>) -> Result<(), Piece> {
-        let misfit = |at: usize, what| Piece::Misfit {
-            key: row_key(row, self.plan),
-            column: self.plan.columns[at].0.clone(),
-            what,
-        };
         if self.form == Form::Rows(1) {
             self.piece_key = row_key(row, self.plan);
         }
-        let before = self.lines.len();
-        for (at, (_, target)) in self.plan.columns.iter().enumerate() {
+        if let Some(reason) = self.broken_condition(row) {
+            return self.put_aside(row, reason);
+        }
+        let (lines, values, piece_bytes) = (self.lines.len(), self.values.len(), self.piece_bytes);
+        for (at, column) in self.plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
             self.scratch.clear();
-            let given = write_value(value, *target, &mut self.scratch).map_err(|why| misfit(at, why.0))?;
-            self.piece_bytes += self.scratch.len();
-            match self.form {
-                Form::Rows(_) if given => self.values.push(Value::Bytes(self.scratch.clone())),
-                Form::Rows(_) => self.values.push(Value::NULL),
-                Form::Lines => {
-                    if at > 0 {
-                        self.lines.push(b'\t');
-                    }
-                    if given {
-                        escape_field(&self.scratch, &mut self.lines);
-                    } else {
-                        self.lines.extend_from_slice(b"\\N");
-                    }
+            match write_cell(value, column, &mut self.scratch) {
+                Ok(given) => self.put(at, given),
+                Err(why) if column.quarantine => {
+                    self.lines.truncate(lines);
+                    self.values.truncate(values);
+                    self.piece_bytes = piece_bytes;
+                    return self.put_aside(row, format!("{}: {}", column.name, why.0));
+                }
+                Err(why) => {
+                    let (key, column) = (row_key(row, self.plan), column.name.clone());
+                    return Err(Piece::Misfit { key, column, what: why.0 });
                 }
             }
         }
         if self.form == Form::Lines {
             self.lines.push(b'\n');
         }
-        let written = (self.lines.len() - before) as u64;
+        let written = (self.lines.len() - lines) as u64;
         self.bytes += if written > 0 { written } else { self.piece_bytes as u64 };
         self.rows += 1;
         self.piece_rows += 1;
+        Ok(())
+    }
+
+    /// Puts the cell in `scratch` into the piece.
+    fn put(&mut self, at: usize, given: bool) {
+        self.piece_bytes += self.scratch.len();
+        match self.form {
+            Form::Rows(_) if given => self.values.push(Value::Bytes(self.scratch.clone())),
+            Form::Rows(_) => self.values.push(Value::NULL),
+            Form::Lines => {
+                if at > 0 {
+                    self.lines.push(b'\t');
+                }
+                if given {
+                    escape_field(&self.scratch, &mut self.lines);
+                } else {
+                    self.lines.extend_from_slice(b"\\N");
+                }
+            }
+        }
+    }
+
+    fn broken_condition(&self, row: &Row<'_>) -> Option<String> {
+        let start = self.plan.columns.len() + self.plan.key.len() + self.plan.primary_key.len();
+        let broken = |at: usize| matches!(row.get_ref(start + at), Ok(ValueRef::Integer(broken)) if broken != 0);
+        let at = (0..self.plan.conditions.len()).find(|at| broken(*at))?;
+        Some(format!("MIG-CHECK-BROKEN: CHECK ({})", self.plan.conditions[at]))
+    }
+
+    fn put_aside(&mut self, row: &Row<'_>, reason: String) -> Result<(), Piece> {
+        let cell = |(at, column): (usize, &'a PlannedColumn)| {
+            (column.name.as_str(), row.get_ref(at).unwrap_or(ValueRef::Null))
+        };
+        let content = quarantine::of_source(self.plan.columns.iter().enumerate().map(cell));
+        let key = row_key(row, self.plan);
+        if content.len() > quarantine::ROW_BYTES_AT_MOST {
+            let what = "does not fit, and its row is too large to be set aside";
+            return Err(Piece::Misfit { key, column: self.plan.table.clone(), what });
+        }
+        self.bytes += content.len() as u64;
+        self.set_aside.push(SetAside { key, reason: reason.chars().take(255).collect(), content });
         Ok(())
     }
 
@@ -217,7 +265,9 @@ impl<'a> Chunk<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.rows >= self.plan.chunk_rows as u64 || self.bytes >= self.plan.chunk_bytes as u64
+        self.rows >= self.plan.chunk_rows as u64
+            || self.bytes >= self.plan.chunk_bytes as u64
+            || self.set_aside.len() >= SET_ASIDE_A_CHUNK
     }
 
     fn flush(&mut self) -> Option<Piece> {
@@ -246,11 +296,21 @@ impl<'a> Chunk<'a> {
         {
             return false;
         }
-        let end = ChunkEnd { rows: self.rows, bytes: self.bytes, last_key: self.last_key.clone(), last };
+        let set_aside = std::mem::take(&mut self.set_aside);
+        let end =
+            ChunkEnd { rows: self.rows, bytes: self.bytes, last_key: self.last_key.clone(), last, set_aside };
         self.rows = 0;
         self.bytes = 0;
         pieces.blocking_send(Piece::End(end)).is_ok()
     }
+}
+
+/// Writes a cell as its column's policies have it; `false` means NULL.
+fn write_cell(value: ValueRef<'_>, column: &PlannedColumn, out: &mut Vec<u8>) -> Result<bool, Misfit> {
+    let converted = column.conversions.iter().find_map(|conversion| conversion.apply(value, column.target));
+    let value = converted.as_ref().map_or(value, Converted::as_value);
+    let given = write_value(value, column.target, out)?;
+    if given || !column.not_null { Ok(given) } else { Err(Misfit("is NULL, which its column refuses")) }
 }
 
 /// The row's key for people: its primary key, or its row number.

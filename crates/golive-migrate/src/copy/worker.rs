@@ -18,6 +18,7 @@ use super::{CopiedTable, CopyError, CopyOptions, OnProgress, Progress, per_secon
 use crate::ident;
 use crate::journal::{self, TableState};
 use crate::plan::{Plan, PlannedTable};
+use crate::quarantine;
 use crate::target::Target;
 
 /// Pieces that may wait between reader and writer.
@@ -107,11 +108,27 @@ impl<'a> Worker<'a> {
             }
             if state.done {
                 let chunks = state.chunks.unsigned_abs();
-                let copied = CopiedTable { name: table.name.clone(), rows: state.rows, rows_now, chunks };
+                let set_aside = quarantine::count(conn, &table.name).await.map_err(&server)?;
+                let copied =
+                    CopiedTable { name: table.name.clone(), rows: state.rows, rows_now, chunks, set_aside };
                 return Ok((copied, snapshot));
             }
         }
         Err(CopyError::AnotherRun { target: self.target.display_name() })
+    }
+
+    /// Rows that a policy keeps out go into the side table, in the chunk's own transaction.
+    async fn put_aside(&self, conn: &mut Conn, table: &PlannedTable, end: &ChunkEnd) -> Result<(), CopyError> {
+        if end.set_aside.is_empty() {
+            return Ok(());
+        }
+        let server = CopyError::server(&table.name);
+        quarantine::enter(conn, &table.name, &end.set_aside).await.map_err(&server)?;
+        if quarantine::count(conn, &table.name).await.map_err(&server)? <= quarantine::ROWS_AT_MOST {
+            return Ok(());
+        }
+        conn.query_drop("ROLLBACK").await.map_err(&server)?;
+        Err(CopyError::TooManySetAside { table: table.name.clone(), limit: quarantine::ROWS_AT_MOST })
     }
 
     fn form(&self, table: &PlannedTable) -> Form {
@@ -169,6 +186,7 @@ impl<'a> Worker<'a> {
                     return Err(error);
                 }
             };
+            self.put_aside(conn, table, &end).await?;
             journal::complete(conn, &table.name, state.chunks, &end).await.map_err(&server)?;
             conn.query_drop("COMMIT").await.map_err(&server)?;
             state.chunks += 1;

@@ -40,6 +40,14 @@ pub struct Census {
     pub whole_digits: u32,
     /// Digits after the decimal point, at most.
     pub fraction_digits: u32,
+    /// The least and the greatest integer.
+    pub integer_range: Option<(i64, i64)>,
+    /// Digits of a second's fraction, at most.
+    pub second_digits: u8,
+    /// Reals that four bytes do not hold.
+    pub wider_than_float: u64,
+    /// Values that a conversion changed, by a policy; what else is counted here is counted after it.
+    pub converted: u64,
     /// What stood out, with counts and up to three keys.
     #[serde(skip)]
     pub(crate) remarks: BTreeMap<Remark, Tally>,
@@ -61,6 +69,10 @@ pub(crate) enum Remark {
     OffsetShifted,
     FractionCut,
     TimeInDate,
+    OutsideTimestamp,
+    TrailingSpace,
+    EmptyText,
+    Converted,
     NotTime,
     NotJson,
     NotUuidText,
@@ -75,11 +87,34 @@ pub(crate) enum Remark {
 pub(crate) struct Tally {
     pub(crate) count: u64,
     pub(crate) keys: Vec<String>,
+    /// The values beside the keys, where the operator asked to see them.
+    pub(crate) values: Vec<String>,
+}
+
+/// One row in which something stood out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Example {
+    pub(crate) key: String,
+    pub(crate) value: Option<String>,
+}
+
+/// How an example is had: only while one is wanted.
+pub(crate) type Exemplify<'a> = &'a dyn Fn() -> Example;
+
+impl Tally {
+    pub(crate) fn add(&mut self, example: Exemplify<'_>) {
+        self.count += 1;
+        if self.keys.len() < 3 {
+            let example = example();
+            self.keys.push(example.key);
+            self.values.extend(example.value);
+        }
+    }
 }
 
 impl Census {
     /// Takes one value in. `key` is only asked for while examples are wanted.
-    pub(crate) fn observe(&mut self, declared: Declared, value: ValueRef<'_>, key: &dyn Fn() -> String) {
+    pub(crate) fn observe(&mut self, declared: Declared, value: ValueRef<'_>, key: Exemplify<'_>) {
         self.rows += 1;
         match value {
             ValueRef::Null => self.nulls += 1,
@@ -110,9 +145,15 @@ impl Census {
         self.remarks.get(&remark).map_or(0, |tally| tally.count)
     }
 
-    /// Keys of rows in which it stood out.
-    pub(crate) fn keys(&self, remark: Remark) -> Vec<String> {
-        self.remarks.get(&remark).map(|tally| tally.keys.clone()).unwrap_or_default()
+    /// How often something stood out, and where.
+    pub(crate) fn tally(&self, remark: Remark) -> Tally {
+        self.remarks.get(&remark).cloned().unwrap_or_default()
+    }
+
+    /// Takes in that a conversion changed the value that is observed next.
+    pub(crate) fn observe_converted(&mut self, key: Exemplify<'_>) {
+        self.converted += 1;
+        self.remark(Remark::Converted, key);
     }
 
     /// Values that are not NULL.
@@ -120,13 +161,15 @@ impl Census {
         self.rows - self.nulls
     }
 
-    fn integer(&mut self, declared: Declared, integer: i64, key: &dyn Fn() -> String) {
+    fn integer(&mut self, declared: Declared, integer: i64, key: Exemplify<'_>) {
         self.remark_class(declared, Remark::IsInteger, key);
         match declared {
             Declared::Boolean if !matches!(integer, 0 | 1) => self.remark(Remark::NotBoolean, key),
             Declared::Decimal(_) => self.digits(declared, &Digits::of_integer(integer), key),
             _ => {}
         }
+        let (least, most) = self.integer_range.unwrap_or((integer, integer));
+        self.integer_range = Some((least.min(integer), most.max(integer)));
         if integer.unsigned_abs() > EXACT_INTEGER {
             self.remark(Remark::InexactInteger, key);
         }
@@ -134,7 +177,7 @@ impl Census {
         self.max_chars = self.max_chars.max(20);
     }
 
-    fn real(&mut self, declared: Declared, real: f64, key: &dyn Fn() -> String) {
+    fn real(&mut self, declared: Declared, real: f64, key: Exemplify<'_>) {
         self.remark_class(declared, Remark::IsReal, key);
         self.max_chars = self.max_chars.max(32);
         if !real.is_finite() {
@@ -142,6 +185,7 @@ impl Census {
         } else if real == 0.0 && real.is_sign_negative() {
             self.remark(Remark::NegativeZero, key);
         }
+        self.wider_than_float += u64::from(f64::from(real as f32) != real);
         if let Declared::Decimal(_) = declared {
             match Digits::of_real(real) {
                 Some(digits) => self.digits(declared, &digits, key),
@@ -150,7 +194,7 @@ impl Census {
         }
     }
 
-    fn text(&mut self, declared: Declared, bytes: &[u8], key: &dyn Fn() -> String) {
+    fn text(&mut self, declared: Declared, bytes: &[u8], key: Exemplify<'_>) {
         self.max_bytes = self.max_bytes.max(bytes.len() as u64);
         self.remark_class(declared, Remark::IsText, key);
         let Ok(text) = std::str::from_utf8(bytes) else {
@@ -159,6 +203,11 @@ impl Census {
         };
         let chars = if text.is_ascii() { text.len() } else { text.chars().count() } as u64;
         self.max_chars = self.max_chars.max(chars);
+        match bytes.last() {
+            None => self.remark(Remark::EmptyText, key),
+            Some(b' ') => self.remark(Remark::TrailingSpace, key),
+            Some(_) => {}
+        }
         if bytes.contains(&0) {
             self.remark(Remark::NulCharacter, key);
         }
@@ -170,8 +219,12 @@ impl Census {
             },
             Declared::DateTime | Declared::Date => self.datetime(bytes, key),
             Declared::Time => match datetime::parse_time(bytes) {
-                Some((_, true)) => self.remark(Remark::FractionCut, key),
-                Some((_, false)) => {}
+                Some((time, cut)) => {
+                    self.second_digits = self.second_digits.max(datetime::fraction_digits(time));
+                    if cut {
+                        self.remark(Remark::FractionCut, key);
+                    }
+                }
                 None => self.remark(Remark::NotTime, key),
             },
             Declared::Json if !is_json(text) => self.remark(Remark::NotJson, key),
@@ -183,7 +236,7 @@ impl Census {
         }
     }
 
-    fn datetime(&mut self, bytes: &[u8], key: &dyn Fn() -> String) {
+    fn datetime(&mut self, bytes: &[u8], key: Exemplify<'_>) {
         let Some(parsed) = datetime::parse_datetime(bytes) else {
             self.remark(Remark::NotDateTime, key);
             return;
@@ -197,9 +250,13 @@ impl Census {
         if parsed.has_time {
             self.remark(Remark::TimeInDate, key);
         }
+        if !datetime::in_timestamp(parsed.utc) {
+            self.remark(Remark::OutsideTimestamp, key);
+        }
+        self.second_digits = self.second_digits.max(parsed.digits);
     }
 
-    fn digits(&mut self, declared: Declared, digits: &Digits, key: &dyn Fn() -> String) {
+    fn digits(&mut self, declared: Declared, digits: &Digits, key: Exemplify<'_>) {
         let whole = u32::try_from(digits.whole.len()).unwrap_or(u32::MAX);
         let fraction = u32::try_from(digits.fraction.len()).unwrap_or(u32::MAX);
         self.whole_digits = self.whole_digits.max(whole);
@@ -212,7 +269,7 @@ impl Census {
     }
 
     /// Notes the storage class where the declaration promises another, so that examples are at hand if it matters.
-    fn remark_class(&mut self, declared: Declared, class: Remark, key: &dyn Fn() -> String) {
+    fn remark_class(&mut self, declared: Declared, class: Remark, key: Exemplify<'_>) {
         let expected = match declared {
             Declared::Integer | Declared::Boolean => class == Remark::IsInteger,
             Declared::Real | Declared::Decimal(_) => matches!(class, Remark::IsInteger | Remark::IsReal),
@@ -226,12 +283,8 @@ impl Census {
         }
     }
 
-    fn remark(&mut self, remark: Remark, key: &dyn Fn() -> String) {
-        let tally = self.remarks.entry(remark).or_default();
-        tally.count += 1;
-        if tally.keys.len() < 3 {
-            tally.keys.push(key());
-        }
+    fn remark(&mut self, remark: Remark, key: Exemplify<'_>) {
+        self.remarks.entry(remark).or_default().add(key);
     }
 }
 
@@ -278,7 +331,8 @@ mod tests {
         let declared = Declared::parse(declared);
         let mut census = Census::default();
         for (row, value) in values.iter().enumerate() {
-            census.observe(declared, *value, &|| format!("id={row}"));
+            let example = || Example { key: format!("id={row}"), value: None };
+            census.observe(declared, *value, &example);
         }
         census
     }
@@ -287,7 +341,7 @@ mod tests {
     fn text_in_an_integer_column_is_counted_with_its_keys() {
         let seen = census("INTEGER", &[ValueRef::Integer(1), ValueRef::Text(b"abc"), ValueRef::Null]);
         assert_eq!((seen.integers, seen.texts, seen.nulls), (1, 1, 1));
-        assert_eq!(seen.keys(Remark::IsText), ["id=1"]);
+        assert_eq!(seen.tally(Remark::IsText).keys, ["id=1"]);
     }
 
     #[test]

@@ -24,16 +24,28 @@ pub(crate) fn write_value(
         return Ok(false);
     }
     match target {
-        TargetType::BigInt => match value {
-            ValueRef::Integer(integer) => integer_text(integer, out),
-            _ => return Err(Misfit("is no integer")),
-        },
+        TargetType::BigInt | TargetType::Int { .. } => integer(value, target, out)?,
         TargetType::Boolean => out.push(if boolean(value)? { b'1' } else { b'0' }),
         TargetType::Double => double(value, out)?,
         TargetType::Decimal { precision, scale } => decimal(value, precision, scale, out)?,
-        TargetType::DateTime => {
-            let utc = parsed_datetime(value)?.utc;
-            let _ = write!(out, "{}", utc.format("%Y-%m-%d %H:%M:%S%.6f"));
+        TargetType::Float => {
+            if matches!(value, ValueRef::Real(real) if f64::from(real as f32) != real) {
+                return Err(Misfit("has more digits than a FLOAT"));
+            }
+            double(value, out)?;
+        }
+        TargetType::DateTime { digits } => {
+            let parsed = parsed_datetime(value)?;
+            fits_digits(parsed.digits, digits)?;
+            let _ = write!(out, "{}", parsed.utc.format("%Y-%m-%d %H:%M:%S%.6f"));
+        }
+        TargetType::Timestamp { digits } => {
+            let parsed = parsed_datetime(value)?;
+            fits_digits(parsed.digits, digits)?;
+            if !datetime::in_timestamp(parsed.utc) {
+                return Err(Misfit("is outside of what a TIMESTAMP holds"));
+            }
+            let _ = write!(out, "{}", parsed.utc.format("%Y-%m-%d %H:%M:%S%.6f"));
         }
         TargetType::Date => {
             let parsed = parsed_datetime(value)?;
@@ -42,18 +54,33 @@ pub(crate) fn write_value(
             }
             let _ = write!(out, "{}", parsed.utc.format("%Y-%m-%d"));
         }
-        TargetType::Time => match value {
+        TargetType::Time { digits } => match value {
             ValueRef::Text(text) => {
                 let (time, _) = datetime::parse_time(text).ok_or(Misfit("is no time of day"))?;
+                fits_digits(datetime::fraction_digits(time), digits)?;
                 let _ = write!(out, "{}", time.format("%H:%M:%S%.6f"));
             }
             _ => return Err(Misfit("is no time of day")),
         },
         TargetType::Varchar { chars } => text(value, Some(chars), out)?,
+        TargetType::Char { chars } => {
+            if matches!(value, ValueRef::Text(text) if text.ends_with(b" ")) {
+                return Err(Misfit("ends in a space, which a CHAR loses"));
+            }
+            text(value, Some(chars), out)?;
+        }
         TargetType::LongText | TargetType::Json => text(value, None, out)?,
+        TargetType::Text { bytes } => {
+            let start = out.len();
+            text(value, None, out)?;
+            if out.len() - start > bytes as usize {
+                return Err(Misfit("is longer than its column"));
+            }
+        }
         TargetType::Binary { bytes } => binary(value, |length| length == bytes as usize, out)?,
         TargetType::VarBinary { bytes } => binary(value, |length| length <= bytes as usize, out)?,
         TargetType::LongBlob => binary(value, |_| true, out)?,
+        TargetType::Blob { bytes } => binary(value, |length| length <= bytes as usize, out)?,
     }
     Ok(true)
 }
@@ -71,6 +98,21 @@ pub(crate) fn escape_field(text: &[u8], out: &mut Vec<u8>) {
             other => out.push(*other),
         }
     }
+}
+
+fn integer(value: ValueRef<'_>, target: TargetType, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    let ValueRef::Integer(integer) = value else { return Err(Misfit("is no integer")) };
+    let (least, most) = target.integer_range().unwrap_or((i64::MIN, i64::MAX));
+    if !(least..=most).contains(&integer) {
+        return Err(Misfit("is outside of its column's range"));
+    }
+    integer_text(integer, out);
+    Ok(())
+}
+
+/// MariaDB would cut the rest without a word.
+fn fits_digits(has: u8, column: u8) -> Result<(), Misfit> {
+    if has <= column { Ok(()) } else { Err(Misfit("has more digits of a second than its column")) }
 }
 
 fn integer_text(integer: i64, out: &mut Vec<u8>) {

@@ -14,6 +14,27 @@ pub(crate) struct ParsedDateTime {
     pub(crate) cut: bool,
     /// Whether it had a time of day other than midnight.
     pub(crate) has_time: bool,
+    /// Digits of the second's fraction that are not zeros at its end, at most 6.
+    pub(crate) digits: u8,
+}
+
+/// Whether a `TIMESTAMP` can hold it: 1970-01-01 00:00:01 to 2038-01-19 03:14:07, the range of every supported server.
+pub(crate) fn in_timestamp(utc: NaiveDateTime) -> bool {
+    (1..=i64::from(i32::MAX)).contains(&utc.and_utc().timestamp())
+}
+
+/// Digits of a time's fraction that are not zeros at its end, at most 6.
+pub(crate) fn fraction_digits(time: NaiveTime) -> u8 {
+    let mut micros = chrono::Timelike::nanosecond(&time) / 1000;
+    if micros == 0 {
+        return 0;
+    }
+    let mut digits = 6;
+    while micros.is_multiple_of(10) {
+        micros /= 10;
+        digits -= 1;
+    }
+    digits
 }
 
 /// Reads `YYYY-MM-DD`, with ` ` or `T` and `HH:MM[:SS[.fraction]]`, with `Z`, ` UTC`, `+HH:MM` or `+HHMM` behind.
@@ -21,7 +42,7 @@ pub(crate) fn parse_datetime(text: &[u8]) -> Option<ParsedDateTime> {
     let (date, rest) = take_date(text)?;
     if rest.is_empty() {
         let utc = date.and_time(NaiveTime::MIN);
-        return Some(ParsedDateTime { utc, shifted: false, cut: false, has_time: false });
+        return Some(ParsedDateTime { utc, shifted: false, cut: false, has_time: false, digits: 0 });
     }
     let rest = match rest {
         [b' ' | b'T' | b't', rest @ ..] => rest,
@@ -35,7 +56,8 @@ pub(crate) fn parse_datetime(text: &[u8]) -> Option<ParsedDateTime> {
         return None;
     }
     let has_time = utc.time() != NaiveTime::MIN || cut;
-    Some(ParsedDateTime { utc, shifted: offset != 0, cut, has_time })
+    let digits = fraction_digits(time);
+    Some(ParsedDateTime { utc, shifted: offset != 0, cut, has_time, digits })
 }
 
 /// Reads `HH:MM[:SS[.fraction]]`; the flag tells that digits beyond the microsecond were cut.

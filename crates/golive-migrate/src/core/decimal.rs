@@ -57,6 +57,29 @@ impl Digits {
         Self::trimmed(integer < 0, &integer.unsigned_abs().to_string(), "")
     }
 
+    /// Rounded to so many digits after the point, half away from zero; `None` when it has no more.
+    pub(crate) fn rounded(&self, scale: usize) -> Option<Self> {
+        if self.fraction.len() <= scale {
+            return None;
+        }
+        let up = self.fraction.as_bytes()[scale] >= b'5';
+        let mut digits: Vec<u8> = self.whole.bytes().chain(self.fraction.bytes().take(scale)).collect();
+        let mut carry = up;
+        for digit in digits.iter_mut().rev() {
+            if !carry {
+                break;
+            }
+            carry = *digit == b'9';
+            *digit = if carry { b'0' } else { *digit + 1 };
+        }
+        if carry {
+            digits.insert(0, b'1');
+        }
+        let digits = String::from_utf8(digits).ok()?;
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        Some(Self::trimmed(self.negative, whole, fraction))
+    }
+
     fn trimmed(negative: bool, whole: &str, fraction: &str) -> Self {
         let whole = whole.trim_start_matches('0').to_owned();
         let fraction = fraction.trim_end_matches('0').to_owned();
@@ -100,6 +123,17 @@ mod tests {
         for text in ["", "abc", "1.2.3", "-", "1e", "12abc", "NaN", "."] {
             assert!(Digits::parse(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn rounding_is_half_away_from_zero() {
+        let rounded = |text: &str, scale| Digits::parse(text).unwrap().rounded(scale).unwrap().to_string();
+        assert_eq!(rounded("1.005", 2), "1.01");
+        assert_eq!(rounded("-1.005", 2), "-1.01");
+        assert_eq!(rounded("99.995", 2), "100");
+        assert_eq!(rounded("0.04", 1), "0");
+        assert_eq!(rounded("-0.4", 0), "0");
+        assert!(Digits::parse("1.5").unwrap().rounded(2).is_none());
     }
 
     proptest! {
