@@ -32,6 +32,7 @@ mod journal;
 mod plan;
 mod pool;
 mod pool_probe;
+mod progress;
 mod schema;
 mod source;
 mod survey;
@@ -39,14 +40,17 @@ mod switch;
 mod target;
 mod verify;
 
-pub use self::constraints::{ConstraintError, ConstraintReport, add_constraints};
-pub use self::copy::{CopiedTable, CopyError, CopyOptions, CopyReport, OnProgress, Progress, copy};
+pub use self::constraints::{
+    ConstraintError, ConstraintOptions, ConstraintReport, add_constraints, add_constraints_with,
+};
+pub use self::copy::{CopiedTable, CopyError, CopyOptions, CopyReport, copy};
 pub use self::core::census::Census;
 pub use self::core::types::TargetType;
 pub use self::finding::{Finding, Severity};
 pub use self::plan::{Plan, PlanError, PlanOptions, PlannedColumn, PlannedForeignKey, PlannedTable};
 pub use self::pool::{PoolSettings, PoolSettingsError, ServerLimits};
 pub use self::pool_probe::{PoolProbe, PoolProbeError, PoolRun, probe_pool};
+pub use self::progress::{OnProgress, Phase, Progress, ProgressEvents, ProgressStream};
 pub use self::schema::{SchemaError, SchemaReport, create_schema, require_unused};
 pub use self::source::{OpenSourceError, Source};
 pub use self::survey::{
@@ -59,3 +63,5 @@ pub use self::verify::{
     Mismatch, MismatchKind, SchemaDifference, Verdict, Verification, Verified, VerifiedTable, VerifyError,
     VerifyOptions, verify,
 };
+/// Ends a survey, copy or verification early; every options type has one.
+pub use tokio_util::sync::CancellationToken;

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use golive::Config;
 use golive_migrate::{
-    CopyOptions, Finding, Plan, PlanError, PlanOptions, Progress, Provider, ProviderState, Severity, Source,
-    Survey, SurveyOptions, SwitchRequest, Target, TargetOptions, Verdict, Verification, VerifyOptions,
-    add_constraints, copy, create_schema, survey, switch, verify,
+    ConstraintOptions, CopyOptions, Finding, Plan, PlanError, PlanOptions, Progress, Provider, ProviderState,
+    Severity, Source, Survey, SurveyOptions, SwitchRequest, Target, TargetOptions, Verdict, Verification,
+    VerifyOptions, add_constraints_with, copy, create_schema, survey, switch, verify,
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use self::failure::ToFailure;
 use crate::args::Global;
@@ -86,7 +87,8 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
 }
 
 async fn run_survey(global: &Global, sides: &Sides) -> Result {
-    let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
+    let (_, _, survey) =
+        surveyed(global, sides, named_target(global, sides).await?, CancellationToken::new()).await?;
     show(global, &survey, || text::survey(&survey));
     let warns = survey.findings.iter().any(|finding| finding.severity == Severity::ChangesData);
     Ok(match survey.blocks() {
@@ -97,7 +99,8 @@ async fn run_survey(global: &Global, sides: &Sides) -> Result {
 }
 
 async fn run_plan(global: &Global, sides: &Sides) -> Result {
-    let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
+    let (_, _, survey) =
+        surveyed(global, sides, named_target(global, sides).await?, CancellationToken::new()).await?;
     match plan(global, sides, &survey)? {
         Ok(plan) => {
             let value = json!({ "plan": plan, "statements": plan.statements() });
@@ -109,23 +112,32 @@ async fn run_plan(global: &Global, sides: &Sides) -> Result {
 }
 
 async fn run_all(global: &Global, sides: &Sides) -> Result {
+    let cancel = support::cancel_on_interrupt("ending; the same command goes on from here");
     let target = connect(global, sides).await?;
-    let (source, target, survey) = surveyed(global, sides, Some(target)).await?;
+    let (source, target, survey) = surveyed(global, sides, Some(target), cancel.clone()).await?;
     let target = target.expect("a target was given");
     let plan = match plan(global, sides, &survey)? {
         Ok(plan) => plan,
         Err(findings) => return refuse(global, &findings),
     };
+    if cancel.is_cancelled() {
+        return Err(Failure::Busy("begin the migration: it was cancelled, and nothing was made yet".into()));
+    }
     let meter = Meter::new(global, "building the schema");
     let schema = create_schema(&target, &plan).await.map_err(ToFailure::failure)?;
-    let copied =
-        copy(&source, &target, &plan, &CopyOptions::default(), &moving(&meter, "copying", plan.rows()))
-            .await
-            .map_err(ToFailure::failure)?;
+    let mut options = CopyOptions::default();
+    options.cancel = cancel.clone();
+    let copied = copy(&source, &target, &plan, &options, &moving(&meter, "copying", plan.rows()))
+        .await
+        .map_err(ToFailure::failure)?;
     meter.say("adding indexes and foreign keys");
-    let constraints = add_constraints(&target, &plan).await.map_err(ToFailure::failure)?;
+    let mut options = ConstraintOptions::default();
+    options.cancel = cancel.clone();
+    let keyed = moving(&meter, "adding indexes and foreign keys", plan.rows());
+    let constraints =
+        add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
-    let verification = verified(global, &source, &target).await?;
+    let verification = verified(global, &source, &target, cancel).await?;
     let value = json!({
         "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
         "verdict": verification.verdict, "verification": verification,
@@ -137,7 +149,7 @@ async fn run_all(global: &Global, sides: &Sides) -> Result {
 async fn run_verify(global: &Global, sides: &Sides) -> Result {
     let target = connect(global, sides).await?;
     let source = open(global, sides).await?;
-    let verification = verified(global, &source, &target).await?;
+    let verification = verified(global, &source, &target, CancellationToken::new()).await?;
     show(global, &verification, || text::verification(&verification));
     Ok(end(&verification))
 }
@@ -145,7 +157,7 @@ async fn run_verify(global: &Global, sides: &Sides) -> Result {
 async fn run_switch(global: &Global, args: &SwitchArgs) -> Result {
     let target = connect(global, &args.sides).await?;
     let source = open(global, &args.sides).await?;
-    let verification = verified(global, &source, &target).await?;
+    let verification = verified(global, &source, &target, CancellationToken::new()).await?;
     let Some(proof) = verification.verified() else {
         show(global, &verification, || {
             format!("{}\nnot switched: source and target differ", text::verification(&verification))
@@ -190,10 +202,12 @@ async fn verified(
     global: &Global,
     source: &Source,
     target: &Target,
+    cancel: CancellationToken,
 ) -> std::result::Result<Verification, Failure> {
     let config = commands::config_or_nothing(global)?;
     let mut options = VerifyOptions::default();
     options.exclude.clone_from(&config.migrate.exclude);
+    options.cancel = cancel;
     let meter = Meter::new(global, "comparing both sides");
     let verification = verify(source, target, &options, &moving(&meter, "comparing", 0)).await;
     meter.clear();
@@ -205,11 +219,14 @@ async fn surveyed(
     global: &Global,
     sides: &Sides,
     target: Option<Target>,
+    cancel: CancellationToken,
 ) -> std::result::Result<(Source, Option<Target>, Survey), Failure> {
     let config = commands::config_or_nothing(global)?;
     let source = open(global, sides).await?;
     let meter = Meter::new(global, "surveying the source");
-    let found = survey(&source, target.as_ref(), &survey_options(&config)).await;
+    let mut options = survey_options(&config);
+    options.cancel = cancel;
+    let found = survey(&source, target.as_ref(), &options).await;
     meter.clear();
     Ok((source, target, found.map_err(ToFailure::failure)?))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::core::census::Census;
 use crate::core::types::TargetType;
@@ -22,6 +23,8 @@ pub struct SurveyOptions {
     pub column_types: BTreeMap<String, String>,
     /// Tables that stay behind.
     pub exclude: BTreeSet<String>,
+    /// Cancelling it ends the survey, which changes nothing anyway.
+    pub cancel: CancellationToken,
 }
 
 impl Default for SurveyOptions {
@@ -30,6 +33,7 @@ impl Default for SurveyOptions {
             collation: DEFAULT_COLLATION.to_owned(),
             column_types: BTreeMap::new(),
             exclude: BTreeSet::new(),
+            cancel: CancellationToken::new(),
         }
     }
 }
