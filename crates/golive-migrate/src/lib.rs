@@ -27,6 +27,7 @@ mod constraints;
 mod copy;
 mod core;
 mod finding;
+mod freeze;
 mod ident;
 mod journal;
 mod plan;
@@ -47,12 +48,13 @@ pub use self::copy::{CopiedTable, CopyError, CopyOptions, CopyReport, copy};
 pub use self::core::census::Census;
 pub use self::core::types::TargetType;
 pub use self::finding::{Finding, Severity};
+pub use self::freeze::{FreezeError, FreezeOptions, Frozen};
 pub use self::plan::{Plan, PlanError, PlanOptions, PlannedColumn, PlannedForeignKey, PlannedTable};
 pub use self::pool::{PoolSettings, PoolSettingsError, ServerLimits};
 pub use self::pool_probe::{PoolProbe, PoolProbeError, PoolRun, probe_pool};
 pub use self::progress::{OnProgress, Phase, Progress, ProgressEvents, ProgressStream};
-pub use self::schema::{SchemaError, SchemaReport, create_schema, require_unused};
-pub use self::source::{OpenSourceError, Source};
+pub use self::schema::{SchemaError, SchemaReport, begun_from, create_schema, require_unused};
+pub use self::source::{Activity, OpenSourceError, Source};
 pub use self::survey::{
     DEFAULT_COLLATION, Survey, SurveyError, SurveyOptions, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,
     SurveyedIndexColumn, SurveyedTable, survey,

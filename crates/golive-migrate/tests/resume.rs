@@ -137,7 +137,7 @@ fn rows_by_journal(db: &golive_sandbox::MariaDb) -> usize {
 }
 
 fn rows_in_tables(db: &golive_sandbox::MariaDb) -> usize {
-    number(
+    support::number(
         db,
         "SELECT (SELECT COUNT(*) FROM app.big) + (SELECT COUNT(*) FROM app.bag) + (SELECT COUNT(*) FROM app.tight)",
     )

@@ -3,6 +3,7 @@
 //! Not here: what any of it does (golive-migrate), and how it reads (`text`).
 
 pub(super) mod failure;
+mod live;
 mod text;
 
 use std::path::PathBuf;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use golive::Config;
 use golive_migrate::{
     ConstraintOptions, CopyOptions, Finding, Plan, PlanError, PlanOptions, Progress, Provider, ProviderState,
-    Severity, Source, Survey, SurveyOptions, SwitchRequest, Target, TargetOptions, Verdict, Verification,
-    VerifyOptions, add_constraints_with, copy, create_schema, survey, switch, verify,
+    Severity, Source, Survey, SurveyError, SurveyOptions, SwitchRequest, Target, TargetOptions, Verdict,
+    Verification, VerifyOptions, add_constraints_with, copy, create_schema, survey, switch, verify,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use self::failure::ToFailure;
+use self::live::Held;
 use crate::args::Global;
 use crate::commands::support::{self, Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
@@ -31,7 +33,7 @@ pub(crate) enum Command {
     /// Print the whole plan: tables in order, every statement.
     Plan(Sides),
     /// Build the schema, copy, add the constraints, verify. After a kill, the same command goes on.
-    Run(Sides),
+    Run(RunArgs),
     /// Compare every cell of both sides.
     Verify(Sides),
     /// What is there: the source, the target, and which of them the provider state names.
@@ -53,6 +55,17 @@ pub(crate) struct Sides {
     /// Accept a finding that blocks, as `ID` or `ID:table.column`; may be given more than once.
     #[arg(long, value_name = "FINDING")]
     accept: Vec<String>,
+}
+
+/// What `run` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    sides: Sides,
+    /// Work from a private copy of the source's present state, so that its application may go on writing. Without it
+    /// that is done only when somebody is seen writing.
+    #[arg(long)]
+    freeze: bool,
 }
 
 /// What `status` takes.
@@ -79,7 +92,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Survey(sides) => run_survey(global, &sides).await,
         Command::Plan(sides) => run_plan(global, &sides).await,
-        Command::Run(sides) => run_all(global, &sides).await,
+        Command::Run(args) => run_all(global, &args).await,
         Command::Verify(sides) => run_verify(global, &sides).await,
         Command::Status(args) => run_status(global, &args).await,
         Command::Switch(args) => run_switch(global, &args).await,
@@ -87,8 +100,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
 }
 
 async fn run_survey(global: &Global, sides: &Sides) -> Result {
-    let (_, _, survey) =
-        surveyed(global, sides, named_target(global, sides).await?, CancellationToken::new()).await?;
+    let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
     show(global, &survey, || text::survey(&survey));
     let warns = survey.findings.iter().any(|finding| finding.severity == Severity::ChangesData);
     Ok(match survey.blocks() {
@@ -99,8 +111,7 @@ async fn run_survey(global: &Global, sides: &Sides) -> Result {
 }
 
 async fn run_plan(global: &Global, sides: &Sides) -> Result {
-    let (_, _, survey) =
-        surveyed(global, sides, named_target(global, sides).await?, CancellationToken::new()).await?;
+    let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
     match plan(global, sides, &survey)? {
         Ok(plan) => {
             let value = json!({ "plan": plan, "statements": plan.statements() });
@@ -111,11 +122,18 @@ async fn run_plan(global: &Global, sides: &Sides) -> Result {
     }
 }
 
-async fn run_all(global: &Global, sides: &Sides) -> Result {
+async fn run_all(global: &Global, args: &RunArgs) -> Result {
+    let sides = &args.sides;
     let cancel = support::cancel_on_interrupt("ending; the same command goes on from here");
     let target = connect(global, sides).await?;
-    let (source, target, survey) = surveyed(global, sides, Some(target), cancel.clone()).await?;
-    let target = target.expect("a target was given");
+    let mut held = Held::take(global, sides, &target, args.freeze, &cancel).await?;
+    let options = survey_options(&commands::config_or_nothing(global)?);
+    let mut survey = looked_at(global, &held.source, Some(&target), options.clone(), &cancel).await;
+    if matches!(survey, Err(SurveyError::Changed)) && !held.is_frozen() {
+        held = Held::freeze(global, sides, &cancel).await?;
+        survey = looked_at(global, &held.source, Some(&target), options, &cancel).await;
+    }
+    let survey = survey.map_err(ToFailure::failure)?;
     let plan = match plan(global, sides, &survey)? {
         Ok(plan) => plan,
         Err(findings) => return refuse(global, &findings),
@@ -124,10 +142,11 @@ async fn run_all(global: &Global, sides: &Sides) -> Result {
         return Err(Failure::Busy("begin the migration: it was cancelled, and nothing was made yet".into()));
     }
     let meter = Meter::new(global, "building the schema");
+    let source = &held.source;
     let schema = create_schema(&target, &plan).await.map_err(ToFailure::failure)?;
     let mut options = CopyOptions::default();
     options.cancel = cancel.clone();
-    let copied = copy(&source, &target, &plan, &options, &moving(&meter, "copying", plan.rows()))
+    let copied = copy(source, &target, &plan, &options, &moving(&meter, "copying", plan.rows()))
         .await
         .map_err(ToFailure::failure)?;
     meter.say("adding indexes and foreign keys");
@@ -137,12 +156,18 @@ async fn run_all(global: &Global, sides: &Sides) -> Result {
     let constraints =
         add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
-    let verification = verified(global, &source, &target, cancel).await?;
+    let verification = verified(global, source, &target, cancel).await?;
     let value = json!({
-        "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
+        "source": held.json(), "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
         "verdict": verification.verdict, "verification": verification,
     });
-    show(global, &value, || text::run(&plan, &schema, &copied, &constraints, &verification));
+    show(global, &value, || {
+        let text = text::run(&plan, &schema, &copied, &constraints, &verification);
+        held.note().unwrap_or_default() + &text
+    });
+    if end(&verification) == End::Ready {
+        held.done();
+    }
     Ok(end(&verification))
 }
 
@@ -219,16 +244,25 @@ async fn surveyed(
     global: &Global,
     sides: &Sides,
     target: Option<Target>,
-    cancel: CancellationToken,
 ) -> std::result::Result<(Source, Option<Target>, Survey), Failure> {
-    let config = commands::config_or_nothing(global)?;
     let source = open(global, sides).await?;
-    let meter = Meter::new(global, "surveying the source");
-    let mut options = survey_options(&config);
-    options.cancel = cancel;
-    let found = survey(&source, target.as_ref(), &options).await;
-    meter.clear();
+    let options = survey_options(&commands::config_or_nothing(global)?);
+    let found = looked_at(global, &source, target.as_ref(), options, &CancellationToken::new()).await;
     Ok((source, target, found.map_err(ToFailure::failure)?))
+}
+
+async fn looked_at(
+    global: &Global,
+    source: &Source,
+    target: Option<&Target>,
+    mut options: SurveyOptions,
+    cancel: &CancellationToken,
+) -> std::result::Result<Survey, SurveyError> {
+    let meter = Meter::new(global, "surveying the source");
+    options.cancel = cancel.clone();
+    let found = survey(source, target, &options).await;
+    meter.clear();
+    found
 }
 
 fn survey_options(config: &Config) -> SurveyOptions {
