@@ -2,18 +2,31 @@
 //! Re-runnable: what exists already is left alone.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::ident;
 use crate::journal::{self, Lock};
 use crate::plan::{Plan, PlannedTable};
+use crate::progress::{OnProgress, Phase, PhaseMeter};
 use crate::set_aside;
 use crate::survey::SurveyedView;
 use crate::target::Target;
+
+/// How long a cancelled statement may take to be rolled back before its connection is cut.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// How constraints are added.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ConstraintOptions {
+    /// Cancelling it ends the statement under way, which the server undoes as a whole; the next run goes on.
+    pub cancel: CancellationToken,
+}
 
 /// What was added.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -99,6 +112,14 @@ pub enum ConstraintError {
         #[source]
         source: mysql_async::Error,
     },
+    /// It was asked to end.
+    #[error(
+        "add all keys to {target}: it was cancelled; no statement is half done, and the next run goes on"
+    )]
+    Cancelled {
+        /// The target.
+        target: String,
+    },
     /// The server went away.
     #[error("talk to the target; check that MariaDB is running and run again, what is done stays done")]
     Server(#[from] mysql_async::Error),
@@ -109,27 +130,92 @@ pub enum ConstraintError {
 /// # Errors
 /// When the rows are not all in, a reference has no parent, or the server refuses a statement.
 pub async fn add_constraints(target: &Target, plan: &Plan) -> Result<ConstraintReport, ConstraintError> {
-    let Some(lock) = Lock::acquire(target).await? else {
-        return Err(ConstraintError::AnotherRun { target: target.display_name() });
-    };
-    let result = add_locked(target, plan).await;
-    lock.release().await;
-    result
+    add_constraints_with(target, plan, &ConstraintOptions::default(), &|_| {}).await
 }
 
-async fn add_locked(target: &Target, plan: &Plan) -> Result<ConstraintReport, ConstraintError> {
+/// The same, telling progress, and to be cancelled.
+///
+/// # Errors
+/// As [`add_constraints`], and [`ConstraintError::Cancelled`].
+pub async fn add_constraints_with(
+    target: &Target,
+    plan: &Plan,
+    options: &ConstraintOptions,
+    progress: OnProgress<'_>,
+) -> Result<ConstraintReport, ConstraintError> {
+    let cancelled = || ConstraintError::Cancelled { target: target.display_name() };
+    let lock = tokio::select! {
+        biased;
+        () = options.cancel.cancelled() => return Err(cancelled()),
+        lock = Lock::acquire(target) => lock?,
+    };
+    let Some(lock) = lock else {
+        return Err(ConstraintError::AnotherRun { target: target.display_name() });
+    };
+    let result = cancellable(target, plan, &options.cancel, progress).await;
+    lock.release().await;
+    // A statement that was killed says so in the server's words.
+    if result.is_err() && options.cancel.is_cancelled() { Err(cancelled()) } else { result }
+}
+
+/// Ends the statement under way when cancelled, from a second connection: the first one waits for it.
+async fn cancellable(
+    target: &Target,
+    plan: &Plan,
+    cancel: &CancellationToken,
+    progress: OnProgress<'_>,
+) -> Result<ConstraintReport, ConstraintError> {
+    let conn = target.open().await?;
+    let id = conn.id();
+    let work = add_locked(conn, target, plan, cancel, progress);
+    tokio::pin!(work);
+    tokio::select! {
+        result = &mut work => return result,
+        () = cancel.cancelled() => {}
+    }
+    let ended = tokio::time::timeout(GRACE, async {
+        if let Ok(mut killer) = target.open().await {
+            // Between two statements there is none to kill, and the next one is not begun.
+            let _ = killer.query_drop(format!("KILL QUERY {id}")).await;
+            let _ = killer.disconnect().await;
+        }
+        work.await
+    });
+    ended.await.unwrap_or_else(|_| Err(ConstraintError::Cancelled { target: target.display_name() }))
+}
+
+async fn add_locked(
+    mut conn: Conn,
+    target: &Target,
+    plan: &Plan,
+    cancel: &CancellationToken,
+    progress: OnProgress<'_>,
+) -> Result<ConstraintReport, ConstraintError> {
     let start = Instant::now();
-    let mut conn = target.open().await?;
     if journal::run(&mut conn).await?.is_none_or(|run| run.plan_digest != plan.digest) {
         return Err(ConstraintError::OtherRun { target: target.display_name() });
     }
     if !journal::is_copied(&mut conn).await? {
         return Err(ConstraintError::NotCopied { target: target.display_name() });
     }
-    let indexes = pairs(&mut conn, "SELECT DISTINCT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE()").await?;
-    let mut report =
-        ConstraintReport { indexes_added: 0, foreign_keys_added: 0, foreign_keys_proven: 0, rows_set_aside: 0, views_made: 0, views_left_out: Vec::new(), seconds: 0.0 };
+    let go_on = || match cancel.is_cancelled() {
+        true => Err(ConstraintError::Cancelled { target: target.display_name() }),
+        false => Ok(()),
+    };
+    let indexes = pairs(&mut conn, INDEXES).await?;
+    let mut report = ConstraintReport {
+        indexes_added: 0,
+        foreign_keys_added: 0,
+        foreign_keys_proven: 0,
+        rows_set_aside: 0,
+        views_made: 0,
+        views_left_out: Vec::new(),
+        seconds: 0.0,
+    };
+    let meter = PhaseMeter::new(Phase::Constraints, plan.rows(), progress);
     for table in &plan.tables {
+        go_on()?;
+        let mut meter = meter.table(&table.name, table.rows, 0);
         for unique in &table.set_aside_unique {
             let moved = set_aside::collisions(&mut conn, table, unique).await?;
             report.rows_set_aside += too_many(table, moved)?;
@@ -138,10 +224,11 @@ async fn add_locked(target: &Target, plan: &Plan) -> Result<ConstraintReport, Co
         if let Some(statement) = table.set_next_number() {
             run(&mut conn, &table.name, &statement).await?;
         }
+        meter.advance(table.rows, 0);
     }
-    let present = pairs(&mut conn, "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'FOREIGN KEY'").await?;
     report.rows_set_aside += set_orphans_aside(&mut conn, plan).await?;
     for key in &plan.foreign_keys {
+        go_on()?;
         let orphans: Option<u64> = conn.query_first(&key.orphans).await?;
         if let Some(count) = orphans.filter(|count| *count > 0) {
             let (name, table, parent) = (key.name.clone(), key.table.clone(), key.parent.clone());
@@ -149,20 +236,10 @@ async fn add_locked(target: &Target, plan: &Plan) -> Result<ConstraintReport, Co
         }
         report.foreign_keys_proven += 1;
     }
+    let present = pairs(&mut conn, FOREIGN_KEYS).await?;
     for table in &plan.tables {
-        let missing: Vec<&str> = plan
-            .foreign_keys
-            .iter()
-            .filter(|key| {
-                key.table == table.name && !present.contains(&(table.name.clone(), key.name.clone()))
-            })
-            .filter_map(|key| key.add.as_deref())
-            .collect();
-        if !missing.is_empty() {
-            let statement = format!("ALTER TABLE {} {}", ident::mariadb(&table.name), missing.join(", "));
-            run(&mut conn, &table.name, &statement).await?;
-            report.foreign_keys_added += missing.len();
-        }
+        go_on()?;
+        report.foreign_keys_added += add_foreign_keys(&mut conn, table, plan, &present).await?;
         run(&mut conn, &table.name, &format!("ANALYZE TABLE {}", ident::mariadb(&table.name))).await?;
     }
     (report.views_made, report.views_left_out) = make_views(&mut conn, plan).await?;
@@ -215,6 +292,31 @@ async fn set_orphans_aside(conn: &mut Conn, plan: &Plan) -> Result<u64, Constrai
 fn too_many(table: &PlannedTable, moved: Option<u64>) -> Result<u64, ConstraintError> {
     let (table, limit) = (table.name.clone(), crate::quarantine::ROWS_AT_MOST);
     moved.ok_or(ConstraintError::TooManySetAside { table, limit })
+}
+
+const INDEXES: &str = "SELECT DISTINCT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS \
+     WHERE TABLE_SCHEMA = DATABASE()";
+const FOREIGN_KEYS: &str = "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS \
+     WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'FOREIGN KEY'";
+
+/// All that a table misses, by one statement; they were proven before.
+async fn add_foreign_keys(
+    conn: &mut Conn,
+    table: &PlannedTable,
+    plan: &Plan,
+    present: &BTreeSet<(String, String)>,
+) -> Result<usize, ConstraintError> {
+    let missing: Vec<&str> = plan
+        .foreign_keys
+        .iter()
+        .filter(|key| key.table == table.name && !present.contains(&(table.name.clone(), key.name.clone())))
+        .filter_map(|key| key.add.as_deref())
+        .collect();
+    if !missing.is_empty() {
+        let statement = format!("ALTER TABLE {} {}", ident::mariadb(&table.name), missing.join(", "));
+        run(conn, &table.name, &statement).await?;
+    }
+    Ok(missing.len())
 }
 
 async fn add_indexes(

@@ -27,12 +27,14 @@ mod constraints;
 mod copy;
 mod core;
 mod finding;
+mod freeze;
 mod ident;
 mod journal;
 mod plan;
 mod policy;
 mod pool;
 mod pool_probe;
+mod progress;
 mod quarantine;
 mod schema;
 mod set_aside;
@@ -42,22 +44,27 @@ mod switch;
 mod target;
 mod verify;
 
-pub use self::constraints::{ConstraintError, ConstraintReport, add_constraints};
-pub use self::copy::{CopiedTable, CopyError, CopyOptions, CopyReport, OnProgress, Progress, copy};
+pub use self::constraints::{
+    ConstraintError, ConstraintOptions, ConstraintReport, add_constraints, add_constraints_with,
+};
+pub use self::copy::{CopiedTable, CopyError, CopyOptions, CopyReport, copy};
 pub use self::core::census::Census;
 pub use self::core::conversion::{Conversion, UnknownConversion};
 pub use self::core::types::TargetType;
 pub use self::finding::{Finding, Severity};
+pub use self::freeze::{FreezeError, FreezeOptions, Frozen};
 pub use self::plan::{Plan, PlanError, PlanOptions, PlannedColumn, PlannedForeignKey, PlannedTable};
 pub use self::policy::{Policies, Policy, PolicyError};
 pub use self::pool::{PoolSettings, PoolSettingsError, ServerLimits};
 pub use self::pool_probe::{PoolProbe, PoolProbeError, PoolRun, probe_pool};
+pub use self::progress::{OnProgress, Phase, Progress, ProgressEvents, ProgressStream};
 pub use self::quarantine::{QuarantinedRows, quarantined};
-pub use self::schema::{SchemaError, SchemaReport, create_schema, require_unused};
-pub use self::source::{OpenSourceError, Source};
+pub use self::schema::{SchemaError, SchemaReport, begun_from, create_schema, require_unused};
+pub use self::source::{Activity, OpenSourceError, Source};
 pub use self::survey::{
-    DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyError, SurveyOptions, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedHelper, SurveyedIndex,
-    SurveyedIndexColumn, SurveyedTable, SurveyedView, survey,
+    DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyError, SurveyOptions, SurveyedCheck, SurveyedColumn,
+    SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable, SurveyedView,
+    survey,
 };
 pub use self::switch::{PastState, Provider, ProviderState, SwitchError, SwitchRequest, switch};
 pub use self::target::{ConnectTargetError, ServerInfo, Target, TargetOptions};
@@ -65,3 +72,5 @@ pub use self::verify::{
     Mismatch, MismatchKind, SchemaDifference, Verdict, Verification, Verified, VerifiedTable, VerifyError,
     VerifyOptions, verify,
 };
+/// Ends a survey, copy or verification early; every options type has one.
+pub use tokio_util::sync::CancellationToken;

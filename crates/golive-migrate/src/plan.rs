@@ -13,7 +13,8 @@ use crate::finding::{Finding, Severity};
 use crate::ident;
 use crate::policy::ACCEPTABLE;
 use crate::survey::{
-    SchemaOrigin, Survey, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedIndex, SurveyedTable, SurveyedView,
+    SchemaOrigin, Survey, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedIndex, SurveyedTable,
+    SurveyedView,
 };
 
 /// What an operator decides about a survey.
@@ -161,7 +162,11 @@ impl Plan {
         }
         let accepted: Vec<&Finding> = survey.findings.iter().filter(|finding| accepted(finding)).collect();
         let of = |ids: &[&str]| -> BTreeSet<String> {
-            accepted.iter().filter(|finding| ids.contains(&finding.id)).map(|finding| finding.place()).collect()
+            accepted
+                .iter()
+                .filter(|finding| ids.contains(&finding.id))
+                .map(|finding| finding.place())
+                .collect()
         };
         let left_out = of(&["MIG-FK-ORPHAN", "MIG-FK-TYPE"]);
         let without = LeftOut { unique: of(&["MIG-UNIQUE-COLLISION"]), checks: of(&["MIG-CHECK-BROKEN"]) };
@@ -197,7 +202,9 @@ impl Plan {
     fn compute_digest(&self) -> String {
         let mut text = self.statements().join(";\n");
         for table in &self.tables {
-            for column in table.columns.iter().filter(|column| column.quarantine || !column.conversions.is_empty()) {
+            for column in
+                table.columns.iter().filter(|column| column.quarantine || !column.conversions.is_empty())
+            {
                 let _ = write!(
                     text,
                     "\n{}.{} {:?} {}",
@@ -214,7 +221,8 @@ impl Plan {
 
     /// Every statement that shapes the target, in order; the rows come between tables and indexes.
     pub fn statements(&self) -> Vec<String> {
-        let mut statements: Vec<String> = self.tables.iter().filter_map(|table| table.create.clone()).collect();
+        let mut statements: Vec<String> =
+            self.tables.iter().filter_map(|table| table.create.clone()).collect();
         statements.extend(self.tables.iter().filter_map(PlannedTable::add_indexes));
         statements.extend(self.foreign_keys.iter().filter_map(PlannedForeignKey::statement));
         statements.extend(self.tables.iter().filter_map(PlannedTable::set_next_number));

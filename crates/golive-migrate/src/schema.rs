@@ -76,6 +76,18 @@ pub async fn require_unused(target: &Target) -> Result<(), SchemaError> {
     Ok(())
 }
 
+/// Fingerprint of the source from which a migration of ours was begun in this target, if one was: by it a run that was
+/// cut off finds the frozen copy that it worked from.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn begun_from(target: &Target) -> Result<Option<String>, SchemaError> {
+    let mut conn = target.open().await?;
+    let run = journal::run(&mut conn).await?;
+    let _ = conn.disconnect().await;
+    Ok(run.map(|run| run.source_digest))
+}
+
 async fn refuse_foreign_tables(target: &Target, conn: &mut mysql_async::Conn) -> Result<(), SchemaError> {
     match journal::foreign_tables(conn).await?.into_iter().next() {
         Some(table) => Err(SchemaError::NotEmpty { target: target.display_name(), table }),

@@ -18,7 +18,8 @@ pub(crate) async fn orphans(
     key: &PlannedForeignKey,
 ) -> Result<Option<u64>, Error> {
     let columns: Vec<&PlannedColumn> = table.copied().collect();
-    let names: Vec<String> = columns.iter().map(|column| format!("c.{}", ident::mariadb(&column.name))).collect();
+    let names: Vec<String> =
+        columns.iter().map(|column| format!("c.{}", ident::mariadb(&column.name))).collect();
     let sql = key.orphans.replacen("COUNT(*)", &names.join(", "), 1) + &format!(" LIMIT {BATCH}");
     batches(conn, table, &columns, &sql, &format!("MIG-FK-ORPHAN: {}", key.name)).await
 }
@@ -32,7 +33,8 @@ pub(crate) async fn collisions(
     let columns: Vec<&PlannedColumn> = table.copied().collect();
     let names: Vec<String> = columns.iter().map(|column| ident::mariadb(&column.name)).collect();
     let order = if table.primary_key.is_empty() { unique } else { &table.primary_key };
-    let given: Vec<String> = unique.iter().map(|name| format!("{} IS NOT NULL", ident::mariadb(name))).collect();
+    let given: Vec<String> =
+        unique.iter().map(|name| format!("{} IS NOT NULL", ident::mariadb(name))).collect();
     let sql = format!(
         "SELECT {names} FROM (SELECT {names}, ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {}) AS `_golive_place` \
          FROM {} WHERE {}) placed WHERE `_golive_place` > 1 LIMIT {BATCH}",
@@ -102,14 +104,16 @@ async fn delete(
     columns: &[&PlannedColumn],
     row: &Row,
 ) -> Result<(), Error> {
-    let keyed = |column: &PlannedColumn| table.primary_key.is_empty() || table.primary_key.contains(&column.name);
+    let keyed =
+        |column: &PlannedColumn| table.primary_key.is_empty() || table.primary_key.contains(&column.name);
     let mut conditions = Vec::new();
     let mut values: Vec<Value> = Vec::new();
     for (at, column) in columns.iter().enumerate().filter(|(_, column)| keyed(column)) {
         conditions.push(format!("{} <=> ?", ident::mariadb(&column.name)));
         values.push(row.as_ref(at).cloned().unwrap_or(Value::NULL));
     }
-    let sql = format!("DELETE FROM {} WHERE {} LIMIT 1", ident::mariadb(&table.name), conditions.join(" AND "));
+    let sql =
+        format!("DELETE FROM {} WHERE {} LIMIT 1", ident::mariadb(&table.name), conditions.join(" AND "));
     conn.exec_drop(sql, Params::Positional(values)).await?;
     if conn.affected_rows() == 1 {
         return Ok(());

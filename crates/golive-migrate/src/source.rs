@@ -19,6 +19,26 @@ pub struct Source {
     wal: bool,
 }
 
+/// What others do with a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Activity {
+    /// Somebody is in a write transaction now, or holds the file locked.
+    pub writing: bool,
+    /// The file is in write-ahead-log mode, where a writer may work beside readers.
+    pub wal: bool,
+    /// Size of the write-ahead log. One that is not empty means that an application has the file open, or that it ended
+    /// without closing it.
+    pub wal_bytes: u64,
+}
+
+impl Activity {
+    /// Whether the file may change under a reader, so that a copy of it should be frozen first.
+    pub fn is_live(&self) -> bool {
+        self.writing || self.wal_bytes > 0
+    }
+}
+
 /// Why a source cannot be used. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -122,6 +142,26 @@ impl Source {
             return Err(OpenSourceError::Corrupt { path: path.to_owned(), detail: one_line(&verdict) });
         }
         Ok(Self { wal: mode.eq_ignore_ascii_case("wal"), ..source })
+    }
+
+    /// Whether somebody writes to the file, or may at any moment. It changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is no SQLite database.
+    pub fn activity(path: &Path) -> Result<Activity, OpenSourceError> {
+        inspect_file(path)?;
+        let writing = matches!(
+            refuse_writer(path),
+            Err(OpenSourceError::BeingWritten { .. } | OpenSourceError::Locked { .. })
+        );
+        let wal_bytes = beside(path, "-wal").metadata().map_or(0, |wal| wal.len());
+        Ok(Activity { writing, wal: header_says_wal(path)?, wal_bytes })
+    }
+
+    /// For freezing: a source that may be written to, and whose integrity is checked in the copy.
+    pub(crate) fn unchecked(path: &Path) -> Result<Self, OpenSourceError> {
+        inspect_file(path)?;
+        Ok(Self { path: path.to_owned(), wal: header_says_wal(path)? })
     }
 
     /// The file.
@@ -283,6 +323,14 @@ fn refuse_writer(path: &Path) -> Result<(), OpenSourceError> {
         // Whatever else is wrong is told better by the read-only connection.
         _ => Ok(()),
     }
+}
+
+/// The file format version: 2 is write-ahead log.
+fn header_says_wal(path: &Path) -> Result<bool, OpenSourceError> {
+    let mut head = [0_u8; 20];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.map_err(|source| OpenSourceError::Unreadable { path: path.to_owned(), source })?;
+    Ok(head[18] == 2 || head[19] == 2)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

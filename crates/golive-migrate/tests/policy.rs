@@ -12,10 +12,8 @@ use golive_migrate::{
 
 fn options(policies: &[(&str, &str)]) -> SurveyOptions {
     let mut options = SurveyOptions::default();
-    options.policies.0 = policies
-        .iter()
-        .map(|(selector, policy)| ((*selector).to_owned(), policy.parse().unwrap()))
-        .collect();
+    options.policies.0 =
+        policies.iter().map(|(selector, policy)| ((*selector).to_owned(), policy.parse().unwrap())).collect();
     options
 }
 
@@ -65,15 +63,23 @@ async fn each_row_is_converted_or_set_aside_as_decided_and_all_of_it_is_proven()
     let db = support::server();
     let target = support::target(&db).await;
     let plain = survey(&source, Some(&target), &SurveyOptions::default()).await.unwrap();
-    assert!(matches!(Plan::new(&plain, &PlanOptions::default()), Err(PlanError::Blocked(open)) if open.len() >= 6));
+    assert!(
+        matches!(Plan::new(&plain, &PlanOptions::default()), Err(PlanError::Blocked(open)) if open.len() >= 6)
+    );
 
     let (survey, plan) = migrated(&source, &target, &options(&DECIDED)).await;
     let converted = survey.findings.iter().filter(|finding| finding.id == "MIG-CONVERTED");
     assert_eq!(converted.map(|finding| finding.count).sum::<u64>(), 3 + 2 + 1 + 1 + 1);
-    assert!(!survey.findings.iter().any(|finding| finding.id == "MIG-POLICY-UNUSED"), "{:#?}", survey.findings);
+    assert!(
+        !survey.findings.iter().any(|finding| finding.id == "MIG-POLICY-UNUSED"),
+        "{:#?}",
+        survey.findings
+    );
 
     let shown = db
-        .execute("USE app; SELECT id, made, day, price, name, note FROM item ORDER BY id; SELECT item FROM part")
+        .execute(
+            "USE app; SELECT id, made, day, price, name, note FROM item ORDER BY id; SELECT item FROM part",
+        )
         .unwrap();
     let row = "1\t2023-11-14 22:13:20.000000\t2024-02-18\t1.01\tabc\tok";
     assert!(shown.contains(row) && shown.trim_end().ends_with("\n1"), "{shown}");
@@ -82,8 +88,17 @@ async fn each_row_is_converted_or_set_aside_as_decided_and_all_of_it_is_proven()
         .iter()
         .map(|rows| (rows.table.as_str(), rows.reason.split(':').next().unwrap(), rows.count))
         .collect();
-    assert_eq!(places, [("item", "MIG-CHECK-BROKEN", 1), ("item", "MIG-FK-ORPHAN", 1), ("item", "qty", 1), ("part", "MIG-FK-ORPHAN", 1)]);
-    let content = db.execute("USE app; SELECT content FROM _golive_migrate_quarantine WHERE row_key = 'id=2'").unwrap();
+    assert_eq!(
+        places,
+        [
+            ("item", "MIG-CHECK-BROKEN", 1),
+            ("item", "MIG-FK-ORPHAN", 1),
+            ("item", "qty", 1),
+            ("part", "MIG-FK-ORPHAN", 1)
+        ]
+    );
+    let content =
+        db.execute("USE app; SELECT content FROM _golive_migrate_quarantine WHERE row_key = 'id=2'").unwrap();
     assert!(content.contains("many"), "the whole row is kept: {content}");
 
     let second = db.execute("USE app; INSERT INTO item (id, parent, qty) VALUES (9, 1, 5)");
@@ -109,7 +124,10 @@ async fn what_is_changed_afterwards_is_found(
     plan: &Plan,
 ) {
     for (change, back) in [
-        ("UPDATE item SET made = made + INTERVAL 1 SECOND", "UPDATE item SET made = made - INTERVAL 1 SECOND"),
+        (
+            "UPDATE item SET made = made + INTERVAL 1 SECOND",
+            "UPDATE item SET made = made - INTERVAL 1 SECOND",
+        ),
         ("UPDATE item SET price = 1.00", "UPDATE item SET price = 1.01"),
         (
             "UPDATE _golive_migrate_quarantine SET content = REPLACE(content, 'many', 'few') WHERE row_key = 'id=2'",
@@ -163,7 +181,9 @@ async fn stop_blocks_a_note_and_a_policy_in_vain_is_told() {
     let source = Source::open(&path).unwrap();
     let chosen = options(&[("MIG-TRIGGER", "stop"), ("MIG-TYPE-MIXED:t.b", "quarantine")]);
     let found = survey(&source, None, &chosen).await.unwrap();
-    assert!(matches!(Plan::new(&found, &PlanOptions::default()), Err(PlanError::Blocked(open)) if open[0].id == "MIG-TRIGGER"));
+    assert!(
+        matches!(Plan::new(&found, &PlanOptions::default()), Err(PlanError::Blocked(open)) if open[0].id == "MIG-TRIGGER")
+    );
     assert!(found.findings.iter().any(|finding| finding.id == "MIG-POLICY-UNUSED"));
 }
 
@@ -208,7 +228,8 @@ async fn rows_go_into_the_tables_that_the_applications_migrations_made() {
             db.execute("USE app; INSERT INTO author (name) VALUES ('there')").unwrap();
         }
         let found = survey(&source, Some(&target), &chosen).await.unwrap();
-        let blocking = found.findings.iter().any(|finding| finding.id == id && finding.severity == Severity::Blocks);
+        let blocking =
+            found.findings.iter().any(|finding| finding.id == id && finding.severity == Severity::Blocks);
         assert!(blocking, "{id}: {:#?}", found.findings);
     }
 }

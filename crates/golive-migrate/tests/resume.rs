@@ -4,9 +4,11 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::StreamExt;
 use golive_migrate::{
-    ConstraintError, CopyError, CopyOptions, SchemaError, Source, Target, TargetOptions, Verdict,
-    add_constraints, copy, create_schema,
+    CancellationToken, ConstraintError, ConstraintOptions, CopyError, CopyOptions, Phase, Progress,
+    ProgressEvents, SchemaError, Source, Target, TargetOptions, Verdict, add_constraints,
+    add_constraints_with, copy, create_schema,
 };
 
 const ROWS: usize = 5_000;
@@ -75,6 +77,103 @@ async fn a_run_dropped_or_a_server_killed_at_any_chunk_continues_exactly() {
     assert_eq!(verification.tables.iter().map(|table| table.rows_target).sum::<u64>(), 3 * ROWS as u64);
     let again = copy(&source, &target, &plan, &small_chunks(), &|_| {}).await.unwrap();
     assert_eq!(again.rows, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_leaves_no_chunk_half_done_and_the_next_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::open(&support::sqlite(folder.path(), &many_rows())).unwrap();
+    let db = support::server();
+    let mut target = support::target(&db).await;
+    let (_, plan) = support::plan(&source, &target).await;
+    create_schema(&target, &plan).await.unwrap();
+    let events = ProgressEvents::new();
+    let heard = events.subscribe();
+    let mut copied = 0;
+    // Once by LOAD DATA, once by INSERT.
+    for infile in [true, false] {
+        let mut how = TargetOptions::new(db.url("app").into());
+        how.local_infile = infile;
+        target = Target::connect(&how).await.unwrap();
+        let mut options = small_chunks();
+        options.cancel = CancellationToken::new();
+        let before = copied;
+        let now = AtomicUsize::new(0);
+        let cancel_at_the_fourth = |progress: Progress| {
+            if now.fetch_add(1, Ordering::Relaxed) == 3 {
+                options.cancel.cancel();
+            }
+            events.tell(progress);
+        };
+        let ended = copy(&source, &target, &plan, &options, &cancel_at_the_fourth).await;
+        assert!(matches!(ended, Err(CopyError::Cancelled { .. })), "{ended:?}");
+        copied = rows_by_journal(&db);
+        assert!(copied > before && copied < 3 * ROWS, "{copied}");
+        assert_eq!(copied, rows_in_tables(&db), "no row of an unfinished chunk stays");
+        let open = db.execute("SELECT COUNT(*) FROM information_schema.INNODB_TRX").unwrap();
+        assert!(open.trim_end().ends_with('0'), "{open}");
+    }
+    let again = copy(&source, &target, &plan, &small_chunks(), &|progress| events.tell(progress)).await;
+    let report = again.unwrap();
+    assert!(report.resumed);
+    assert_eq!(report.rows as usize, 3 * ROWS - copied, "finished chunks are not copied again");
+    let last = events.latest().unwrap();
+    assert_eq!((last.phase, last.phase_rows, last.phase_total), (Phase::Copy, 15_000, 15_000));
+    assert_eq!(last.seconds_left, Some(0.0));
+    drop(events);
+    assert_eq!(heard.collect::<Vec<Progress>>().await.last(), Some(&last));
+
+    let mut cancelled = ConstraintOptions::default();
+    cancelled.cancel = CancellationToken::new();
+    cancelled.cancel.cancel();
+    let refused = add_constraints_with(&target, &plan, &cancelled, &|_| {}).await;
+    assert!(matches!(refused, Err(ConstraintError::Cancelled { .. })), "{refused:?}");
+    add_constraints(&target, &plan).await.unwrap();
+    assert_eq!(support::check(&source, &target).await.verdict, Verdict::Match);
+}
+
+fn rows_by_journal(db: &golive_sandbox::MariaDb) -> usize {
+    support::number(db, "SELECT CAST(SUM(row_count) AS UNSIGNED) FROM app._golive_migrate_chunk")
+}
+
+fn rows_in_tables(db: &golive_sandbox::MariaDb) -> usize {
+    support::number(
+        db,
+        "SELECT (SELECT COUNT(*) FROM app.big) + (SELECT COUNT(*) FROM app.bag) + (SELECT COUNT(*) FROM app.tight)",
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_under_way_is_given_up_when_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = 200_000;
+    let sql = format!(
+        "CREATE TABLE big (id INTEGER PRIMARY KEY, a TEXT, b TEXT); CREATE INDEX i1 ON big (a, b); CREATE INDEX i2 ON big (b, a);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+         INSERT INTO big SELECT i, 'some text to sort ' || (i * 7919 % 100003), hex(i * 31) FROM n;"
+    );
+    let source = Source::open(&support::sqlite(folder.path(), &sql)).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let (_, plan) = support::plan(&source, &target).await;
+    create_schema(&target, &plan).await.unwrap();
+    copy(&source, &target, &plan, &CopyOptions::default(), &|_| {}).await.unwrap();
+    let mut options = ConstraintOptions::default();
+    options.cancel = CancellationToken::new();
+    let adding = add_constraints_with(&target, &plan, &options, &|_| {});
+    let cancelling = async {
+        let under_way = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%'";
+        while tokio::task::block_in_place(|| support::number(&db, under_way)) == 0 {
+            tokio::task::yield_now().await;
+        }
+        options.cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(adding, cancelling);
+    assert!(matches!(ended, Err(ConstraintError::Cancelled { .. })), "{ended:?}");
+    let keys = "SELECT COUNT(DISTINCT INDEX_NAME) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = 'big'";
+    assert_eq!(support::number(&db, keys), 1, "the statement was undone as a whole");
+    assert_eq!(add_constraints(&target, &plan).await.unwrap().indexes_added, 2);
+    assert_eq!(support::check(&source, &target).await.verdict, Verdict::Match);
 }
 
 #[tokio::test(flavor = "multi_thread")]

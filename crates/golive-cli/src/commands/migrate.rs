@@ -3,6 +3,7 @@
 //! Not here: what any of it does (golive-migrate), and how it reads (`text`).
 
 pub(super) mod failure;
+mod live;
 mod text;
 
 use std::path::PathBuf;
@@ -10,13 +11,16 @@ use std::sync::Arc;
 
 use golive::Config;
 use golive_migrate::{
-    CopyOptions, Finding, Plan, PlanError, PlanOptions, Policy, Progress, Provider, ProviderState, Severity, Source,
-    Survey, SurveyOptions, SwitchRequest, Target, TargetOptions, Verdict, Verification, VerifyOptions,
-    add_constraints, copy, create_schema, survey, switch, verify,
+    ConstraintOptions, CopyOptions, Finding, Plan, PlanError, PlanOptions, Policy, Progress, Provider,
+    ProviderState, Severity, Source, Survey, SurveyError, SurveyOptions, SwitchRequest, Target,
+    TargetOptions, Verdict, Verification, VerifyOptions, add_constraints_with, copy, create_schema, survey,
+    switch, verify,
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use self::failure::ToFailure;
+use self::live::Held;
 use crate::args::Global;
 use crate::commands::support::{self, Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
@@ -30,7 +34,7 @@ pub(crate) enum Command {
     /// Print the whole plan: tables in order, every statement.
     Plan(Sides),
     /// Build the schema, copy, add the constraints, verify. After a kill, the same command goes on.
-    Run(Sides),
+    Run(RunArgs),
     /// Compare every cell of both sides.
     Verify(Sides),
     /// What is there: the source, the target, and which of them the provider state names.
@@ -61,6 +65,17 @@ pub(crate) struct Sides {
     show_values: bool,
 }
 
+/// What `run` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    sides: Sides,
+    /// Work from a private copy of the source's present state, so that its application may go on writing. Without it
+    /// that is done only when somebody is seen writing.
+    #[arg(long)]
+    freeze: bool,
+}
+
 /// What `status` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatusArgs {
@@ -85,7 +100,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Survey(sides) => run_survey(global, &sides).await,
         Command::Plan(sides) => run_plan(global, &sides).await,
-        Command::Run(sides) => run_all(global, &sides).await,
+        Command::Run(args) => run_all(global, &args).await,
         Command::Verify(sides) => run_verify(global, &sides).await,
         Command::Status(args) => run_status(global, &args).await,
         Command::Switch(args) => run_switch(global, &args).await,
@@ -115,36 +130,59 @@ async fn run_plan(global: &Global, sides: &Sides) -> Result {
     }
 }
 
-async fn run_all(global: &Global, sides: &Sides) -> Result {
+async fn run_all(global: &Global, args: &RunArgs) -> Result {
+    let sides = &args.sides;
+    let cancel = support::cancel_on_interrupt("ending; the same command goes on from here");
     let target = connect(global, sides).await?;
-    let (source, target, survey) = surveyed(global, sides, Some(target)).await?;
-    let target = target.expect("a target was given");
+    let mut held = Held::take(global, sides, &target, args.freeze, &cancel).await?;
+    let options = survey_options(&commands::config_or_nothing(global)?, sides);
+    let mut survey = looked_at(global, &held.source, Some(&target), options.clone(), &cancel).await;
+    if matches!(survey, Err(SurveyError::Changed)) && !held.is_frozen() {
+        held = Held::freeze(global, sides, &cancel).await?;
+        survey = looked_at(global, &held.source, Some(&target), options, &cancel).await;
+    }
+    let survey = survey.map_err(ToFailure::failure)?;
     let plan = match plan(&survey)? {
         Ok(plan) => plan,
         Err(findings) => return refuse(global, &findings),
     };
+    if cancel.is_cancelled() {
+        return Err(Failure::Busy("begin the migration: it was cancelled, and nothing was made yet".into()));
+    }
     let meter = Meter::new(global, "building the schema");
+    let source = &held.source;
     let schema = create_schema(&target, &plan).await.map_err(ToFailure::failure)?;
-    let copied =
-        copy(&source, &target, &plan, &CopyOptions::default(), &moving(&meter, "copying", plan.rows()))
-            .await
-            .map_err(ToFailure::failure)?;
+    let mut options = CopyOptions::default();
+    options.cancel = cancel.clone();
+    let copied = copy(source, &target, &plan, &options, &moving(&meter, "copying", plan.rows()))
+        .await
+        .map_err(ToFailure::failure)?;
     meter.say("adding indexes and foreign keys");
-    let constraints = add_constraints(&target, &plan).await.map_err(ToFailure::failure)?;
+    let mut options = ConstraintOptions::default();
+    options.cancel = cancel.clone();
+    let keyed = moving(&meter, "adding indexes and foreign keys", plan.rows());
+    let constraints =
+        add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
-    let verification = verified(global, &source, &target).await?;
+    let verification = verified(global, source, &target, cancel).await?;
     let value = json!({
-        "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
+        "source": held.json(), "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
         "verdict": verification.verdict, "verification": verification,
     });
-    show(global, &value, || text::run(&plan, &schema, &copied, &constraints, &verification));
+    show(global, &value, || {
+        let text = text::run(&plan, &schema, &copied, &constraints, &verification);
+        held.note().unwrap_or_default() + &text
+    });
+    if end(&verification) == End::Ready {
+        held.done();
+    }
     Ok(end(&verification))
 }
 
 async fn run_verify(global: &Global, sides: &Sides) -> Result {
     let target = connect(global, sides).await?;
     let source = open(global, sides).await?;
-    let verification = verified(global, &source, &target).await?;
+    let verification = verified(global, &source, &target, CancellationToken::new()).await?;
     show(global, &verification, || text::verification(&verification));
     Ok(end(&verification))
 }
@@ -152,7 +190,7 @@ async fn run_verify(global: &Global, sides: &Sides) -> Result {
 async fn run_switch(global: &Global, args: &SwitchArgs) -> Result {
     let target = connect(global, &args.sides).await?;
     let source = open(global, &args.sides).await?;
-    let verification = verified(global, &source, &target).await?;
+    let verification = verified(global, &source, &target, CancellationToken::new()).await?;
     let Some(proof) = verification.verified() else {
         show(global, &verification, || {
             format!("{}\nnot switched: source and target differ", text::verification(&verification))
@@ -197,10 +235,12 @@ async fn verified(
     global: &Global,
     source: &Source,
     target: &Target,
+    cancel: CancellationToken,
 ) -> std::result::Result<Verification, Failure> {
     let config = commands::config_or_nothing(global)?;
     let mut options = VerifyOptions::default();
     options.exclude.clone_from(&config.migrate.exclude);
+    options.cancel = cancel;
     let meter = Meter::new(global, "comparing both sides");
     let verification = verify(source, target, &options, &moving(&meter, "comparing", 0)).await;
     meter.clear();
@@ -213,12 +253,24 @@ async fn surveyed(
     sides: &Sides,
     target: Option<Target>,
 ) -> std::result::Result<(Source, Option<Target>, Survey), Failure> {
-    let config = commands::config_or_nothing(global)?;
     let source = open(global, sides).await?;
-    let meter = Meter::new(global, "surveying the source");
-    let found = survey(&source, target.as_ref(), &survey_options(&config, sides)).await;
-    meter.clear();
+    let options = survey_options(&commands::config_or_nothing(global)?, sides);
+    let found = looked_at(global, &source, target.as_ref(), options, &CancellationToken::new()).await;
     Ok((source, target, found.map_err(ToFailure::failure)?))
+}
+
+async fn looked_at(
+    global: &Global,
+    source: &Source,
+    target: Option<&Target>,
+    mut options: SurveyOptions,
+    cancel: &CancellationToken,
+) -> std::result::Result<Survey, SurveyError> {
+    let meter = Meter::new(global, "surveying the source");
+    options.cancel = cancel.clone();
+    let found = survey(source, target, &options).await;
+    meter.clear();
+    found
 }
 
 /// What golive.toml and the command line ask for together; the command line wins.

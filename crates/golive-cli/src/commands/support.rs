@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::args::{Format, Global};
 use crate::exit::{Failure, Result};
@@ -19,6 +20,22 @@ use crate::{clock, commands, output};
 /// A command that a later version brings, with what works today.
 pub(crate) fn not_yet(what: &str, instead: &str) -> Result {
     Err(Failure::usage(format!("{what}: this version of golive cannot do that yet; {instead}")))
+}
+
+/// Cancelled by the first Ctrl-C, which is answered in order and with exit code 75; a second one ends at once.
+pub(crate) fn cancel_on_interrupt(said: &'static str) -> CancellationToken {
+    let cancel = CancellationToken::new();
+    let trigger = cancel.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            output::complain(said);
+            trigger.cancel();
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
+    cancel
 }
 
 /// The SQLite file: as given, else `[source] sqlite`.

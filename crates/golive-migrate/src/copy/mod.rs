@@ -8,15 +8,21 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::reader::ChunkEnd;
 use self::worker::Worker;
 use crate::journal::{self, Lock};
 use crate::plan::Plan;
+use crate::progress::{OnProgress, Phase, PhaseMeter, per_second};
 use crate::source::Source;
 use crate::target::Target;
+
+/// How long a cancelled run may take to roll its chunks back and say goodbye. After it the connections are cut, and the
+/// server rolls back by itself.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// How rows are moved.
 #[derive(Debug, Clone)]
@@ -28,30 +34,20 @@ pub struct CopyOptions {
     pub chunk_bytes: usize,
     /// Tables at once, 1 to 8; 2.
     pub tables_at_once: usize,
+    /// Cancelling it ends the copy: chunks under way are rolled back, what is in stays in, and the next run goes on.
+    pub cancel: CancellationToken,
 }
 
 impl Default for CopyOptions {
     fn default() -> Self {
-        Self { chunk_rows: 50_000, chunk_bytes: 64 << 20, tables_at_once: 2 }
+        Self {
+            chunk_rows: 50_000,
+            chunk_bytes: 64 << 20,
+            tables_at_once: 2,
+            cancel: CancellationToken::new(),
+        }
     }
 }
-
-/// How far a table is. Copy and verify both report so.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The table.
-    pub table: String,
-    /// Rows done.
-    pub rows: u64,
-    /// Rows in all.
-    pub total: u64,
-    /// Speed since this run took the table up.
-    pub rows_per_second: f64,
-}
-
-/// Who is told of progress.
-pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// What was moved.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -137,7 +133,9 @@ pub enum CopyError {
         code: u16,
     },
     /// A policy sets aside more than a few rows.
-    #[error("set aside rows of `{table}`: more than {limit} do not fit, mend them in the source or choose a wider type")]
+    #[error(
+        "set aside rows of `{table}`: more than {limit} do not fit, mend them in the source or choose a wider type"
+    )]
     TooManySetAside {
         /// The table.
         table: String,
@@ -167,6 +165,14 @@ pub enum CopyError {
         #[source]
         source: mysql_async::Error,
     },
+    /// It was asked to end.
+    #[error(
+        "finish the copy into {target}: it was cancelled; no chunk is half done, and the next run goes on from there"
+    )]
+    Cancelled {
+        /// The target.
+        target: String,
+    },
     /// The reading thread died.
     #[error("finish reading the source")]
     Worker(#[from] tokio::task::JoinError),
@@ -189,11 +195,19 @@ pub async fn copy(
     options: &CopyOptions,
     progress: OnProgress<'_>,
 ) -> Result<CopyReport, CopyError> {
-    let lock = Lock::acquire(target).await.map_err(CopyError::server("the journal"))?;
+    let cancelled = || CopyError::Cancelled { target: target.display_name() };
+    let lock = tokio::select! {
+        biased;
+        () = options.cancel.cancelled() => return Err(cancelled()),
+        lock = Lock::acquire(target) => lock.map_err(CopyError::server("the journal"))?,
+    };
     let Some(lock) = lock else {
         return Err(CopyError::AnotherRun { target: target.display_name() });
     };
-    let result = copy_locked(source, target, plan, options, progress).await;
+    let result = tokio::select! {
+        result = copy_locked(source, target, plan, options, progress) => result,
+        () = grace_after(&options.cancel) => Err(cancelled()),
+    };
     lock.release().await;
     result
 }
@@ -222,12 +236,7 @@ async fn copy_locked(
         snapshots.map_err(|source| CopyError::Source { table: "sqlite_schema".to_owned(), source })?;
     expect_unchanged(source, plan).await?;
 
-    let queue: Mutex<VecDeque<usize>> = Mutex::new((0..plan.tables.len()).collect());
-    let mut running = Vec::with_capacity(workers);
-    for snapshot in snapshots {
-        running.push(Worker::new(target, options, progress).run(snapshot, plan, &queue));
-    }
-    let mut copied: Vec<(usize, CopiedTable)> = try_join_all(running).await?.into_iter().flatten().collect();
+    let mut copied = move_rows(target, plan, options, progress, snapshots).await?;
     expect_unchanged(source, plan).await?;
     journal::mark(&mut conn, "copied_at").await.map_err(&server)?;
     let _ = conn.disconnect().await;
@@ -246,8 +255,45 @@ async fn copy_locked(
     })
 }
 
-pub(crate) fn per_second(rows: u64, elapsed: Duration) -> f64 {
-    rows as f64 / elapsed.as_secs_f64().max(0.001)
+/// One worker a snapshot. When one fails the others end as if cancelled, each with its chunk rolled back.
+async fn move_rows(
+    target: &Target,
+    plan: &Plan,
+    options: &CopyOptions,
+    progress: OnProgress<'_>,
+    snapshots: Vec<rusqlite::Connection>,
+) -> Result<Vec<(usize, CopiedTable)>, CopyError> {
+    let queue: Mutex<VecDeque<usize>> = Mutex::new((0..plan.tables.len()).collect());
+    let meter = PhaseMeter::new(Phase::Copy, plan.rows(), progress);
+    let stop = options.cancel.child_token();
+    let first_failure = Mutex::new(None);
+    let work = join_all(snapshots.into_iter().map(async |snapshot| {
+        match Worker::new(target, options, &meter, &stop).run(snapshot, plan, &queue).await {
+            Ok(copied) => copied,
+            Err(failure) => {
+                stop.cancel();
+                let mut first = first_failure.lock().expect("no holder of this lock can panic");
+                if first.is_none() {
+                    *first = Some(failure);
+                }
+                Vec::new()
+            }
+        }
+    }));
+    let copied = tokio::select! {
+        copied = work => copied.into_iter().flatten().collect(),
+        () = grace_after(&stop) => Vec::new(),
+    };
+    match first_failure.into_inner().expect("no holder of this lock can panic") {
+        Some(failure) => Err(failure),
+        None if stop.is_cancelled() => Err(CopyError::Cancelled { target: target.display_name() }),
+        None => Ok(copied),
+    }
+}
+
+async fn grace_after(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    tokio::time::sleep(GRACE).await;
 }
 
 async fn expect_unchanged(source: &Source, plan: &Plan) -> Result<(), CopyError> {

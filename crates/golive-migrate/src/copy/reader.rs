@@ -237,7 +237,8 @@ impl<'a> Chunk<'a> {
 
     fn broken_condition(&self, row: &Row<'_>) -> Option<String> {
         let start = self.plan.columns.len() + self.plan.key.len() + self.plan.primary_key.len();
-        let broken = |at: usize| matches!(row.get_ref(start + at), Ok(ValueRef::Integer(broken)) if broken != 0);
+        let broken =
+            |at: usize| matches!(row.get_ref(start + at), Ok(ValueRef::Integer(broken)) if broken != 0);
         let at = (0..self.plan.conditions.len()).find(|at| broken(*at))?;
         Some(format!("MIG-CHECK-BROKEN: CHECK ({})", self.plan.conditions[at]))
     }

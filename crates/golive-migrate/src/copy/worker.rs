@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -12,12 +11,14 @@ use mysql_async::{Conn, Error, Params};
 use rusqlite::Connection;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::reader::{self, ChunkEnd, Form, Piece, ReadPlan};
-use super::{CopiedTable, CopyError, CopyOptions, OnProgress, Progress, per_second};
+use super::{CopiedTable, CopyError, CopyOptions};
 use crate::ident;
 use crate::journal::{self, TableState};
 use crate::plan::{Plan, PlannedTable};
+use crate::progress::{PhaseMeter, TableMeter};
 use crate::quarantine;
 use crate::target::Target;
 
@@ -31,7 +32,9 @@ const ATTEMPTS: usize = 5;
 pub(crate) struct Worker<'a> {
     target: &'a Target,
     options: &'a CopyOptions,
-    progress: OnProgress<'a>,
+    meter: &'a PhaseMeter<'a>,
+    /// Set when the run is cancelled, or another worker failed.
+    stop: &'a CancellationToken,
 }
 
 /// How a chunk ended.
@@ -40,6 +43,8 @@ enum Loaded {
     Exactly(ChunkEnd),
     /// Refused or changed; nothing may be kept.
     Inexactly,
+    /// The run is to end; nothing may be kept.
+    Stopped,
 }
 
 /// A running reader and its channel.
@@ -50,8 +55,13 @@ struct Reading {
 }
 
 impl<'a> Worker<'a> {
-    pub(crate) fn new(target: &'a Target, options: &'a CopyOptions, progress: OnProgress<'a>) -> Self {
-        Self { target, options, progress }
+    pub(crate) fn new(
+        target: &'a Target,
+        options: &'a CopyOptions,
+        meter: &'a PhaseMeter<'a>,
+        stop: &'a CancellationToken,
+    ) -> Self {
+        Self { target, options, meter, stop }
     }
 
     /// Copies tables until the queue is empty.
@@ -82,15 +92,14 @@ impl<'a> Worker<'a> {
         table: &PlannedTable,
     ) -> Result<(CopiedTable, Connection), CopyError> {
         let server = CopyError::server(&table.name);
-        let start = Instant::now();
         let mut snapshot = snapshot;
-        let mut rows_now = 0;
+        let mut state = journal::table_state(conn, &table.name).await.map_err(&server)?;
+        let mut meter = self.meter.table(&table.name, table.rows, state.rows);
         for _ in 0..ATTEMPTS {
-            let mut state = journal::table_state(conn, &table.name).await.map_err(&server)?;
             let mut form = self.form(table);
             while !state.done {
                 let reading = self.start(snapshot, table, form, &state);
-                let outcome = self.chunks(conn, table, &reading, &mut state, &mut rows_now, start).await;
+                let outcome = self.chunks(conn, table, &reading, &mut state, &mut meter).await;
                 let Reading { pieces, thread, form: used } = reading;
                 // Without a listener the reader ends at once and gives its connection back.
                 pieces.lock().await.close();
@@ -109,16 +118,22 @@ impl<'a> Worker<'a> {
             if state.done {
                 let chunks = state.chunks.unsigned_abs();
                 let set_aside = quarantine::count(conn, &table.name).await.map_err(&server)?;
-                let copied =
-                    CopiedTable { name: table.name.clone(), rows: state.rows, rows_now, chunks, set_aside };
+                let (name, rows_now) = (table.name.clone(), meter.rows_now);
+                let copied = CopiedTable { name, rows: state.rows, rows_now, chunks, set_aside };
                 return Ok((copied, snapshot));
             }
+            state = journal::table_state(conn, &table.name).await.map_err(&server)?;
         }
         Err(CopyError::AnotherRun { target: self.target.display_name() })
     }
 
     /// Rows that a policy keeps out go into the side table, in the chunk's own transaction.
-    async fn put_aside(&self, conn: &mut Conn, table: &PlannedTable, end: &ChunkEnd) -> Result<(), CopyError> {
+    async fn put_aside(
+        &self,
+        conn: &mut Conn,
+        table: &PlannedTable,
+        end: &ChunkEnd,
+    ) -> Result<(), CopyError> {
         if end.set_aside.is_empty() {
             return Ok(());
         }
@@ -129,6 +144,10 @@ impl<'a> Worker<'a> {
         }
         conn.query_drop("ROLLBACK").await.map_err(&server)?;
         Err(CopyError::TooManySetAside { table: table.name.clone(), limit: quarantine::ROWS_AT_MOST })
+    }
+
+    fn cancelled(&self) -> CopyError {
+        CopyError::Cancelled { target: self.target.display_name() }
     }
 
     fn form(&self, table: &PlannedTable) -> Form {
@@ -156,11 +175,13 @@ impl<'a> Worker<'a> {
         table: &PlannedTable,
         reading: &Reading,
         state: &mut TableState,
-        rows_now: &mut u64,
-        start: Instant,
+        meter: &mut TableMeter<'_, '_>,
     ) -> Result<Outcome, CopyError> {
         let server = CopyError::server(&table.name);
         loop {
+            if self.stop.is_cancelled() {
+                return Err(self.cancelled());
+            }
             conn.query_drop("START TRANSACTION").await.map_err(&server)?;
             match journal::reserve(conn, &table.name, state.chunks).await {
                 Ok(()) => {}
@@ -171,11 +192,15 @@ impl<'a> Worker<'a> {
                 Err(error) => return Err(server(error)),
             }
             let loaded = match reading.form {
-                Form::Lines => load(conn, table, &reading.pieces).await,
-                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows).await,
+                Form::Lines => load(conn, table, &reading.pieces, self.stop).await,
+                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, self.stop).await,
             };
             let end = match loaded {
                 Ok(Loaded::Exactly(end)) => end,
+                Ok(Loaded::Stopped) => {
+                    conn.query_drop("ROLLBACK").await.map_err(&server)?;
+                    return Err(self.cancelled());
+                }
                 Ok(Loaded::Inexactly) => {
                     conn.query_drop("ROLLBACK").await.map_err(&server)?;
                     return Ok(Outcome::Inexact);
@@ -193,13 +218,7 @@ impl<'a> Worker<'a> {
             state.rows += end.rows;
             state.done = end.last;
             state.last_key = end.last_key;
-            *rows_now += end.rows;
-            (self.progress)(Progress {
-                table: table.name.clone(),
-                rows: state.rows,
-                total: table.rows,
-                rows_per_second: per_second(*rows_now, start.elapsed()),
-            });
+            meter.advance(end.rows, end.bytes);
             if state.done {
                 return Ok(Outcome::Done);
             }
@@ -222,12 +241,14 @@ async fn load(
     conn: &mut Conn,
     table: &PlannedTable,
     pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
+    stop: &CancellationToken,
 ) -> Result<Loaded, CopyError> {
     let ending: Arc<Mutex<Option<Piece>>> = Arc::default();
-    let lines = stream::unfold((Arc::clone(pieces), Arc::clone(&ending)), |(pieces, ending)| async move {
-        let piece = pieces.lock().await.recv().await;
+    let state = (Arc::clone(pieces), Arc::clone(&ending), stop.clone());
+    let lines = stream::unfold(state, |(pieces, ending, stop)| async move {
+        let piece = next(&mut *pieces.lock().await, &stop).await;
         match piece {
-            Some(Piece::Lines(bytes)) => Some((Ok(bytes), (pieces, ending))),
+            Some(Piece::Lines(bytes)) => Some((Ok(bytes), (pieces, ending, stop))),
             other => {
                 *ending.lock().expect("no holder of this lock can panic") = other;
                 None
@@ -254,10 +275,22 @@ async fn load(
         Some(Piece::End(end)) if affected == end.rows && warnings == 0 => Ok(Loaded::Exactly(end)),
         Some(Piece::End(_)) => Ok(Loaded::Inexactly),
         Some(other) => Err(failure(table, other)),
-        None => Err(CopyError::server(&table.name)(Error::Io(
-            std::io::Error::other("the reader ended early").into(),
-        ))),
+        None if stop.is_cancelled() => Ok(Loaded::Stopped),
+        None => Err(ended_early(table)),
     }
+}
+
+/// The reader's next piece; `None` when it ended, or the run is to end.
+async fn next(pieces: &mut Receiver<Piece>, stop: &CancellationToken) -> Option<Piece> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        piece = pieces.recv() => piece,
+    }
+}
+
+fn ended_early(table: &PlannedTable) -> CopyError {
+    CopyError::server(&table.name)(Error::Io(std::io::Error::other("the reader ended early").into()))
 }
 
 /// One chunk through prepared multi-row inserts.
@@ -266,17 +299,16 @@ async fn insert(
     table: &PlannedTable,
     pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
     rows_at_once: usize,
+    stop: &CancellationToken,
 ) -> Result<Loaded, CopyError> {
     let mut pieces = pieces.lock().await;
     loop {
-        let (values, rows, key) = match pieces.recv().await {
+        let (values, rows, key) = match next(&mut pieces, stop).await {
             Some(Piece::Rows { values, rows, key }) => (values, rows, key),
             Some(Piece::End(end)) => return Ok(Loaded::Exactly(end)),
             Some(other) => return Err(failure(table, other)),
-            None => {
-                let ended = std::io::Error::other("the reader ended early");
-                return Err(CopyError::server(&table.name)(Error::Io(ended.into())));
-            }
+            None if stop.is_cancelled() => return Ok(Loaded::Stopped),
+            None => return Err(ended_early(table)),
         };
         let result = conn.exec_drop(insert_statement(table, rows), Params::Positional(values)).await;
         let code = match result {

@@ -105,8 +105,8 @@ impl Conversion {
         };
         match self {
             Self::Null => {
-                let misfit = !matches!(value, ValueRef::Null)
-                    && write_value(value, target, &mut Vec::new()).is_err();
+                let misfit =
+                    !matches!(value, ValueRef::Null) && write_value(value, target, &mut Vec::new()).is_err();
                 misfit.then_some(Converted::Null)
             }
             Self::EmptyAsNull => text.filter(|text| text.trim_ascii().is_empty()).map(|_| Converted::Null),
@@ -114,8 +114,12 @@ impl Conversion {
             Self::EpochMillis => epoch(value, 1_000),
             Self::EpochMicros => epoch(value, 1),
             Self::JulianDay => julian(value),
-            Self::DateMdy => parts_of_date(text?).and_then(|(one, two, year, rest)| iso(year, one, two, rest)),
-            Self::DateDmy => parts_of_date(text?).and_then(|(one, two, year, rest)| iso(year, two, one, rest)),
+            Self::DateMdy => {
+                parts_of_date(text?).and_then(|(one, two, year, rest)| iso(year, one, two, rest))
+            }
+            Self::DateDmy => {
+                parts_of_date(text?).and_then(|(one, two, year, rest)| iso(year, two, one, rest))
+            }
             Self::Truncate => truncate(std::str::from_utf8(text?).ok()?, target),
             Self::Round => round(value, target),
             Self::LossyUtf8 => match String::from_utf8_lossy(text?) {
@@ -124,7 +128,9 @@ impl Conversion {
             },
             // A number's text is what the column's type makes of it anyway; bytes become text where they are UTF-8.
             Self::Text => match value {
-                ValueRef::Blob(bytes) => std::str::from_utf8(bytes).ok().map(|text| Converted::Text(text.into())),
+                ValueRef::Blob(bytes) => {
+                    std::str::from_utf8(bytes).ok().map(|text| Converted::Text(text.into()))
+                }
                 _ => None,
             },
             Self::Trim => {
@@ -182,7 +188,8 @@ impl Converted<'_> {
 
 /// A datetime as the other readers of this crate read it back, in years 1 to 9999.
 fn datetime_text<'a>(micros: i64) -> Option<Converted<'a>> {
-    let text = DateTime::from_timestamp_micros(micros)?.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string();
+    let text =
+        DateTime::from_timestamp_micros(micros)?.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string();
     datetime::parse_datetime(text.as_bytes()).map(|_| Converted::Text(text.into()))
 }
 
@@ -252,9 +259,10 @@ fn round<'a>(value: ValueRef<'_>, target: TargetType) -> Option<Converted<'a>> {
 
 fn number<'a>(text: &str) -> Option<Converted<'a>> {
     Digits::parse(text)?;
-    text.parse().map(Converted::Integer).ok().or_else(|| {
-        text.parse::<f64>().ok().filter(|real| real.is_finite()).map(Converted::Real)
-    })
+    text.parse()
+        .map(Converted::Integer)
+        .ok()
+        .or_else(|| text.parse::<f64>().ok().filter(|real| real.is_finite()).map(Converted::Real))
 }
 
 #[cfg(test)]
@@ -285,7 +293,10 @@ mod tests {
         assert_eq!(of("epoch-seconds", Integer(i64::MAX), "DATETIME(6)"), None);
         assert_eq!(of("julian-day", Real(2_451_545.0), "DATETIME(6)"), some("2000-01-01 12:00:00.000000"));
         assert_eq!(of("date-mdy", Text(b"02/18/2024"), "DATE"), some("2024-02-18"));
-        assert_eq!(of("date-dmy", Text(b"18.2.2024 08:30"), "DATETIME(6)"), some("2024-02-18 08:30:00.000000"));
+        assert_eq!(
+            of("date-dmy", Text(b"18.2.2024 08:30"), "DATETIME(6)"),
+            some("2024-02-18 08:30:00.000000")
+        );
         assert_eq!(of("date-mdy", Text(b"18/02/2024"), "DATE"), None);
         assert_eq!(of("truncate", Text("äöüß".as_bytes()), "VARCHAR(3)"), some("äöü"));
         assert_eq!(of("truncate", Text(b"abc"), "VARCHAR(3)"), None);

@@ -86,7 +86,9 @@ fn judge_number(target: TargetType, say: Say<'_>) {
             );
             mixed(&[Remark::IsReal, Remark::IsBlob], target, say);
         }
-        TargetType::BigInt | TargetType::Int { .. } => mixed(&[Remark::IsText, Remark::IsBlob, Remark::IsReal], target, say),
+        TargetType::BigInt | TargetType::Int { .. } => {
+            mixed(&[Remark::IsText, Remark::IsBlob, Remark::IsReal], target, say)
+        }
         _ => {
             let infinite = "infinite, which MariaDB cannot hold".to_owned();
             let inexact = "integers beyond 2^53 would lose digits in a DOUBLE".to_owned();

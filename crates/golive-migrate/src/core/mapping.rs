@@ -31,7 +31,8 @@ pub(crate) struct Proposal {
     pub(crate) findings: Vec<Finding>,
 }
 
-pub(super) const OVERRIDE: &str = "mend the rows, or override the column's type (LONGTEXT keeps what is there as text)";
+pub(super) const OVERRIDE: &str =
+    "mend the rows, or override the column's type (LONGTEXT keeps what is there as text)";
 
 /// Proposes a type. `place` is only used to word findings.
 pub(crate) fn propose(

@@ -169,7 +169,8 @@ fn now(tokens: &[Token], target: TargetType) -> Option<String> {
     };
     let called = tokens.len() > 1;
     match (stamp.as_str(), called, target) {
-        ("current_timestamp", false, TargetType::DateTime { .. }) | ("datetime", true, TargetType::DateTime { .. }) => {
+        ("current_timestamp", false, TargetType::DateTime { .. })
+        | ("datetime", true, TargetType::DateTime { .. }) => {
             // Whole seconds, as SQLite's.
             Some("(UTC_TIMESTAMP())".to_owned())
         }
@@ -200,9 +201,15 @@ mod tests {
         assert_eq!(check("a IN ('x', 'y\\z')").unwrap(), "`a` IN ('x', 'y\\\\z')");
         assert_eq!(check("length(a) >= 3 AND [b c] == 1").unwrap(), "CHAR_LENGTH(`a`) >= 3 AND `b c` = 1");
         assert_eq!(check("(a > 0 OR a IS NULL)").unwrap(), "(`a` > 0 OR `a` IS NULL)");
-        for sql in
-            ["a GLOB 'x*'", "a LIKE 'x%'", "typeof(a) = 'text'", "a || 'x' = 'y'", "a / 2 = 1", "unknown > 1", "a IS 1"]
-        {
+        for sql in [
+            "a GLOB 'x*'",
+            "a LIKE 'x%'",
+            "typeof(a) = 'text'",
+            "a || 'x' = 'y'",
+            "a / 2 = 1",
+            "unknown > 1",
+            "a IS 1",
+        ] {
             assert!(check(sql).is_err(), "{sql}");
         }
     }

@@ -7,16 +7,81 @@ use crate::ident;
 
 /// Words that both databases read alike.
 const CARRIED: [&str; 42] = [
-    "select", "distinct", "all", "from", "where", "group", "by", "having", "order", "asc", "desc", "join",
-    "inner", "left", "outer", "cross", "on", "as", "union", "limit", "and", "or", "not", "in", "is", "null",
-    "between", "case", "when", "then", "else", "end", "exists", "using", "count", "min", "max", "coalesce",
-    "ifnull", "nullif", "abs", "json_valid",
+    "select",
+    "distinct",
+    "all",
+    "from",
+    "where",
+    "group",
+    "by",
+    "having",
+    "order",
+    "asc",
+    "desc",
+    "join",
+    "inner",
+    "left",
+    "outer",
+    "cross",
+    "on",
+    "as",
+    "union",
+    "limit",
+    "and",
+    "or",
+    "not",
+    "in",
+    "is",
+    "null",
+    "between",
+    "case",
+    "when",
+    "then",
+    "else",
+    "end",
+    "exists",
+    "using",
+    "count",
+    "min",
+    "max",
+    "coalesce",
+    "ifnull",
+    "nullif",
+    "abs",
+    "json_valid",
 ];
 /// Words of SQLite's language that MariaDB does not have or reads otherwise.
 const REFUSED: [&str; 30] = [
-    "like", "glob", "match", "regexp", "cast", "collate", "escape", "with", "recursive", "intersect", "except",
-    "over", "window", "partition", "filter", "isnull", "notnull", "natural", "full", "right", "offset",
-    "indexed", "rowid", "oid", "_rowid_", "current_timestamp", "current_date", "current_time", "values", "raise",
+    "like",
+    "glob",
+    "match",
+    "regexp",
+    "cast",
+    "collate",
+    "escape",
+    "with",
+    "recursive",
+    "intersect",
+    "except",
+    "over",
+    "window",
+    "partition",
+    "filter",
+    "isnull",
+    "notnull",
+    "natural",
+    "full",
+    "right",
+    "offset",
+    "indexed",
+    "rowid",
+    "oid",
+    "_rowid_",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "values",
+    "raise",
 ];
 
 /// The statement that makes the view; `Err` says which part has no equal. `tables` are the names of tables and views as
@@ -33,7 +98,8 @@ pub(crate) fn create(name: &str, tokens: &[Token], tables: &[String]) -> Result<
     for (at, token) in body.iter().enumerate() {
         let piece = piece(body, at, token, tables)?;
         // MariaDB takes a word for a function only where its parenthesis follows at once.
-        let called = piece == "(" && at > 0 && matches!(&body[at - 1], Token::Word(word) if is_function(word));
+        let called =
+            piece == "(" && at > 0 && matches!(&body[at - 1], Token::Word(word) if is_function(word));
         if !called {
             sql.push(' ');
         }
@@ -65,7 +131,9 @@ fn piece(body: &[Token], at: usize, token: &Token, tables: &[String]) -> Result<
         Token::Blob(hex) => format!("x'{hex}'"),
         Token::Symbol(symbol) => match symbol.as_str() {
             "==" => "=".to_owned(),
-            "(" | ")" | "," | "." | "*" | "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=" | "+" | "-" => symbol.clone(),
+            "(" | ")" | "," | "." | "*" | "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=" | "+" | "-" => {
+                symbol.clone()
+            }
             other => return Err(format!("the operator `{other}`")),
         },
     })

@@ -42,8 +42,11 @@ pub(super) async fn survey(source: &Source, target: &Target, survey: &mut Survey
     if server.lower_case_table_names {
         for table in survey.tables.iter().filter(|table| table.name.chars().any(char::is_uppercase)) {
             let what = "the server keeps names of tables in lower case only (lower_case_table_names)";
-            let remedy = "set up the server with lower_case_table_names = 0, or rename the table in the source";
-            survey.findings.push(Finding::new("MIG-NAME-CASE", Severity::Blocks, what, remedy).table(&table.name));
+            let remedy =
+                "set up the server with lower_case_table_names = 0, or rename the table in the source";
+            survey
+                .findings
+                .push(Finding::new("MIG-NAME-CASE", Severity::Blocks, what, remedy).table(&table.name));
         }
     }
     let packet = server.max_allowed_packet_bytes;

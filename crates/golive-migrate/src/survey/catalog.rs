@@ -110,8 +110,9 @@ impl CatalogTable {
 /// Reads the whole schema.
 pub(crate) fn read(connection: &Connection) -> Result<Catalog> {
     let mut catalog = Catalog::default();
-    let mut list = connection
-        .prepare("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name")?;
+    let mut list = connection.prepare(
+        "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name",
+    )?;
     let entries: Vec<(String, String, bool, bool)> = list
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_>>()?;

@@ -85,8 +85,14 @@ fn id(key: &Key) -> &'static str {
 }
 
 fn unknown(key: &Key) -> Finding {
-    let what = format!("it is unknown whether values of `{}` collide: no temporary table could be made", key.table);
-    Finding::new(id(key), Severity::Blocks, what, "GRANT CREATE TEMPORARY TABLES on the database, or use utf8mb4_nopad_bin")
+    let what =
+        format!("it is unknown whether values of `{}` collide: no temporary table could be made", key.table);
+    Finding::new(
+        id(key),
+        Severity::Blocks,
+        what,
+        "GRANT CREATE TEMPORARY TABLES on the database, or use utf8mb4_nopad_bin",
+    )
 }
 
 /// Rows that are equal to an earlier one.
@@ -145,8 +151,7 @@ fn read(
             }
             batch.push(Value::Bytes(written));
         }
-        if batch.len() >= BATCH * columns.len()
-            && batches.blocking_send(std::mem::take(&mut batch)).is_err()
+        if batch.len() >= BATCH * columns.len() && batches.blocking_send(std::mem::take(&mut batch)).is_err()
         {
             return Ok(());
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
+use super::SurveyError;
 use super::catalog::{CatalogColumn, CatalogTable};
 use super::model::{SurveyOptions, SurveyedColumn};
 use super::scan::{self, Look};
-use super::SurveyError;
 use crate::core::census::Census;
 use crate::core::mapping::{self, Proposal, Usage};
 use crate::core::sqltext;
@@ -37,12 +37,8 @@ pub(super) fn survey(
     let table = given.table;
     let mut chosen: Vec<Option<TargetType>> =
         table.columns.iter().map(|column| chosen(given.options, &table.name, column)).collect();
-    let mut looks: Vec<Look> = table
-        .columns
-        .iter()
-        .zip(&chosen)
-        .map(|(column, chosen)| Look::new(column, *chosen))
-        .collect();
+    let mut looks: Vec<Look> =
+        table.columns.iter().zip(&chosen).map(|(column, chosen)| Look::new(column, *chosen)).collect();
     let (census, proposals) = settle(connection, given, &mut chosen, &mut looks)?;
     let mut columns = Vec::with_capacity(table.columns.len());
     for (((column, census), proposal), look) in table.columns.iter().zip(census).zip(proposals).zip(looks) {

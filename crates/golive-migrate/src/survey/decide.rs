@@ -57,7 +57,9 @@ const COLLISION: &str = "MIG-UNIQUE-COLLISION";
 
 /// Marks what the copy sets aside; the finding then changes data instead of blocking.
 fn set_aside(tables: &mut [SurveyedTable], finding: &mut Finding) {
-    let Some(table) = tables.iter_mut().find(|table| Some(&table.name) == finding.table.as_ref()) else { return };
+    let Some(table) = tables.iter_mut().find(|table| Some(&table.name) == finding.table.as_ref()) else {
+        return;
+    };
     let column = finding.column.clone().unwrap_or_default();
     let mut named: Vec<&str> = column.split(", ").collect();
     named.sort_unstable();

@@ -143,7 +143,8 @@ impl Existing {
 
     fn table(&self, table: &mut SurveyedTable, findings: &mut Vec<Finding>) {
         let name = table.name.clone();
-        let blocks = |id, what: String, remedy: &str| Finding::new(id, Severity::Blocks, what, remedy).table(&name);
+        let blocks =
+            |id, what: String, remedy: &str| Finding::new(id, Severity::Blocks, what, remedy).table(&name);
         table.indexes.clear();
         table.checks.clear();
         let Some(columns) = self.tables.get(&name) else {
@@ -153,33 +154,49 @@ impl Existing {
         };
         if self.filled.contains(&name) {
             let remedy = "empty it, or exclude it if the application's migrations filled it on purpose";
-            findings.push(blocks("MIG-SCHEMA-ROWS", "the target's table holds rows already".to_owned(), remedy));
+            findings.push(blocks(
+                "MIG-SCHEMA-ROWS",
+                "the target's table holds rows already".to_owned(),
+                remedy,
+            ));
         }
         let find = |wanted: &str| columns.iter().find(|column| column.name.eq_ignore_ascii_case(wanted));
         for column in &mut table.columns {
             let Some(found) = find(&column.name) else {
                 let remedy = "add it by the application's migrations; its values would be lost";
-                let finding = blocks("MIG-SCHEMA-COLUMN", "the target's table has no such column".to_owned(), remedy);
+                let finding =
+                    blocks("MIG-SCHEMA-COLUMN", "the target's table has no such column".to_owned(), remedy);
                 findings.push(finding.column(column.name.clone()));
                 continue;
             };
             match found.target {
                 Some(target) => column.target = target,
                 None => {
-                    let what = format!("the target's column is {}, which cannot be filled and proven", found.written);
-                    let finding = blocks("MIG-SCHEMA-TYPE", what, "change its type in the application's migrations");
+                    let what = format!(
+                        "the target's column is {}, which cannot be filled and proven",
+                        found.written
+                    );
+                    let finding =
+                        blocks("MIG-SCHEMA-TYPE", what, "change its type in the application's migrations");
                     findings.push(finding.column(column.name.clone()));
                 }
             }
             if found.not_null && !column.not_null && column.census.nulls > 0 {
                 let what = "the target's column refuses NULL".to_owned();
-                let finding = blocks("MIG-SCHEMA-NULL", what, "fill the rows in the source, or let the column take NULL");
+                let finding = blocks(
+                    "MIG-SCHEMA-NULL",
+                    what,
+                    "fill the rows in the source, or let the column take NULL",
+                );
                 findings.push(finding.column(column.name.clone()).rows(column.census.nulls, Vec::new()));
             }
             column.not_null = found.not_null;
             column.generated = found.generated.then(|| "the target's own".to_owned());
         }
-        for column in columns.iter().filter(|column| !table.columns.iter().any(|one| one.name.eq_ignore_ascii_case(&column.name))) {
+        for column in columns
+            .iter()
+            .filter(|column| !table.columns.iter().any(|one| one.name.eq_ignore_ascii_case(&column.name)))
+        {
             let (severity, remedy) = if column.filled_in {
                 (Severity::Note, "nothing")
             } else {
@@ -189,8 +206,10 @@ impl Existing {
             let finding = Finding::new("MIG-SCHEMA-EXTRA", severity, what, remedy).table(&name);
             findings.push(finding.column(column.name.clone()));
         }
-        table.auto_increment =
-            table.auto_increment.take().filter(|(column, _)| find(column).is_some_and(|one| one.auto_increment));
+        table.auto_increment = table
+            .auto_increment
+            .take()
+            .filter(|(column, _)| find(column).is_some_and(|one| one.auto_increment));
         self.foreign_keys(table, findings);
     }
 
@@ -204,7 +223,12 @@ impl Existing {
             let kept = present.is_some_and(|present| present.contains(&(columns, key.parent.clone())));
             if !kept {
                 let what = format!("the target has no foreign key to `{}`", key.parent);
-                let finding = Finding::new("MIG-SCHEMA-FK", Severity::ChangesData, what, "add it by the application's migrations");
+                let finding = Finding::new(
+                    "MIG-SCHEMA-FK",
+                    Severity::ChangesData,
+                    what,
+                    "add it by the application's migrations",
+                );
                 findings.push(finding.table(&name).column(key.columns.join(", ")));
             }
             kept

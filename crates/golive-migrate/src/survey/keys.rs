@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::catalog::{Catalog, CatalogIndex, CatalogTable};
-use super::model::{
-    SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable,
-};
+use super::model::{SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable};
 use crate::core::census::Tally;
 use crate::core::sqltext::{self, Token};
 use crate::core::translate;

@@ -19,8 +19,8 @@ use rusqlite::Connection;
 
 pub(crate) use self::catalog::{Catalog, CatalogTable, read as read_catalog};
 pub use self::model::{
-    DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyOptions, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedHelper, SurveyedIndex,
-    SurveyedIndexColumn, SurveyedTable, SurveyedView,
+    DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyOptions, SurveyedCheck, SurveyedColumn,
+    SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable, SurveyedView,
 };
 pub(crate) use self::scan::key_text;
 use crate::core::declared::Declared;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::core::census::Census;
 use crate::core::conversion::Conversion;
@@ -42,6 +43,8 @@ pub struct SurveyOptions {
     pub schema: SchemaOrigin,
     /// Whether findings show the values of their examples, which may be anybody's data.
     pub show_values: bool,
+    /// Cancelling it ends the survey, which changes nothing anyway.
+    pub cancel: CancellationToken,
 }
 
 impl Default for SurveyOptions {
@@ -53,6 +56,7 @@ impl Default for SurveyOptions {
             policies: Policies::default(),
             schema: SchemaOrigin::default(),
             show_values: false,
+            cancel: CancellationToken::new(),
         }
     }
 }

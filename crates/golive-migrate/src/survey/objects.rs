@@ -87,7 +87,8 @@ pub(crate) fn views(
             Err(part) => {
                 let what = format!("a view, which is not carried: {part} has no equal in MariaDB");
                 let remedy = "create it in MariaDB's words by hand, or by the application's own migrations";
-                findings.push(Finding::new("MIG-VIEW", Severity::ChangesData, what, remedy).table(&view.name));
+                findings
+                    .push(Finding::new("MIG-VIEW", Severity::ChangesData, what, remedy).table(&view.name));
             }
         }
     }
@@ -100,7 +101,8 @@ fn kinds(table: &CatalogTable, findings: &mut Vec<Finding>) {
         findings.push(Finding::new(id, Severity::Note, what, remedy).table(&table.name));
     };
     if table.without_rowid {
-        let what = "is WITHOUT ROWID; InnoDB keeps every table by its primary key, so nothing changes".to_owned();
+        let what =
+            "is WITHOUT ROWID; InnoDB keeps every table by its primary key, so nothing changes".to_owned();
         note("MIG-WITHOUT-ROWID", what, "nothing");
     }
     if table.strict {
@@ -133,8 +135,11 @@ fn names(table: &SurveyedTable, findings: &mut Vec<Finding>) {
     }
     let reserved = |name: &str| RESERVED.binary_search(&name.to_ascii_lowercase().as_str()).is_ok();
     let columns = table.columns.iter().map(|column| &column.name);
-    let words: Vec<&str> =
-        std::iter::once(&table.name).chain(columns).filter(|name| reserved(name)).map(String::as_str).collect();
+    let words: Vec<&str> = std::iter::once(&table.name)
+        .chain(columns)
+        .filter(|name| reserved(name))
+        .map(String::as_str)
+        .collect();
     let mut seen: BTreeSet<String> = BTreeSet::new();
     for column in &table.columns {
         if let Some(why) = bad_name(&column.name) {

@@ -11,7 +11,7 @@ use super::content;
 use super::layout::Layout;
 use super::report::{MismatchKind, VerifiedTable, VerifyError, VerifyOptions};
 use super::rows::{CanonicalRow, SourceRows, TargetRows, key_for_people};
-use crate::copy::{OnProgress, Progress, per_second};
+use crate::progress::{OnProgress, Phase, Progress};
 use crate::target::Target;
 
 /// How often progress is told.
@@ -62,12 +62,8 @@ impl Teller<'_> {
     }
 
     fn tell(&self, rows: u64) {
-        (self.progress)(Progress {
-            table: self.layout.table.clone(),
-            rows,
-            total: self.total,
-            rows_per_second: per_second(rows, self.start.elapsed()),
-        });
+        let (table, elapsed) = (&self.layout.table, self.start.elapsed());
+        (self.progress)(Progress::of_table(Phase::Verify, table, rows, self.total, elapsed));
     }
 }
 

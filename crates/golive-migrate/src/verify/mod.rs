@@ -16,8 +16,8 @@ pub use self::report::{
     Mismatch, MismatchKind, SchemaDifference, Verdict, Verification, Verified, VerifiedTable, VerifyError,
     VerifyOptions,
 };
-use crate::copy::OnProgress;
 use crate::journal;
+use crate::progress::OnProgress;
 use crate::source::Source;
 use crate::target::Target;
 

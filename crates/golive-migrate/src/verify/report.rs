@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::plan::Plan;
 
@@ -16,11 +17,18 @@ pub struct VerifyOptions {
     pub left_out_foreign_keys: BTreeSet<String>,
     /// Mismatches named a table; more are only counted. 20.
     pub mismatches_per_table: usize,
+    /// Cancelling it ends the verification without a verdict.
+    pub cancel: CancellationToken,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { exclude: BTreeSet::new(), left_out_foreign_keys: BTreeSet::new(), mismatches_per_table: 20 }
+        Self {
+            exclude: BTreeSet::new(),
+            left_out_foreign_keys: BTreeSet::new(),
+            mismatches_per_table: 20,
+            cancel: CancellationToken::new(),
+        }
     }
 }
 

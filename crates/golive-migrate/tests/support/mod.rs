@@ -59,3 +59,8 @@ pub(crate) async fn migrate(
 pub(crate) async fn check(source: &Source, target: &Target) -> Verification {
     verify(source, target, &VerifyOptions::default(), &|_| {}).await.unwrap()
 }
+
+/// The one number that a statement yields.
+pub(crate) fn number(db: &MariaDb, sql: &str) -> usize {
+    db.execute(sql).unwrap().lines().last().unwrap().trim().parse().unwrap()
+}

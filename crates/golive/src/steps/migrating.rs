@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use golive_migrate::{
-    Plan, PlanError, PlanOptions, ProviderState, Source, Survey, Target, TargetOptions,
-    VerifyOptions, survey,
+    Plan, PlanError, PlanOptions, ProviderState, Source, Survey, Target, TargetOptions, VerifyOptions, survey,
 };
 
 use secrecy::ExposeSecret;

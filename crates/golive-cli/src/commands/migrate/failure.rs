@@ -67,7 +67,7 @@ impl ToFailure for CopyError {
             Self::OtherRun { .. } | Self::SourceChanged | Self::Misfit { .. } | Self::RowRefused { .. } => {
                 Failure::usage(self)
             }
-            Self::AnotherRun { .. } => Failure::Busy(Box::new(self)),
+            Self::AnotherRun { .. } | Self::Cancelled { .. } => Failure::Busy(Box::new(self)),
             _ => Failure::reach(self),
         }
     }
@@ -80,7 +80,7 @@ impl ToFailure for ConstraintError {
             | Self::OtherRun { .. }
             | Self::Collision { .. }
             | Self::Orphans { .. } => Failure::usage(self),
-            Self::AnotherRun { .. } => Failure::Busy(Box::new(self)),
+            Self::AnotherRun { .. } | Self::Cancelled { .. } => Failure::Busy(Box::new(self)),
             _ => Failure::reach(self),
         }
     }
