@@ -7,7 +7,7 @@ use rusqlite::types::{Value as SourceValue, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
-use crate::core::convert::{escape_field, write_value};
+use crate::core::convert::{write_field, write_value};
 use crate::core::types::TargetType;
 use crate::ident;
 use crate::plan::PlannedTable;
@@ -181,23 +181,17 @@ impl<'a> Chunk<'a> {
         let before = self.lines.len();
         for (at, (_, target)) in self.plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
+            if self.form == Form::Lines {
+                if at > 0 {
+                    self.lines.push(b'\t');
+                }
+                write_field(value, *target, &mut self.lines).map_err(|why| misfit(at, why.0))?;
+                continue;
+            }
             self.scratch.clear();
             let given = write_value(value, *target, &mut self.scratch).map_err(|why| misfit(at, why.0))?;
             self.piece_bytes += self.scratch.len();
-            match self.form {
-                Form::Rows(_) if given => self.values.push(Value::Bytes(self.scratch.clone())),
-                Form::Rows(_) => self.values.push(Value::NULL),
-                Form::Lines => {
-                    if at > 0 {
-                        self.lines.push(b'\t');
-                    }
-                    if given {
-                        escape_field(&self.scratch, &mut self.lines);
-                    } else {
-                        self.lines.extend_from_slice(b"\\N");
-                    }
-                }
-            }
+            self.values.push(if given { Value::Bytes(self.scratch.clone()) } else { Value::NULL });
         }
         if self.form == Form::Lines {
             self.lines.push(b'\n');
