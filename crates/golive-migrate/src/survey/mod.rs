@@ -2,6 +2,7 @@
 //! It writes nothing anywhere.
 
 mod catalog;
+mod gather;
 mod keys;
 mod model;
 mod objects;
@@ -12,12 +13,15 @@ use std::collections::BTreeSet;
 use mysql_async::prelude::Queryable;
 use rusqlite::Connection;
 
+use self::catalog::CatalogColumn;
 pub(crate) use self::catalog::{Catalog, CatalogTable, read as read_catalog};
+use self::gather::Gathered;
 pub use self::model::{
     DEFAULT_COLLATION, Survey, SurveyOptions, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,
     SurveyedIndexColumn, SurveyedTable,
 };
 pub(crate) use self::scan::key_text;
+use crate::core::census::Census;
 use crate::core::declared::Declared;
 use crate::core::mapping::{self, Usage};
 use crate::core::sqltext;
@@ -26,7 +30,7 @@ use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
 use crate::journal;
-use crate::source::{Source, data_version};
+use crate::source::{Source, WatchError};
 use crate::target::Target;
 
 /// Why a survey could not be made.
@@ -73,6 +77,15 @@ pub enum SurveyError {
     Worker(#[from] tokio::task::JoinError),
 }
 
+impl From<WatchError> for SurveyError {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Sqlite(error) => Self::Source(error),
+            WatchError::File(error) => Self::Fingerprint(error),
+        }
+    }
+}
+
 /// Surveys the source, and the target too where one is given.
 ///
 /// # Errors
@@ -100,15 +113,17 @@ pub async fn survey(
 }
 
 fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, SurveyError> {
+    let watch = source.watch()?;
     let connection = source.connect()?;
-    let before = (data_version(&connection)?, source.digest()?);
     let mut findings = Vec::new();
     let mut catalog = catalog::read(&connection)?;
     check_options(&catalog, options)?;
     catalog.tables.retain(|table| !options.exclude.contains(&table.name));
+    let meanings: Vec<Vec<Declared>> = catalog.tables.iter().map(|table| meanings(table, options)).collect();
+    let (gathered, digest) = gather::gather(source, &catalog.tables, &meanings)?;
     let mut tables = Vec::with_capacity(catalog.tables.len());
-    for table in &catalog.tables {
-        tables.push(survey_table(&connection, table, &catalog, options, &mut findings)?);
+    for (table, gathered) in catalog.tables.iter().zip(gathered) {
+        tables.push(survey_table(&connection, table, gathered, &catalog, options, &mut findings)?);
     }
     keys::unify(&mut tables, &mut findings);
     for table in &mut tables {
@@ -123,11 +138,10 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
         settle_defaults(table, declared, &mut findings);
     }
     objects::findings(&catalog, &tables, source.is_wal(), options, &mut findings);
-    let after = (data_version(&connection)?, source.digest()?);
-    if before != after {
+    if !watch.is_unchanged(&digest)? {
         return Err(SurveyError::Changed);
     }
-    Ok(Survey { source_digest: after.1, collation: options.collation.clone(), tables, findings })
+    Ok(Survey { source_digest: digest, collation: options.collation.clone(), tables, findings })
 }
 
 fn check_options(catalog: &Catalog, options: &SurveyOptions) -> Result<(), SurveyError> {
@@ -151,13 +165,13 @@ fn check_options(catalog: &Catalog, options: &SurveyOptions) -> Result<(), Surve
 fn survey_table(
     connection: &Connection,
     table: &CatalogTable,
+    gathered: Gathered,
     catalog: &Catalog,
     options: &SurveyOptions,
     findings: &mut Vec<Finding>,
 ) -> Result<SurveyedTable, SurveyError> {
     let indexes = keys::indexes(table, findings);
-    let orphans = if table.foreign_keys.is_empty() { None } else { scan::orphans(connection, table)? };
-    let foreign_keys = keys::foreign_keys(table, catalog, orphans.as_ref(), findings);
+    let foreign_keys = keys::foreign_keys(table, catalog, gathered.orphans.as_ref(), findings);
     // MariaDB refuses expressions over the column that numbers rows.
     let names: Vec<String> =
         table.column_names().into_iter().filter(|name| Some(name) != table.rowid_alias.as_ref()).collect();
@@ -167,7 +181,7 @@ fn survey_table(
     let referring = catalog.tables.iter().flat_map(|other| &other.foreign_keys);
     indexed
         .extend(referring.filter(|key| key.parent == table.name).flat_map(|key| key.parent_columns.clone()));
-    let columns = survey_columns(connection, table, options, &indexed, &names, findings)?;
+    let columns = survey_columns(table, gathered.census, options, &indexed, &names, findings);
     let rows = columns.first().map_or(0, |column| column.census.rows);
     let checks = checks(connection, table, &names, findings)?;
     Ok(SurveyedTable {
@@ -183,29 +197,34 @@ fn survey_table(
     })
 }
 
+/// The type that the options give a column.
+fn chosen(table: &CatalogTable, column: &str, options: &SurveyOptions) -> Option<TargetType> {
+    let given = options.column_types.get(&format!("{}.{column}", table.name));
+    given.and_then(|given| TargetType::parse(given))
+}
+
+/// What each column is looked at as.
+fn meanings(table: &CatalogTable, options: &SurveyOptions) -> Vec<Declared> {
+    let meaning = |column: &CatalogColumn| {
+        chosen(table, &column.name, options).map_or_else(|| scan::meaning(column), Declared::of_target)
+    };
+    table.columns.iter().map(meaning).collect()
+}
+
 fn survey_columns(
-    connection: &Connection,
     table: &CatalogTable,
+    census: Vec<Census>,
     options: &SurveyOptions,
     indexed: &BTreeSet<String>,
     names: &[String],
     findings: &mut Vec<Finding>,
-) -> Result<Vec<SurveyedColumn>, SurveyError> {
-    let chosen = |column: &str| {
-        let given = options.column_types.get(&format!("{}.{column}", table.name));
-        given.and_then(|given| TargetType::parse(given))
-    };
-    let meanings: Vec<Declared> = table
-        .columns
-        .iter()
-        .map(|column| chosen(&column.name).map_or_else(|| scan::meaning(column), Declared::of_target))
-        .collect();
-    let census = scan::census(connection, table, &meanings)?;
+) -> Vec<SurveyedColumn> {
     let mut columns = Vec::with_capacity(table.columns.len());
-    for ((column, census), meaning) in table.columns.iter().zip(census).zip(meanings) {
+    for ((column, census), meaning) in table.columns.iter().zip(census).zip(meanings(table, options)) {
         let place = |finding: Finding| finding.table(&table.name).column(column.name.clone());
         let usage = Usage { indexed: indexed.contains(&column.name) };
-        let proposal = mapping::propose(meaning, &column.declared, &census, usage, chosen(&column.name));
+        let proposal =
+            mapping::propose(meaning, &column.declared, &census, usage, chosen(table, &column.name, options));
         findings.extend(proposal.findings.into_iter().map(place));
         let primary = table.primary_key.contains(&column.name);
         if primary && census.nulls > 0 {
@@ -224,7 +243,7 @@ fn survey_columns(
             census,
         });
     }
-    Ok(columns)
+    columns
 }
 
 fn generated(
