@@ -1,6 +1,8 @@
 //! Makes the tables of a plan in an empty target. Re-runnable: a run that was killed here continues, and a target that
 //! belongs to anything else is refused.
 
+use std::time::Instant;
+
 use mysql_async::prelude::Queryable;
 use serde::Serialize;
 
@@ -10,13 +12,15 @@ use crate::survey::SchemaOrigin;
 use crate::target::Target;
 
 /// What was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SchemaReport {
     /// Tables of the plan, all of which now exist.
     pub tables: usize,
     /// Whether an earlier run had begun.
     pub resumed: bool,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// Why the tables were not made.
@@ -109,6 +113,7 @@ pub async fn create_schema(target: &Target, plan: &Plan) -> Result<SchemaReport,
 }
 
 async fn create_locked(target: &Target, plan: &Plan) -> Result<SchemaReport, SchemaError> {
+    let start = Instant::now();
     let mut conn = target.open().await?;
     let wanted = Run { plan_digest: plan.digest.clone(), source_digest: plan.source_digest.clone() };
     let resumed = match journal::run(&mut conn).await? {
@@ -129,5 +134,5 @@ async fn create_locked(target: &Target, plan: &Plan) -> Result<SchemaReport, Sch
             .map_err(|source| SchemaError::Statement { table: table.name.clone(), source })?;
     }
     let _ = conn.disconnect().await;
-    Ok(SchemaReport { tables: plan.tables.len(), resumed })
+    Ok(SchemaReport { tables: plan.tables.len(), resumed, seconds: start.elapsed().as_secs_f64() })
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
 use crate::core::conversion::Converted;
-use crate::core::convert::{Misfit, escape_field, write_value};
+use crate::core::convert::{Misfit, write_field, write_value};
 use crate::ident;
 use crate::plan::{PlannedColumn, PlannedTable};
 use crate::quarantine::{self, SetAside};
@@ -189,11 +189,11 @@ impl<'a> Chunk<'a> {
             return self.put_aside(row, reason);
         }
         let (lines, values, piece_bytes) = (self.lines.len(), self.values.len(), self.piece_bytes);
-        for (at, column) in self.plan.columns.iter().enumerate() {
+        let plan = self.plan;
+        for (at, column) in plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
-            self.scratch.clear();
-            match write_cell(value, column, &mut self.scratch) {
-                Ok(given) => self.put(at, given),
+            match self.cell(at, value, column) {
+                Ok(()) => {}
                 Err(why) if column.quarantine => {
                     self.lines.truncate(lines);
                     self.values.truncate(values);
@@ -216,23 +216,23 @@ impl<'a> Chunk<'a> {
         Ok(())
     }
 
-    /// Puts the cell in `scratch` into the piece.
-    fn put(&mut self, at: usize, given: bool) {
-        self.piece_bytes += self.scratch.len();
-        match self.form {
-            Form::Rows(_) if given => self.values.push(Value::Bytes(self.scratch.clone())),
-            Form::Rows(_) => self.values.push(Value::NULL),
-            Form::Lines => {
-                if at > 0 {
-                    self.lines.push(b'\t');
-                }
-                if given {
-                    escape_field(&self.scratch, &mut self.lines);
-                } else {
-                    self.lines.extend_from_slice(b"\\N");
-                }
+    /// Puts a cell into the piece as its column's policies have it.
+    fn cell(&mut self, at: usize, value: ValueRef<'_>, column: &PlannedColumn) -> Result<(), Misfit> {
+        let converted = column.conversions.iter().find_map(|one| one.apply(value, column.target));
+        let value = converted.as_ref().map_or(value, Converted::as_value);
+        let given = if self.form == Form::Lines {
+            if at > 0 {
+                self.lines.push(b'\t');
             }
-        }
+            write_field(value, column.target, &mut self.lines)?
+        } else {
+            self.scratch.clear();
+            let given = write_value(value, column.target, &mut self.scratch)?;
+            self.piece_bytes += self.scratch.len();
+            self.values.push(if given { Value::Bytes(self.scratch.clone()) } else { Value::NULL });
+            given
+        };
+        if given || !column.not_null { Ok(()) } else { Err(Misfit("is NULL, which its column refuses")) }
     }
 
     fn broken_condition(&self, row: &Row<'_>) -> Option<String> {
@@ -304,14 +304,6 @@ impl<'a> Chunk<'a> {
         self.bytes = 0;
         pieces.blocking_send(Piece::End(end)).is_ok()
     }
-}
-
-/// Writes a cell as its column's policies have it; `false` means NULL.
-fn write_cell(value: ValueRef<'_>, column: &PlannedColumn, out: &mut Vec<u8>) -> Result<bool, Misfit> {
-    let converted = column.conversions.iter().find_map(|conversion| conversion.apply(value, column.target));
-    let value = converted.as_ref().map_or(value, Converted::as_value);
-    let given = write_value(value, column.target, out)?;
-    if given || !column.not_null { Ok(given) } else { Err(Misfit("is NULL, which its column refuses")) }
 }
 
 /// The row's key for people: its primary key, or its row number.

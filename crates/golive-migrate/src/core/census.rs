@@ -1,12 +1,10 @@
 //! Counts what a column really holds, in one pass over its values. It decides nothing: `mapping` does.
 
-use std::collections::BTreeMap;
-
 use rusqlite::types::ValueRef;
 use serde::Serialize;
 
 use super::datetime;
-use super::decimal::Digits;
+use super::decimal::{Digits, Scratch};
 use super::declared::Declared;
 
 /// MariaDB refuses JSON that is nested deeper.
@@ -50,7 +48,7 @@ pub struct Census {
     pub converted: u64,
     /// What stood out, with counts and up to three keys.
     #[serde(skip)]
-    pub(crate) remarks: BTreeMap<Remark, Tally>,
+    remarks: Remarks,
 }
 
 /// Something that stood out in a value.
@@ -104,11 +102,41 @@ pub(crate) type Exemplify<'a> = &'a dyn Fn() -> Example;
 impl Tally {
     pub(crate) fn add(&mut self, example: Exemplify<'_>) {
         self.count += 1;
-        if self.keys.len() < 3 {
+        if self.keys.len() < EXAMPLES {
             let example = example();
             self.keys.push(example.key);
             self.values.extend(example.value);
         }
+    }
+
+    /// Takes in what was counted in rows that come after.
+    pub(crate) fn append(&mut self, later: Self) {
+        self.count += later.count;
+        self.keys.extend(later.keys);
+        self.keys.truncate(EXAMPLES);
+        self.values.extend(later.values);
+        self.values.truncate(EXAMPLES);
+    }
+}
+
+/// Examples a tally keeps.
+pub(crate) const EXAMPLES: usize = 3;
+
+/// A tally a remark, at the remark's place: some columns earn a remark a row.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Remarks(Vec<Tally>);
+
+impl Remarks {
+    fn get(&self, remark: Remark) -> Option<&Tally> {
+        self.0.get(remark as usize)
+    }
+
+    fn tally(&mut self, remark: Remark) -> &mut Tally {
+        let at = remark as usize;
+        if at >= self.0.len() {
+            self.0.resize_with(at + 1, Tally::default);
+        }
+        &mut self.0[at]
     }
 }
 
@@ -140,14 +168,65 @@ impl Census {
         }
     }
 
+    /// Takes in the census of rows that come after.
+    pub(crate) fn append(&mut self, later: Self) {
+        // In full, so that a field which is added is not forgotten here.
+        let Self {
+            rows,
+            nulls,
+            integers,
+            reals,
+            texts,
+            blobs,
+            max_chars,
+            max_bytes,
+            min_blob_bytes,
+            whole_digits,
+            fraction_digits,
+            integer_range,
+            second_digits,
+            wider_than_float,
+            converted,
+            remarks,
+        } = later;
+        self.min_blob_bytes = match (self.blobs, blobs) {
+            (_, 0) => self.min_blob_bytes,
+            (0, _) => min_blob_bytes,
+            _ => self.min_blob_bytes.min(min_blob_bytes),
+        };
+        self.rows += rows;
+        self.nulls += nulls;
+        self.integers += integers;
+        self.reals += reals;
+        self.texts += texts;
+        self.blobs += blobs;
+        self.max_chars = self.max_chars.max(max_chars);
+        self.max_bytes = self.max_bytes.max(max_bytes);
+        self.whole_digits = self.whole_digits.max(whole_digits);
+        self.fraction_digits = self.fraction_digits.max(fraction_digits);
+        self.integer_range = match (self.integer_range, integer_range) {
+            (Some((low, high)), Some((least, most))) => Some((low.min(least), high.max(most))),
+            (ours, theirs) => ours.or(theirs),
+        };
+        self.second_digits = self.second_digits.max(second_digits);
+        self.wider_than_float += wider_than_float;
+        self.converted += converted;
+        for (at, tally) in remarks.0.into_iter().enumerate() {
+            match self.remarks.0.get_mut(at) {
+                Some(ours) => ours.append(tally),
+                None => self.remarks.0.push(tally),
+            }
+        }
+    }
+
     /// How often something stood out.
     pub(crate) fn count(&self, remark: Remark) -> u64 {
-        self.remarks.get(&remark).map_or(0, |tally| tally.count)
+        self.remarks.get(remark).map_or(0, |tally| tally.count)
     }
 
     /// How often something stood out, and where.
     pub(crate) fn tally(&self, remark: Remark) -> Tally {
-        self.remarks.get(&remark).cloned().unwrap_or_default()
+        self.remarks.get(remark).cloned().unwrap_or_default()
     }
 
     /// Takes in that a conversion changed the value that is observed next.
@@ -165,7 +244,9 @@ impl Census {
         self.remark_class(declared, Remark::IsInteger, key);
         match declared {
             Declared::Boolean if !matches!(integer, 0 | 1) => self.remark(Remark::NotBoolean, key),
-            Declared::Decimal(_) => self.digits(declared, &Digits::of_integer(integer), key),
+            Declared::Decimal(_) => {
+                self.digits(declared, &Digits::of_integer(integer, &mut Scratch::default()), key)
+            }
             _ => {}
         }
         let (least, most) = self.integer_range.unwrap_or((integer, integer));
@@ -187,7 +268,7 @@ impl Census {
         }
         self.wider_than_float += u64::from(f64::from(real as f32) != real);
         if let Declared::Decimal(_) = declared {
-            match Digits::of_real(real) {
+            match Digits::of_real(real, &mut Scratch::default()) {
                 Some(digits) => self.digits(declared, &digits, key),
                 None => self.remark(Remark::NotDecimal, key),
             }
@@ -256,7 +337,7 @@ impl Census {
         self.second_digits = self.second_digits.max(parsed.digits);
     }
 
-    fn digits(&mut self, declared: Declared, digits: &Digits, key: Exemplify<'_>) {
+    fn digits(&mut self, declared: Declared, digits: &Digits<'_>, key: Exemplify<'_>) {
         let whole = u32::try_from(digits.whole.len()).unwrap_or(u32::MAX);
         let fraction = u32::try_from(digits.fraction.len()).unwrap_or(u32::MAX);
         self.whole_digits = self.whole_digits.max(whole);
@@ -284,7 +365,7 @@ impl Census {
     }
 
     fn remark(&mut self, remark: Remark, key: Exemplify<'_>) {
-        self.remarks.entry(remark).or_default().add(key);
+        self.remarks.tally(remark).add(key);
     }
 }
 
@@ -302,6 +383,15 @@ fn boolean_remark(text: &str) -> Remark {
 }
 
 fn is_json(text: &str) -> bool {
+    let opening = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if opening > JSON_DEPTH && is_deep(text) {
+        return false;
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Whether it nests deeper than MariaDB reads.
+fn is_deep(text: &str) -> bool {
     let mut depth = 0_usize;
     let mut in_string = false;
     let mut escaped = false;
@@ -313,14 +403,14 @@ fn is_json(text: &str) -> bool {
             b'[' | b'{' if !in_string => {
                 depth += 1;
                 if depth > JSON_DEPTH {
-                    return false;
+                    return true;
                 }
             }
             b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+    false
 }
 
 #[cfg(test)]
@@ -357,5 +447,42 @@ mod tests {
         assert!(!is_json(""));
         assert!(!is_json("{'a': 1}"));
         assert!(!is_json(&format!("{}{}", "[".repeat(40), "]".repeat(40))));
+        assert!(is_json(&format!("[{}]", vec!["[\"{\"]"; 40].join(","))));
     }
+    proptest::proptest! {
+        #[test]
+        fn two_halves_make_the_whole(values in proptest::collection::vec(0..VALUES.len(), 0..40), cut in 0_usize..40) {
+            for declared in ["INTEGER", "DECIMAL(5,1)", "DATETIME", "BOOLEAN", "JSON", "BLOB", "VARCHAR(3)", ""] {
+                let declared = Declared::parse(declared);
+                let observed = |from: usize, to: usize| {
+                    let mut census = Census::default();
+                    for row in from..to {
+                        census.observe(declared, VALUES[values[row]], &|| format!("id={row}"));
+                    }
+                    census
+                };
+                let cut = cut.min(values.len());
+                let mut halves = observed(0, cut);
+                halves.append(observed(cut, values.len()));
+                proptest::prop_assert_eq!(halves, observed(0, values.len()));
+            }
+        }
+    }
+
+    const VALUES: [ValueRef<'_>; 14] = [
+        ValueRef::Null,
+        ValueRef::Integer(1),
+        ValueRef::Integer(-70_000_000_000_000_000),
+        ValueRef::Real(-0.0),
+        ValueRef::Real(12.375),
+        ValueRef::Real(f64::INFINITY),
+        ValueRef::Text(b"true"),
+        ValueRef::Text(b"-17.25"),
+        ValueRef::Text(b"2024-02-18T01:59:31.1234567+02:00"),
+        ValueRef::Text(b"\xff\0"),
+        ValueRef::Text("äöü \0".as_bytes()),
+        ValueRef::Text(b"{\"a\": [1]}"),
+        ValueRef::Blob(b"abc"),
+        ValueRef::Blob(b""),
+    ];
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::convert::write_value;
 use super::datetime;
-use super::decimal::Digits;
+use super::decimal::{Digits, Scratch};
 use super::types::TargetType;
 
 /// A named conversion of a column's values.
@@ -249,12 +249,15 @@ fn truncate(text: &str, target: TargetType) -> Option<Converted<'_>> {
 
 fn round<'a>(value: ValueRef<'_>, target: TargetType) -> Option<Converted<'a>> {
     let TargetType::Decimal { scale, .. } = target else { return None };
+    let mut scratch = Scratch::default();
     let digits = match value {
-        ValueRef::Real(real) => Digits::of_real(real)?,
+        ValueRef::Real(real) => Digits::of_real(real, &mut scratch)?,
         ValueRef::Text(text) => Digits::parse(std::str::from_utf8(text).ok()?)?,
         _ => return None,
     };
-    digits.rounded(usize::from(scale)).map(|rounded| Converted::Text(rounded.to_string().into()))
+    let mut written = Vec::new();
+    digits.rounded(usize::from(scale))?.write(&mut written);
+    String::from_utf8(written).ok().map(|text| Converted::Text(text.into()))
 }
 
 fn number<'a>(text: &str) -> Option<Converted<'a>> {

@@ -29,17 +29,23 @@ pub(super) struct Given<'a> {
     pub(super) names: &'a [String],
 }
 
+/// How each column is looked at first, before any policy converts.
+pub(super) fn looks(table: &CatalogTable, options: &SurveyOptions) -> Vec<Look> {
+    let look = |column: &CatalogColumn| Look::new(column, chosen(options, &table.name, column));
+    table.columns.iter().map(look).collect()
+}
+
 pub(super) fn survey(
     connection: &Connection,
     given: &Given<'_>,
+    census: Vec<Census>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<SurveyedColumn>, SurveyError> {
     let table = given.table;
     let mut chosen: Vec<Option<TargetType>> =
         table.columns.iter().map(|column| chosen(given.options, &table.name, column)).collect();
-    let mut looks: Vec<Look> =
-        table.columns.iter().zip(&chosen).map(|(column, chosen)| Look::new(column, *chosen)).collect();
-    let (census, proposals) = settle(connection, given, &mut chosen, &mut looks)?;
+    let mut looks = looks(table, given.options);
+    let (census, proposals) = settle(connection, given, census, &mut chosen, &mut looks)?;
     let mut columns = Vec::with_capacity(table.columns.len());
     for (((column, census), proposal), look) in table.columns.iter().zip(census).zip(proposals).zip(looks) {
         findings.extend(proposal.findings);
@@ -60,15 +66,16 @@ pub(super) fn survey(
     Ok(columns)
 }
 
-/// Counts and proposes, and again with what policies convert, until they convert nothing more.
+/// Proposes, and counts and proposes again with what policies convert, until they convert nothing more.
 fn settle(
     connection: &Connection,
     given: &Given<'_>,
+    census: Vec<Census>,
     chosen: &mut [Option<TargetType>],
     looks: &mut [Look],
 ) -> Result<(Vec<Census>, Vec<Proposal>), SurveyError> {
+    let mut census = census;
     for round in 1.. {
-        let census = scan::census(connection, given.table, looks, given.options.show_values)?;
         let mut proposals = Vec::with_capacity(census.len());
         let mut changed = false;
         for (at, census) in census.iter().enumerate() {
@@ -79,6 +86,7 @@ fn settle(
         if !changed || round == ROUNDS {
             return Ok((census, proposals));
         }
+        census = scan::census(connection, given.table, looks, None, given.options.show_values)?;
     }
     unreachable!("the last round returns")
 }

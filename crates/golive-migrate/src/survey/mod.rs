@@ -7,6 +7,7 @@ mod collisions;
 mod columns;
 mod decide;
 mod existing;
+mod gather;
 mod keys;
 mod model;
 mod objects;
@@ -18,10 +19,12 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 pub(crate) use self::catalog::{Catalog, CatalogTable, read as read_catalog};
+use self::gather::Gathered;
 pub use self::model::{
     DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyOptions, SurveyedCheck, SurveyedColumn,
     SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable, SurveyedView,
 };
+use self::scan::Look;
 pub(crate) use self::scan::key_text;
 use crate::core::declared::Declared;
 use crate::core::sqltext;
@@ -29,7 +32,7 @@ use crate::core::translate;
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
-use crate::source::{Source, data_version};
+use crate::source::{Source, WatchError};
 use crate::target::Target;
 
 /// Why a survey could not be made.
@@ -80,6 +83,15 @@ pub enum SurveyError {
     Worker(#[from] tokio::task::JoinError),
 }
 
+impl From<WatchError> for SurveyError {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Sqlite(error) => Self::Source(error),
+            WatchError::File(error) => Self::Fingerprint(error),
+        }
+    }
+}
+
 /// Surveys the source, and the target too where one is given.
 ///
 /// # Errors
@@ -122,15 +134,17 @@ pub async fn survey(
 }
 
 fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, SurveyError> {
+    let watch = source.watch()?;
     let connection = source.connect()?;
-    let before = (data_version(&connection)?, source.digest()?);
     let mut findings = Vec::new();
     let mut catalog = catalog::read(&connection)?;
     check_options(&catalog, options)?;
     catalog.tables.retain(|table| !options.exclude.contains(&table.name));
+    let looks: Vec<Vec<Look>> = catalog.tables.iter().map(|table| columns::looks(table, options)).collect();
+    let (gathered, digest) = gather::gather(source, &catalog.tables, &looks, options.show_values)?;
     let mut tables = Vec::with_capacity(catalog.tables.len());
-    for table in &catalog.tables {
-        tables.push(survey_table(&connection, table, &catalog, options, &mut findings)?);
+    for (table, gathered) in catalog.tables.iter().zip(gathered) {
+        tables.push(survey_table(&connection, table, gathered, &catalog, options, &mut findings)?);
     }
     keys::unify(&mut tables, &mut findings);
     for table in &mut tables {
@@ -146,12 +160,11 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
     }
     objects::findings(&catalog, &tables, source.is_wal(), options, &mut findings);
     let views = objects::views(&catalog, &tables, &mut findings);
-    let after = (data_version(&connection)?, source.digest()?);
-    if before != after {
+    if !watch.is_unchanged(&digest)? {
         return Err(SurveyError::Changed);
     }
     Ok(Survey {
-        source_digest: after.1,
+        source_digest: digest,
         collation: options.collation.clone(),
         schema: options.schema,
         policies: options.policies.clone(),
@@ -186,12 +199,12 @@ fn check_options(catalog: &Catalog, options: &SurveyOptions) -> Result<(), Surve
 fn survey_table(
     connection: &Connection,
     table: &CatalogTable,
+    gathered: Gathered,
     catalog: &Catalog,
     options: &SurveyOptions,
     findings: &mut Vec<Finding>,
 ) -> Result<SurveyedTable, SurveyError> {
-    let orphans = if table.foreign_keys.is_empty() { None } else { scan::orphans(connection, table)? };
-    let foreign_keys = keys::foreign_keys(table, catalog, orphans.as_ref(), findings);
+    let foreign_keys = keys::foreign_keys(table, catalog, gathered.orphans.as_ref(), findings);
     // MariaDB refuses expressions over the column that numbers rows.
     let names: Vec<String> =
         table.column_names().into_iter().filter(|name| Some(name) != table.rowid_alias.as_ref()).collect();
@@ -203,7 +216,7 @@ fn survey_table(
     indexed
         .extend(referring.filter(|key| key.parent == table.name).flat_map(|key| key.parent_columns.clone()));
     let given = columns::Given { table, options, indexed: &indexed, names: &names };
-    let columns = columns::survey(connection, &given, findings)?;
+    let columns = columns::survey(connection, &given, gathered.census, findings)?;
     let rows = columns.first().map_or(0, |column| column.census.rows);
     let checks = checks(connection, table, &names, findings)?;
     Ok(SurveyedTable {

@@ -1,4 +1,4 @@
-//! The one pass over the source's rows: a census per column, orphans per foreign key, rows that break a CHECK.
+//! The statements over the source's rows: a census per column, orphans per foreign key, rows that break a CHECK.
 
 use std::collections::BTreeMap;
 
@@ -39,19 +39,31 @@ impl Look {
     }
 }
 
-/// Counts every column of a table, each looked at as what it is meant to be.
+/// A piece of a table, by row number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowRange {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+}
+
+/// Counts every column of a table or of a piece of it, each looked at as what it is meant to be.
 pub(crate) fn census(
     connection: &Connection,
     table: &CatalogTable,
     looks: &[Look],
+    range: Option<RowRange>,
     show_values: bool,
 ) -> Result<Vec<Census>> {
     let mut census: Vec<Census> = table.columns.iter().map(|_| Census::default()).collect();
     let rowid = if table.primary_key.is_empty() { table.rowid_name() } else { None };
     let names = table.column_names();
     let select = ident::sqlite_list(&names) + &rowid.map(|name| format!(", {name}")).unwrap_or_default();
+    let piece = match (range, table.rowid_name()) {
+        (Some(RowRange { first, last }), Some(rowid)) => format!(" WHERE {rowid} BETWEEN {first} AND {last}"),
+        _ => String::new(),
+    };
     let mut statement =
-        connection.prepare(&format!("SELECT {select} FROM {}", ident::sqlite(&table.name)))?;
+        connection.prepare(&format!("SELECT {select} FROM {}{piece}", ident::sqlite(&table.name)))?;
     let key_columns: Vec<(usize, &str)> = table
         .primary_key
         .iter()
