@@ -38,6 +38,7 @@ mod survey;
 mod switch;
 mod target;
 mod verify;
+mod versioned;
 
 pub use self::constraints::{ConstraintError, ConstraintReport, add_constraints};
 pub use self::copy::{CopiedTable, CopyError, CopyOptions, CopyReport, OnProgress, Progress, copy};
@@ -58,4 +59,12 @@ pub use self::target::{ConnectTargetError, ServerInfo, Target, TargetOptions};
 pub use self::verify::{
     Mismatch, MismatchKind, SchemaDifference, Verdict, Verification, Verified, VerifiedTable, VerifyError,
     VerifyOptions, verify,
+};
+pub use self::versioned::{
+    ChangeClass, Direction, DisposableServer, Effect, HalfRun, LintedChange, MigrationProof,
+    MigrationStanding, Migrations, OnVersionedEvent, PlannedMigration, RanMigration, ReadMigrationsError,
+    Resolution, Scaffold, SchemaDeviation, SchemaDrift, SchemaLint, Standing, Stopped, VersionedError,
+    VersionedEvent, VersionedFinding, VersionedOptions, VersionedPlan, VersionedRule, VersionedRun,
+    VersionedStatus, Weight, prove_migrations, schema_baseline, schema_down, schema_drift, schema_lint,
+    schema_plan, schema_scaffold, schema_status, schema_up, versioned_rules,
 };
