@@ -349,6 +349,7 @@ impl One<'_> {
                     &self.item.name,
                     migration.as_ref(),
                     self.direction,
+                    self.migrations.books(),
                     self.options,
                     on_event,
                 )

@@ -1,6 +1,6 @@
 //! Runs a Rust migration through sea-orm-migration's own `SchemaManager`, on the connection that holds the lock. What it
-//! executes cannot be seen statement by statement from here, but the server counts: where nothing that changes anything
-//! succeeded before the error, nothing took effect.
+//! executes cannot be seen statement by statement from here, but the server counts what the session began, and the schema
+//! shows what became of it.
 
 use sea_orm::{DbErr, RuntimeErr, TransactionTrait, sqlx};
 use sea_orm_migration::{MigrationTrait, SchemaManager};
@@ -11,7 +11,8 @@ use super::files::lock_wait;
 use super::journal::{self, Direction};
 use super::options::VersionedOptions;
 use super::report::{OnVersionedEvent, Stopped, VersionedEvent};
-use super::session::{Session, gave_up_waiting, number, said};
+use super::session::{Changes, Session, gave_up_waiting, number, said};
+use super::snapshot::Snapshot;
 
 /// Runs it one way; `None` when it went well.
 pub(crate) async fn run(
@@ -19,6 +20,7 @@ pub(crate) async fn run(
     name: &str,
     migration: &dyn MigrationTrait,
     direction: Direction,
+    books: &str,
     options: &VersionedOptions,
     on_event: OnVersionedEvent<'_>,
 ) -> Result<Option<Stopped>, VersionedError> {
@@ -37,11 +39,10 @@ pub(crate) async fn run(
                 .await
                 .map_err(VersionedError::server("end the migration's transaction"))?;
         }
-        let changed = usize::try_from(session.changes().await? - before).unwrap_or(usize::MAX);
         let refused = server_error(&error);
-        // The last of them is the one that was refused; each single one is all or nothing.
-        let nothing = changed == 0 || (changed == 1 && refused.and_then(number).is_some());
         let code = refused.and_then(number);
+        let (changed, nothing) = effect(session, name, books, before, refused).await?;
+        tried += 1;
         tried += 1;
         if nothing && refused.is_some_and(gave_up_waiting) {
             let blockers = session.blockers().await;
@@ -70,6 +71,32 @@ pub(crate) async fn run(
             effect: if nothing { Effect::NotDone } else { Effect::Unknown },
         }));
     }
+}
+
+/// How many statements that change something were begun, and whether it is certain that none of them took effect.
+async fn effect(
+    session: &Session,
+    name: &str,
+    books: &str,
+    before: Changes,
+    refused: Option<&sqlx::Error>,
+) -> Result<(usize, bool), VersionedError> {
+    let now = session.changes().await?;
+    let (definitions, others) = (now.definitions - before.definitions, now.others - before.others);
+    let nothing = match (definitions, others) {
+        (0, 0) => true,
+        // Only a statement that was begun waits, so the one that was counted is the one that waited in vain.
+        (0, 1) | (1, 0) if refused.is_some_and(gave_up_waiting) => true,
+        // The one that was refused may not have been counted; but had the one that was counted succeeded, it would show.
+        (1, 0) if refused.is_some() => {
+            let entries = journal::entries(session).await?;
+            let before =
+                entries.into_iter().find(|entry| entry.name == name).and_then(|entry| entry.schema_before);
+            before == Some(Snapshot::read(session, books).await?.digests())
+        }
+        _ => false,
+    };
+    Ok((usize::try_from(definitions + others).unwrap_or(usize::MAX), nothing))
 }
 
 async fn once(session: &Session, migration: &dyn MigrationTrait, direction: Direction) -> Result<(), DbErr> {

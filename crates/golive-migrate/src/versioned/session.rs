@@ -172,22 +172,26 @@ impl Session {
         Ok(open == Some(1))
     }
 
-    /// How many statements that change something this session has run; the server counts, whoever sent them.
-    pub(crate) async fn changes(&self) -> Result<u64, VersionedError> {
+    /// How many statements that change something this session has begun; the server counts, whoever sent them. One that
+    /// cannot be parsed is not counted.
+    pub(crate) async fn changes(&self) -> Result<Changes, VersionedError> {
         const DOING: &str = "count the session's statements";
         let rows = self
             .rows("SHOW SESSION STATUS LIKE 'Com\\_%'", &[])
             .await
             .map_err(VersionedError::server(DOING))?;
-        let mut sum = 0;
+        let mut changes = Changes::default();
         for row in rows {
             let name: String = row.try_get(0).map_err(VersionedError::server(DOING))?;
             let count: String = row.try_get(1).map_err(VersionedError::server(DOING))?;
-            if !HARMLESS.iter().any(|start| name.starts_with(start)) {
-                sum += count.parse::<u64>().unwrap_or(0);
+            let count = count.parse::<u64>().unwrap_or(0);
+            if DEFINITIONS.iter().any(|start| name.starts_with(start)) {
+                changes.definitions += count;
+            } else if !HARMLESS.iter().any(|start| name.starts_with(start)) {
+                changes.others += count;
             }
         }
-        Ok(sum)
+        Ok(changes)
     }
 
     /// Who may hold what a statement waited for, as far as this user may see: connections with an open transaction or at
@@ -219,6 +223,16 @@ const BLOCKERS: &str = "SELECT CAST(p.ID AS CHAR), CAST(p.USER AS CHAR), CAST(SU
     LEFT JOIN information_schema.INNODB_TRX t ON t.trx_mysql_thread_id = p.ID \
     WHERE p.ID <> CONNECTION_ID() AND (t.trx_id IS NOT NULL OR p.COMMAND IN ('Query', 'Execute')) \
     AND (p.DB IS NULL OR p.DB = DATABASE()) ORDER BY p.TIME DESC LIMIT 5";
+
+/// Statements that change something, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) definitions: u64,
+    pub(crate) others: u64,
+}
+
+/// Counters of statements that change definitions.
+const DEFINITIONS: [&str; 4] = ["Com_create_", "Com_alter_", "Com_drop_", "Com_rename_"];
 
 /// Counters of statements that change neither rows nor definitions.
 const HARMLESS: [&str; 14] = [
