@@ -43,6 +43,7 @@ mod survey;
 mod switch;
 mod target;
 mod verify;
+mod versioned;
 
 pub use self::constraints::{
     ConstraintError, ConstraintOptions, ConstraintReport, add_constraints, add_constraints_with,
@@ -71,6 +72,14 @@ pub use self::target::{ConnectTargetError, ServerInfo, Target, TargetOptions};
 pub use self::verify::{
     Mismatch, MismatchKind, SchemaDifference, Verdict, Verification, Verified, VerifiedTable, VerifyError,
     VerifyOptions, verify,
+};
+pub use self::versioned::{
+    ChangeClass, Direction, DisposableServer, Effect, HalfRun, LintedChange, MigrationProof,
+    MigrationStanding, Migrations, OnVersionedEvent, PlannedMigration, RanMigration, ReadMigrationsError,
+    Resolution, Scaffold, SchemaDeviation, SchemaDrift, SchemaLint, Standing, Stopped, VersionedError,
+    VersionedEvent, VersionedFinding, VersionedOptions, VersionedPlan, VersionedRule, VersionedRun,
+    VersionedStatus, Weight, prove_migrations, schema_baseline, schema_down, schema_drift, schema_lint,
+    schema_plan, schema_scaffold, schema_status, schema_up, versioned_rules,
 };
 /// Ends a survey, copy or verification early; every options type has one.
 pub use tokio_util::sync::CancellationToken;

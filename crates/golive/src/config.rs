@@ -55,6 +55,9 @@ pub struct Config {
     /// What the operator decided about the migration.
     #[serde(default)]
     pub migrate: MigrateConfig,
+    /// Versioned migrations.
+    #[serde(default)]
+    pub schema: SchemaConfig,
     /// Where user accounts live.
     pub accounts: Option<AccountsMapping>,
     /// Where tenants live.
@@ -161,6 +164,15 @@ impl MigrateConfig {
         options.policies.0.extend(accepted);
         options
     }
+}
+
+/// `[schema]`: versioned migrations of an application in any language.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct SchemaConfig {
+    /// Folder of `NNNN_name.up.sql` and `NNNN_name.down.sql`, relative to `golive.toml`; `migrations` unless given.
+    pub directory: Option<PathBuf>,
 }
 
 /// Why a `golive.toml` could not be taken.

@@ -457,7 +457,8 @@ mod tests {
                 let observed = |from: usize, to: usize| {
                     let mut census = Census::default();
                     for row in from..to {
-                        census.observe(declared, VALUES[values[row]], &|| format!("id={row}"));
+                        let example = || Example { key: format!("id={row}"), value: None };
+                        census.observe(declared, VALUES[values[row]], &example);
                     }
                     census
                 };
