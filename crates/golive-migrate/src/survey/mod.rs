@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 use mysql_async::prelude::Queryable;
 use rusqlite::Connection;
 
-pub(crate) use self::catalog::{Catalog, CatalogTable, read as read_catalog};
+pub(crate) use self::catalog::{
+    Catalog, CatalogColumn, CatalogForeignKey, CatalogIndex, CatalogTable, read as read_catalog,
+};
 pub use self::model::{
     DEFAULT_COLLATION, Survey, SurveyOptions, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,
     SurveyedIndexColumn, SurveyedTable,
