@@ -70,8 +70,9 @@ pub use self::survey::{
 pub use self::switch::{PastState, Provider, ProviderState, SwitchError, SwitchRequest, switch};
 pub use self::target::{ConnectTargetError, ServerInfo, Target, TargetOptions};
 pub use self::verify::{
-    Mismatch, MismatchKind, SchemaDifference, Verdict, Verification, Verified, VerifiedTable, VerifyError,
-    VerifyOptions, verify,
+    Change, ChangeKind, CheckedForeignKey, Difference, Intended, Intentions, Method, Mismatch, MismatchKind,
+    Recorded, RecordedTable, RecordedVerification, Sample, SampleSize, Sampled, SchemaDifference, Verdict,
+    Verification, Verified, VerifiedTable, VerifyError, VerifyOptions, record, verify, verify_recorded,
 };
 pub use self::versioned::{
     ChangeClass, Direction, DisposableServer, Effect, HalfRun, LintedChange, MigrationProof,

@@ -18,7 +18,9 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-pub(crate) use self::catalog::{Catalog, CatalogTable, read as read_catalog};
+pub(crate) use self::catalog::{
+    Catalog, CatalogColumn, CatalogForeignKey, CatalogIndex, CatalogTable, read as read_catalog,
+};
 use self::gather::Gathered;
 pub use self::model::{
     DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyOptions, SurveyedCheck, SurveyedColumn,
