@@ -133,22 +133,31 @@ fn date(text: &str, format: &str) -> Option<Made> {
     Some(Made::Text(day.and_time(time).format("%Y-%m-%dT%H:%M:%S%.6f").to_string()))
 }
 
-/// Half away from zero, in whole units of the last digit.
+/// Half away from zero: a digit after another, from the right.
 fn rounded(text: &str, scale: usize) -> Option<Made> {
+    if text.contains(['e', 'E']) {
+        return rounded(&text.parse::<f64>().ok()?.to_string(), scale);
+    }
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
     let (whole, fraction) = digits.split_once('.')?;
-    if fraction.trim_end_matches('0').len() <= scale || fraction.contains(['e', 'E']) {
+    let plain = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    if !plain(whole) || !plain(fraction) || fraction.trim_end_matches('0').len() <= scale {
         return None;
     }
-    let (kept, dropped) = fraction.split_at(scale);
-    let units: i128 = format!("0{whole}{kept}").parse().ok()?;
-    let units = units + i128::from(dropped.as_bytes().first()? - b'0' >= 5);
-    let written = format!("{units:0>width$}", width = scale + 1);
-    let (whole, fraction) = written.split_at(written.len() - scale);
-    Some(Made::Text(format!("{sign}{whole}.{fraction}")))
+    let mut up = fraction.as_bytes()[scale] >= b'5';
+    let mut written: Vec<char> =
+        fraction[..scale].chars().rev().chain(['.']).chain(whole.chars().rev()).collect();
+    for digit in written.iter_mut().filter(|digit| **digit != '.') {
+        let value = digit.to_digit(10)? + u32::from(up);
+        up = value == 10;
+        *digit = char::from_digit(value % 10, 10)?;
+    }
+    written.extend(up.then_some('1'));
+    let written: String = written.into_iter().rev().collect();
+    Some(Made::Text(format!("{sign}0{written}")))
 }
 
 /// Whether the column can hold the value as it is.
