@@ -31,6 +31,7 @@ pub(super) fn settle(survey: &mut Survey) {
             Policy::Accept | Policy::Quarantine | Policy::Convert(_) => {}
         }
     }
+    orphans_to_come(survey);
     let converted = findings.iter().filter(|finding| finding.id == "MIG-CONVERTED");
     let converted: BTreeSet<String> = converted.map(Finding::place).collect();
     let idle = survey.policies.0.iter().filter(|(selector, policy)| {
@@ -51,6 +52,18 @@ pub(super) fn settle(survey: &mut Survey) {
         findings.push(Finding::new("MIG-POLICY-UNUSED", Severity::Note, what, remedy));
     }
     survey.findings = findings;
+}
+
+/// A row set aside may leave others without a parent that had one: where a policy speaks of a table's orphans, it speaks of
+/// those too.
+fn orphans_to_come(survey: &mut Survey) {
+    for table in &mut survey.tables {
+        for key in &mut table.foreign_keys {
+            let finding = Finding::new("MIG-FK-ORPHAN", Severity::Note, "", "");
+            let finding = finding.table(&table.name).column(key.columns.join(", "));
+            key.quarantine |= matches!(survey.policies.of(&finding), Some((_, Policy::Quarantine)));
+        }
+    }
 }
 
 const COLLISION: &str = "MIG-UNIQUE-COLLISION";
