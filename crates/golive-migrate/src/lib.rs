@@ -67,7 +67,11 @@ pub use self::survey::{
     SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable, SurveyedView,
     survey,
 };
-pub use self::switch::{PastState, Provider, ProviderState, SwitchError, SwitchRequest, switch};
+pub use self::switch::{
+    AcceptedLoss, ApplicationQuestion, DatabaseInUse, PastState, Provider, ProviderFile, ProviderState,
+    ProviderStore, SwitchBackRequest, SwitchError, SwitchProof, SwitchRequest, WritesSince, judge_answer,
+    judge_observation, observe, switch, switch_back, switch_in,
+};
 pub use self::target::{ConnectTargetError, ServerInfo, Target, TargetOptions};
 pub use self::verify::{
     Change, ChangeKind, CheckedForeignKey, Difference, Intended, Intentions, Method, Mismatch, MismatchKind,

@@ -127,6 +127,7 @@ async fn create_locked(target: &Target, plan: &Plan) -> Result<SchemaReport, Sch
             false
         }
     };
+    crate::verify::keep_intentions(&mut conn, plan).await?;
     for table in &plan.tables {
         let Some(create) = &table.create else { continue };
         conn.query_drop(create)

@@ -31,6 +31,7 @@ use self::aside::Aside;
 use self::layout::{Layout, TargetSide};
 pub use self::options::{Intentions, Method, Sample, SampleSize, VerifyOptions};
 use self::progress::Counter;
+pub(crate) use self::recorded::keep_intentions;
 pub use self::recorded::{
     Change, ChangeKind, Recorded, RecordedTable, RecordedVerification, record, verify_recorded,
 };

@@ -275,6 +275,7 @@ async fn unkeyed(
         return Ok(());
     }
     let mut recorded: HashMap<u64, i64> = HashMap::new();
+    let mut buckets: HashSet<usize> = HashSet::new();
     for (at, chunk) in &differing {
         let bytes = store::entries(conn, &layout.table, chunk.chunk).await?;
         if bytes.is_empty() && chunk.sums.rows > 0 {
@@ -288,15 +289,16 @@ async fn unkeyed(
                 });
             });
             found.deleted += gone.saturating_sub(1);
+        } else {
+            buckets.insert(*at);
         }
         for (digest, count) in store::read_unkeyed(&bytes) {
             *recorded.entry(digest).or_default() += count;
         }
     }
-    if recorded.is_empty() {
+    if buckets.is_empty() {
         return Ok(());
     }
-    let buckets: HashSet<usize> = differing.iter().map(|(at, _)| *at).collect();
     let mut added = 0;
     digest::rows_of(conn, layout, &Range::default(), &mut |_, (high, _)| {
         if buckets.contains(&((high >> 56) as usize)) {

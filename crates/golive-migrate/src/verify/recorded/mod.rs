@@ -15,6 +15,7 @@ use serde::Serialize;
 
 pub use self::check::{Change, ChangeKind, RecordedTable, RecordedVerification, verify_recorded};
 pub(super) use self::store::intentions;
+pub(crate) use self::store::keep_intentions;
 use self::store::{Entries, Writer};
 use super::digest::{self, RowDigest, Sums};
 use super::layout::{self, Layout};

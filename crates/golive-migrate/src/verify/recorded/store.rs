@@ -8,6 +8,7 @@ use mysql_async::prelude::Queryable;
 use serde::{Deserialize, Serialize};
 
 use super::Recorded;
+use crate::plan::Plan;
 use crate::verify::digest::{RowDigest, Sums};
 use crate::verify::layout::{Layout, TargetSide};
 use crate::verify::options::{Intentions, VerifyOptions};
@@ -177,6 +178,18 @@ impl Writer {
         let _ = conn.disconnect().await;
         Ok(Recorded { tables: self.tables, rows: self.rows, digest })
     }
+}
+
+/// Keeps what a plan intends beside what it makes, so that a verification needs no plan to know it.
+pub(crate) async fn keep_intentions(conn: &mut Conn, plan: &Plan) -> Result<(), mysql_async::Error> {
+    conn.query_drop(TABLES[0]).await?;
+    let intentions = serde_json::to_string(&Intentions::of_plan(plan)).unwrap_or_default();
+    conn.exec_drop(
+        "INSERT INTO `_golive_migrate_recorded` VALUES (1, ?, ?, ?, NULL, 0, NULL, ?) \
+         ON DUPLICATE KEY UPDATE `intentions` = VALUES(`intentions`)",
+        (&plan.source_digest, &plan.digest, env!("CARGO_PKG_VERSION"), intentions),
+    )
+    .await
 }
 
 async fn is_there(conn: &mut Conn) -> Result<bool, mysql_async::Error> {

@@ -68,7 +68,7 @@ fn read(text: &str, kind: Kind, of_mariadb: bool) -> Given {
 }
 
 /// The server shows a literal with its backslashes doubled, and a quote as `\'` or `''`.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(one) = rest.next() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Sides;
+use super::defaults::unescaped;
 use crate::core::sqltext::{self, Token};
 use crate::survey::CatalogTable;
 use crate::verify::layout::OURS;
@@ -92,7 +93,7 @@ pub(super) fn checks(sides: Sides<'_>, table: &CatalogTable, found: &mut Vec<Sch
         .get(&table.name)
         .into_iter()
         .flatten()
-        .filter_map(|clause| sqltext::tokenize(clause))
+        .filter_map(|clause| sqltext::tokenize(&unescaped(clause)))
         .map(|tokens| columns_in(&tokens, table))
         .collect();
     for tokens in ours {
