@@ -289,6 +289,9 @@ fn parse_url(text: &str) -> Result<ParsedUrl, ConnectTargetError> {
         .prefer_socket(socket.is_some())
         .socket(socket)
         .tcp_nodelay(true)
+        // What a packet may hold is the server's to say; the driver would take the server's limit for rows it sends us too,
+        // which the server itself does not.
+        .max_allowed_packet(Some(1 << 30))
         .stmt_cache_size(16_usize);
     Ok(ParsedUrl { opts, tls, address, user, database })
 }

@@ -7,7 +7,7 @@ use rusqlite::types::{Value as SourceValue, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
-use crate::core::convert::{escape_field, write_value};
+use crate::core::convert::{as_is, escape_field, write_value};
 use crate::core::types::TargetType;
 use crate::ident;
 use crate::plan::PlannedTable;
@@ -29,6 +29,8 @@ pub(crate) enum Piece {
     Misfit { key: String, column: String, what: &'static str },
     /// The source cannot be read.
     Failed(rusqlite::Error),
+    /// Never sent: nobody listens any more.
+    Unheard,
 }
 
 /// The end of a chunk.
@@ -116,14 +118,20 @@ fn read_rows(
     let mut rows = statement.query(params_from_iter(after))?;
     let mut chunk = Chunk::new(plan, form, last_key.map(str::to_owned));
     while let Some(row) = rows.next()? {
-        if let Err(misfit) = chunk.take(row) {
-            let _ = pieces.blocking_send(misfit);
+        // A large row has a statement of its own, which a server takes as long as it takes the row.
+        let full = chunk.is_piece_full_before(row);
+        if full && !chunk.send_piece(pieces) {
             return Ok(());
         }
-        let piece = if chunk.is_piece_full() { chunk.flush() } else { None };
-        if let Some(piece) = piece
-            && pieces.blocking_send(piece).is_err()
-        {
+        match chunk.take(row, pieces) {
+            Ok(()) => {}
+            Err(Piece::Unheard) => return Ok(()),
+            Err(misfit) => {
+                let _ = pieces.blocking_send(misfit);
+                return Ok(());
+            }
+        }
+        if chunk.is_piece_full() && !chunk.send_piece(pieces) {
             return Ok(());
         }
         if chunk.is_full() {
@@ -169,22 +177,28 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    fn take(&mut self, row: &Row<'_>) -> Result<(), Piece> {
+    fn take(&mut self, row: &Row<'_>, pieces: &Sender<Piece>) -> Result<(), Piece> {
+        if self.form == Form::Lines && self.row_bytes(row) > PIECE_BYTES as u64 {
+            return self.take_large(row, pieces);
+        }
         let misfit = |at: usize, what| Piece::Misfit {
             key: row_key(row, self.plan),
             column: self.plan.columns[at].0.clone(),
             what,
         };
-        if self.form == Form::Rows(1) {
+        if self.form == Form::Rows(1) || matches!(self.form, Form::Rows(_)) && self.piece_rows == 0 {
             self.piece_key = row_key(row, self.plan);
         }
-        let before = self.lines.len();
+        let before = self.bytes;
         for (at, (_, target)) in self.plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
             self.scratch.clear();
             let given = write_value(value, *target, &mut self.scratch).map_err(|why| misfit(at, why.0))?;
             self.piece_bytes += self.scratch.len();
             match self.form {
+                Form::Rows(_) if given && self.scratch.len() > PIECE_BYTES => {
+                    self.values.push(Value::Bytes(std::mem::take(&mut self.scratch)));
+                }
                 Form::Rows(_) if given => self.values.push(Value::Bytes(self.scratch.clone())),
                 Form::Rows(_) => self.values.push(Value::NULL),
                 Form::Lines => {
@@ -202,11 +216,69 @@ impl<'a> Chunk<'a> {
         if self.form == Form::Lines {
             self.lines.push(b'\n');
         }
-        let written = (self.lines.len() - before) as u64;
-        self.bytes += if written > 0 { written } else { self.piece_bytes as u64 };
+        self.bytes = before + self.row_bytes(row);
         self.rows += 1;
         self.piece_rows += 1;
         Ok(())
+    }
+
+    /// A row that is handed on in pieces, so that a large value is held by SQLite only, and once. All of its cells are
+    /// looked at before the first piece goes, which cannot be taken back.
+    fn take_large(&mut self, row: &Row<'_>, pieces: &Sender<Piece>) -> Result<(), Piece> {
+        let before = self.bytes;
+        let columns = &self.plan.columns;
+        for (at, (name, target)) in columns.iter().enumerate() {
+            let value = row.get_ref(at).map_err(Piece::Failed)?;
+            self.scratch.clear();
+            if as_is(value, *target).is_none() {
+                write_value(value, *target, &mut self.scratch).map_err(|why| {
+                    let (key, column) = (row_key(row, self.plan), name.clone());
+                    Piece::Misfit { key, column, what: why.0 }
+                })?;
+            }
+        }
+        for (at, (_, target)) in columns.iter().enumerate() {
+            if at > 0 {
+                self.lines.push(b'\t');
+            }
+            let value = row.get_ref(at).map_err(Piece::Failed)?;
+            self.scratch.clear();
+            match as_is(value, *target) {
+                Some(bytes) => self.stream(bytes, pieces)?,
+                None if write_value(value, *target, &mut self.scratch) == Ok(true) => {
+                    escape_field(&self.scratch, &mut self.lines);
+                }
+                None => self.lines.extend_from_slice(b"\\N"),
+            }
+        }
+        self.lines.push(b'\n');
+        self.bytes = before + self.row_bytes(row);
+        self.rows += 1;
+        self.piece_rows += 1;
+        Ok(())
+    }
+
+    fn stream(&mut self, bytes: &[u8], pieces: &Sender<Piece>) -> Result<(), Piece> {
+        for part in bytes.chunks(PIECE_BYTES) {
+            escape_field(part, &mut self.lines);
+            if self.lines.len() >= PIECE_BYTES {
+                let full = std::mem::replace(&mut self.lines, Vec::with_capacity(PIECE_BYTES + 4096));
+                pieces.blocking_send(Piece::Lines(Bytes::from(full))).map_err(|_| Piece::Unheard)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a row takes, about: its texts and blobs, and some for each other cell. Told alike for both forms.
+    fn row_bytes(&self, row: &Row<'_>) -> u64 {
+        let cells = 0..self.plan.columns.len();
+        cells.map(|at| size(row.get_ref(at).unwrap_or(ValueRef::Null)) as u64 + 1).sum()
+    }
+
+    fn is_piece_full_before(&self, row: &Row<'_>) -> bool {
+        matches!(self.form, Form::Rows(_))
+            && self.piece_rows > 0
+            && self.piece_bytes as u64 + self.row_bytes(row) > PIECE_BYTES as u64
     }
 
     fn is_piece_full(&self) -> bool {
@@ -240,16 +312,36 @@ impl<'a> Chunk<'a> {
     }
 
     /// `false` when nobody listens any more.
+    fn send_piece(&mut self, pieces: &Sender<Piece>) -> bool {
+        let large = self.piece_bytes > PIECE_BYTES && matches!(self.form, Form::Rows(_));
+        let Some(piece) = self.flush() else { return true };
+        pieces.blocking_send(piece).is_ok() && (!large || wait_until_taken(pieces))
+    }
+
+    /// `false` when nobody listens any more.
     fn send_end(&mut self, last: bool, pieces: &Sender<Piece>) -> bool {
-        if let Some(piece) = self.flush()
-            && pieces.blocking_send(piece).is_err()
-        {
+        if !self.send_piece(pieces) {
             return false;
         }
         let end = ChunkEnd { rows: self.rows, bytes: self.bytes, last_key: self.last_key.clone(), last };
         self.rows = 0;
         self.bytes = 0;
         pieces.blocking_send(Piece::End(end)).is_ok()
+    }
+}
+
+/// Large rows do not queue up: the next one is read when this one is on its way.
+fn wait_until_taken(pieces: &Sender<Piece>) -> bool {
+    let all = pieces.max_capacity();
+    tokio::runtime::Handle::current().block_on(pieces.reserve_many(all)).is_ok()
+}
+
+/// Bytes of a value's text or blob; numbers are written in a few.
+fn size(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        ValueRef::Null => 2,
+        ValueRef::Integer(_) | ValueRef::Real(_) => 12,
     }
 }
 

@@ -170,9 +170,10 @@ impl<'a> Worker<'a> {
                 }
                 Err(error) => return Err(server(error)),
             }
+            let packet_bytes = self.target.server().max_allowed_packet_bytes;
             let loaded = match reading.form {
                 Form::Lines => load(conn, table, &reading.pieces, self.stop).await,
-                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, self.stop).await,
+                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, packet_bytes, self.stop).await,
             };
             let end = match loaded {
                 Ok(Loaded::Exactly(end)) => end,
@@ -277,6 +278,7 @@ async fn insert(
     table: &PlannedTable,
     pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
     rows_at_once: usize,
+    packet_bytes: u64,
     stop: &CancellationToken,
 ) -> Result<Loaded, CopyError> {
     let mut pieces = pieces.lock().await;
@@ -288,6 +290,10 @@ async fn insert(
             None if stop.is_cancelled() => return Ok(Loaded::Stopped),
             None => return Err(ended_early(table)),
         };
+        let bytes = values.iter().map(|value| value.bin_len() + 1).sum::<u64>() + 1024;
+        if bytes > packet_bytes {
+            return Err(CopyError::PacketTooSmall { table: table.name.clone(), key, bytes, packet_bytes });
+        }
         let result = conn.exec_drop(insert_statement(table, rows), Params::Positional(values)).await;
         let code = match result {
             Ok(()) if conn.affected_rows() == rows as u64 && conn.get_warnings() == 0 => continue,
@@ -318,7 +324,7 @@ fn failure(table: &PlannedTable, piece: Piece) -> CopyError {
     match piece {
         Piece::Misfit { key, column, what } => CopyError::Misfit { table, key, column, what },
         Piece::Failed(source) => CopyError::Source { table, source },
-        Piece::Lines(_) | Piece::Rows { .. } | Piece::End(_) => {
+        Piece::Lines(_) | Piece::Rows { .. } | Piece::End(_) | Piece::Unheard => {
             CopyError::server(&table)(Error::Io(std::io::Error::other("the reader changed its form").into()))
         }
     }

@@ -58,6 +58,17 @@ pub(crate) fn write_value(
     Ok(true)
 }
 
+/// The value's own bytes where they are what [`write_value`] would write, so that a large one need not be copied.
+pub(crate) fn as_is(value: ValueRef<'_>, target: TargetType) -> Option<&[u8]> {
+    match (value, target) {
+        (ValueRef::Text(text), TargetType::LongText | TargetType::Json) => {
+            std::str::from_utf8(text).ok().map(str::as_bytes)
+        }
+        (ValueRef::Text(bytes) | ValueRef::Blob(bytes), TargetType::LongBlob) => Some(bytes),
+        _ => None,
+    }
+}
+
 /// Appends a field to a `LOAD DATA` line: `\N` for NULL, everything special escaped.
 pub(crate) fn escape_field(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len());
