@@ -50,7 +50,7 @@ fn growth(file: &Path, db: &MariaDb, infile: bool) -> u64 {
     let ended = run_to_end(spec, Duration::from_secs(300)).unwrap();
     assert!(ended.status.success(), "{}{}", ended.output, ended.errors);
     let said = ended.output.lines().find(|line| line.contains("grown by")).unwrap();
-    eprintln!("{said}");
+    println!("{said}");
     let number = said.split("grown by ").nth(1).unwrap().split(' ').next().unwrap();
     number.parse::<u64>().unwrap() * 1024
 }

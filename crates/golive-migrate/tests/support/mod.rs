@@ -89,3 +89,10 @@ pub(crate) fn child_arguments<const N: usize>() -> Option<[String; N]> {
 pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
+
+/// A plan that needs no look at the target, which may hold a part of it already.
+pub(crate) async fn plan_of_source(source: &Source) -> (Survey, Plan) {
+    let survey = survey(source, None, &SurveyOptions::default()).await.unwrap();
+    let plan = Plan::new(&survey, &PlanOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    (survey, plan)
+}
