@@ -60,7 +60,7 @@ pub use self::survey::{
     SurveyedIndexColumn, SurveyedTable, survey,
 };
 pub use self::switch::{PastState, Provider, ProviderState, SwitchError, SwitchRequest, switch};
-pub use self::target::{ConnectTargetError, ServerInfo, Target, TargetOptions};
+pub use self::target::{ConnectTargetError, GaleraInfo, ServerInfo, Target, TargetOptions};
 pub use self::verify::{
     Mismatch, MismatchKind, SchemaDifference, Verdict, Verification, Verified, VerifiedTable, VerifyError,
     VerifyOptions, verify,

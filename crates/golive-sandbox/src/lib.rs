@@ -38,5 +38,5 @@ pub use port::free_port;
 pub use process::{Finished, Process, ProcessError, ProcessSpec, run_to_end};
 pub use proxy::Proxy;
 pub use redis::{Redis, RedisOptions};
-pub use requirements::{Found, Missing, Packages, Requirement, look};
+pub use requirements::{Found, Missing, Packages, Requirement, look, look_for_tests};
 pub use sink::{Received, Sink, SinkError};

@@ -2,6 +2,7 @@
 //! It writes nothing anywhere.
 
 mod catalog;
+mod galera;
 mod keys;
 mod model;
 mod objects;
@@ -344,6 +345,7 @@ async fn survey_target(target: &Target, survey: &mut Survey) -> Result<(), Surve
         survey.findings.push(Finding::new("MIG-TARGET-NOT-EMPTY", Severity::Blocks, what, remedy));
     }
     let server = target.server();
+    galera::findings(server, survey);
     if !server.local_infile {
         let what = "the server does not allow LOAD DATA LOCAL INFILE; rows go by INSERT, which takes about half as long again";
         let remedy = "nothing, or SET GLOBAL local_infile = 1 during the migration";

@@ -34,6 +34,7 @@ impl ToFailure for ConnectTargetError {
             Self::InvalidUrl { .. }
             | Self::NoDatabaseNamed { .. }
             | Self::NotMariaDb { .. }
+            | Self::TooOld { .. }
             | Self::MissingGrants { .. } => Failure::usage(self),
             _ => Failure::reach(self),
         }
