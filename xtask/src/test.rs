@@ -30,7 +30,7 @@ fn run_stages(workspace: &Workspace, stages: &mut Stages, arguments: &[OsString]
     }
     let equipped = stages.run("servers", || {
         let mut doctor = workspace.own_program("golive")?;
-        doctor.args(["doctor", "--install"]);
+        doctor.args(["doctor", "--install", "--tests"]);
         finish(doctor)
     })?;
     if equipped != 0 {

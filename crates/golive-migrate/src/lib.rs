@@ -72,7 +72,7 @@ pub use self::switch::{
     ProviderStore, SwitchBackRequest, SwitchError, SwitchProof, SwitchRequest, WritesSince, judge_answer,
     judge_observation, observe, switch, switch_back, switch_in,
 };
-pub use self::target::{ConnectTargetError, ServerInfo, Target, TargetOptions};
+pub use self::target::{ConnectTargetError, GaleraInfo, ServerInfo, Target, TargetOptions};
 pub use self::verify::{
     Change, ChangeKind, CheckedForeignKey, Difference, Intended, Intentions, Method, Mismatch, MismatchKind,
     Recorded, RecordedTable, RecordedVerification, Sample, SampleSize, Sampled, SchemaDifference, Verdict,

@@ -1,6 +1,7 @@
 //! The MariaDB we go to: parsing its address, connecting, and looking at what it can do. Session settings of every
 //! connection are made here and nowhere else. No table is read or written here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use url::Url;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TargetOptions {
-    /// `mysql://user:password@host:port/database`, with `socket=`, `ssl-mode=` and `ssl-ca=` as sqlx writes them.
+    /// `mysql://user:password@host:port/database`; several hosts of one cluster as `host1:port1,host2:port2`, of which the
+    /// first that answers is used for the whole run. With `socket=`, `ssl-mode=` and `ssl-ca=` as sqlx writes them.
     pub url: SecretString,
     /// How long to wait for a connection; 10 seconds by default.
     pub connect_timeout: Duration,
@@ -30,7 +32,7 @@ impl TargetOptions {
 }
 
 /// What the server says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ServerInfo {
     /// `VERSION()`.
@@ -45,6 +47,28 @@ pub struct ServerInfo {
     pub lower_case_table_names: bool,
     /// Whether `LOAD DATA LOCAL INFILE` will be used.
     pub local_infile: bool,
+    /// What it says of its Galera cluster, when it is a node of one.
+    pub galera: Option<GaleraInfo>,
+}
+
+/// What a Galera node says of its cluster.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct GaleraInfo {
+    /// `wsrep_cluster_size`: how many nodes it sees.
+    pub nodes: u64,
+    /// `wsrep_max_ws_size`: bytes that a transaction may replicate.
+    pub max_write_set_bytes: u64,
+    /// `wsrep_max_ws_rows`; 0 is no limit.
+    pub max_write_set_rows: u64,
+    /// `wsrep_load_data_splitting`: whether `LOAD DATA` commits by itself every 10,000 rows.
+    pub splits_load_data: bool,
+    /// `wsrep_OSU_method`: how schema changes reach the other nodes; `TOI` is the usual.
+    pub schema_upgrade_method: String,
+    /// `innodb_force_primary_key`: whether tables without a primary key are refused.
+    pub forces_primary_key: bool,
+    /// `wsrep_flow_control_paused`: the share of time, from 0 to 1, in which a slow node held the others up.
+    pub flow_control_paused: f64,
 }
 
 /// A reachable MariaDB database with the grants that a migration needs.
@@ -112,11 +136,24 @@ pub enum ConnectTargetError {
         /// The database of the address.
         database: String,
     },
-    /// Another server answers.
+    /// Another server answers, like MySQL 8.
     #[error(
-        "use {address} as target: it says it is `{version}`, and only MariaDB 10.6 or newer is supported"
+        "use {address} as target: it says it is `{version}`, which is not MariaDB; MySQL and its relatives lack the \
+         collation utf8mb4_nopad_bin, store JSON otherwise and name server settings otherwise, so a copy there would not \
+         be proven: name a MariaDB server of 10.6 or newer"
     )]
     NotMariaDb {
+        /// Host and port, or socket.
+        address: String,
+        /// What it says it is.
+        version: String,
+    },
+    /// The MariaDB is too old.
+    #[error(
+        "use {address} as target: it is MariaDB `{version}`, whose schema changes are not atomic; update it to 10.6 or \
+         newer"
+    )]
+    TooOld {
         /// Host and port, or socket.
         address: String,
         /// What it says it is.
@@ -179,8 +216,7 @@ impl Target {
     /// # Errors
     /// Each way in which the server cannot be a target has its own variant with the next action.
     pub async fn connect(options: &TargetOptions) -> Result<Self, ConnectTargetError> {
-        let parsed = parse_url(options.url.expose_secret())?;
-        let (mut conn, opts) = open_first(&parsed, options.connect_timeout).await?;
+        let (parsed, mut conn, opts) = first_that_answers(options).await?;
         let server = look(&mut conn, &parsed, options.local_infile).await?;
         check_grants(&mut conn, &parsed).await?;
         let _ = conn.disconnect().await;
@@ -220,6 +256,10 @@ impl Target {
                 Err(mysql_async::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
             })?;
         conn.query_drop(SESSION).await?;
+        if self.server.galera.is_some() {
+            // What another node committed is seen, so that a run that goes on here sees the whole journal.
+            conn.query_drop("SET SESSION wsrep_sync_wait = 7").await?;
+        }
         Ok(conn)
     }
 
@@ -289,6 +329,9 @@ fn parse_url(text: &str) -> Result<ParsedUrl, ConnectTargetError> {
         .prefer_socket(socket.is_some())
         .socket(socket)
         .tcp_nodelay(true)
+        // What a packet may hold is the server's to say; the driver would take the server's limit for rows it sends us too,
+        // which the server itself does not.
+        .max_allowed_packet(Some(1 << 30))
         .stmt_cache_size(16_usize);
     Ok(ParsedUrl { opts, tls, address, user, database })
 }
@@ -316,6 +359,45 @@ fn tls_of(mode: Option<&str>, authority: Option<PathBuf>, loopback: bool) -> Res
 /// Encrypted without knowing to whom: what `REQUIRED` and `PREFERRED` mean to every MySQL client.
 fn unverified() -> SslOpts {
     SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)
+}
+
+/// The nodes of a cluster in their order. One that is away or not ready is passed over; a wrong password is not.
+async fn first_that_answers(options: &TargetOptions) -> Result<(ParsedUrl, Conn, Opts), ConnectTargetError> {
+    let mut last = None;
+    for url in one_a_host(options.url.expose_secret()) {
+        let parsed = parse_url(&url)?;
+        match open_ready(&parsed, options.connect_timeout).await {
+            Ok((conn, opts)) => return Ok((parsed, conn, opts)),
+            Err(
+                error @ (ConnectTargetError::Unreachable { .. }
+                | ConnectTargetError::TimedOut { .. }
+                | ConnectTargetError::Server { .. }),
+            ) => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or(ConnectTargetError::InvalidUrl { reason: "it names no host".to_owned() }))
+}
+
+/// A node that has lost its cluster answers, but refuses every question.
+async fn open_ready(parsed: &ParsedUrl, timeout: Duration) -> Result<(Conn, Opts), ConnectTargetError> {
+    let (mut conn, opts) = open_first(parsed, timeout).await?;
+    let address = || parsed.address.clone();
+    match timed(timeout, conn.query_drop("SELECT COUNT(*) FROM information_schema.SCHEMATA")).await {
+        None => Err(ConnectTargetError::TimedOut { address: address(), seconds: timeout.as_secs() }),
+        Some(Err(source)) => Err(ConnectTargetError::Server { address: address(), source }),
+        Some(Ok(())) => Ok((conn, opts)),
+    }
+}
+
+/// The address once for each of its hosts.
+fn one_a_host(url: &str) -> Vec<String> {
+    let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, hosts) = authority
+        .rsplit_once('@')
+        .map_or((String::new(), authority), |(user, hosts)| (format!("{user}@"), hosts));
+    hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect()
 }
 
 async fn open_first(parsed: &ParsedUrl, timeout: Duration) -> Result<(Conn, Opts), ConnectTargetError> {
@@ -376,8 +458,12 @@ async fn look(
     let failed = |source| ConnectTargetError::Server { address: parsed.address.clone(), source };
     let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(failed)?;
     let version = version.unwrap_or_default();
-    if !version.to_ascii_lowercase().contains("mariadb") || older_than_10_6(&version) {
-        return Err(ConnectTargetError::NotMariaDb { address: parsed.address.clone(), version });
+    let address = parsed.address.clone();
+    if !is_mariadb(&version) {
+        return Err(ConnectTargetError::NotMariaDb { address, version });
+    }
+    if older_than(&version, (10, 6, 0)) {
+        return Err(ConnectTargetError::TooOld { address, version });
     }
     let settings: Option<(u64, u64, u64, u64, u64)> = conn
         .query_first(
@@ -387,22 +473,62 @@ async fn look(
         .await
         .map_err(failed)?;
     let (packet, connections, wait, lower, infile) = settings.unwrap_or_default();
+    let galera = look_at_galera(conn).await.map_err(failed)?;
     Ok(ServerInfo {
         version,
         max_allowed_packet_bytes: packet,
         max_connections: connections,
         wait_timeout_seconds: wait,
         lower_case_table_names: lower != 0,
-        local_infile: want_infile && infile == 1,
+        // A LOAD DATA that commits in between would let half a chunk stay.
+        local_infile: want_infile
+            && infile == 1
+            && galera.as_ref().is_none_or(|galera| !galera.splits_load_data),
+        galera,
     })
 }
 
+/// `None` where the server is no node of a cluster.
+async fn look_at_galera(conn: &mut Conn) -> Result<Option<GaleraInfo>, mysql_async::Error> {
+    let mut said: BTreeMap<String, String> = BTreeMap::new();
+    for what in ["VARIABLES", "STATUS"] {
+        let sql = format!(
+            "SHOW GLOBAL {what} WHERE Variable_name IN ('wsrep_on', 'wsrep_cluster_size', 'wsrep_max_ws_size', \
+             'wsrep_max_ws_rows', 'wsrep_load_data_splitting', 'wsrep_OSU_method', 'innodb_force_primary_key', \
+             'wsrep_flow_control_paused')"
+        );
+        let rows: Vec<(String, String)> = conn.query(sql).await?;
+        said.extend(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)));
+    }
+    let value = |name: &str| said.get(name).map_or("", String::as_str);
+    let number = |name| value(name).parse().unwrap_or(0);
+    let nodes = number("wsrep_cluster_size");
+    if value("wsrep_on") != "ON" || nodes == 0 {
+        return Ok(None);
+    }
+    Ok(Some(GaleraInfo {
+        nodes,
+        max_write_set_bytes: number("wsrep_max_ws_size"),
+        max_write_set_rows: number("wsrep_max_ws_rows"),
+        splits_load_data: value("wsrep_load_data_splitting") == "ON",
+        schema_upgrade_method: value("wsrep_osu_method").to_owned(),
+        forces_primary_key: value("innodb_force_primary_key") == "ON",
+        flow_control_paused: value("wsrep_flow_control_paused").parse().unwrap_or(0.0),
+    }))
+}
+
+/// Every MariaDB says so in its version; MySQL, Percona, Aurora and TiDB do not.
+fn is_mariadb(version: &str) -> bool {
+    version.to_ascii_lowercase().contains("mariadb")
+}
+
 /// Atomic DDL, on which resuming rests, came with 10.6.
-fn older_than_10_6(version: &str) -> bool {
+pub(crate) fn older_than(version: &str, wanted: (u32, u32, u32)) -> bool {
     // Some proxies prefix the version for old clients.
     let version = version.strip_prefix("5.5.5-").unwrap_or(version);
     let mut parts = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (10, 6)
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next()) < wanted
 }
 
 async fn check_grants(conn: &mut Conn, parsed: &ParsedUrl) -> Result<(), ConnectTargetError> {
@@ -470,9 +596,26 @@ mod tests {
     }
 
     #[test]
+    fn several_hosts_are_one_address_each() {
+        assert_eq!(
+            one_a_host("mysql://u:p,@a:1,b/d?x=1,2"),
+            ["mysql://u:p,@a:1/d?x=1,2", "mysql://u:p,@b/d?x=1,2"]
+        );
+        assert_eq!(one_a_host("mysql://a/d"), ["mysql://a/d"]);
+        assert_eq!(one_a_host("nonsense"), ["nonsense"]);
+    }
+
+    #[test]
     fn versions() {
-        assert!(older_than_10_6("10.5.29-MariaDB"));
-        assert!(!older_than_10_6("5.5.5-10.11.19-MariaDB-0+deb12u1"));
-        assert!(!older_than_10_6("11.4.2-MariaDB"));
+        assert!(older_than("10.5.29-MariaDB", (10, 6, 0)));
+        assert!(!older_than("5.5.5-10.11.19-MariaDB-0+deb12u1", (10, 6, 0)));
+        assert!(!older_than("11.4.2-MariaDB", (10, 6, 0)));
+        assert!(
+            older_than("10.11.3-MariaDB-log", (10, 11, 4)) && !older_than("10.11.4-MariaDB", (10, 11, 4))
+        );
+        let others =
+            ["8.0.36", "8.4.3-commercial", "8.0.11-TiDB-v7.5.0", "8.0.mysql_aurora.3.04.0", "5.7.44-48-log"];
+        assert!(others.into_iter().all(|version| !is_mariadb(version)));
+        assert!(is_mariadb("10.11.14-MariaDB-0+deb12u2") && is_mariadb("5.5.5-10.6.1-mariadb"));
     }
 }

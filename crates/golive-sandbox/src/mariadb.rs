@@ -4,6 +4,7 @@
 //! No knowledge of what is done with the server belongs here.
 
 mod client;
+mod cluster;
 mod options;
 mod template;
 
@@ -20,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use self::client::DatabaseError;
 pub use self::options::{MariaDbOptions, ServerTls};
 use crate::directory::{PrivateDirectory, at, create_directory, open_log, tail, write_private};
+use crate::environment::environment;
 use crate::error::{StartError, StopError};
 use crate::keeper::{Keeper, Launch};
 use crate::port::free_port;
@@ -277,8 +279,16 @@ impl Setup {
         let socket = self.socket();
         let _ = fs::remove_file(&socket);
         let accounts = self.private.path().join("init.sql");
-        write_private(&accounts, &account_statements(&self.password))?;
+        // A node of a cluster makes its own account on itself only.
+        let alone = if self.options.is_cluster_node() { "SET SESSION wsrep_on = OFF;\n" } else { "" };
+        write_private(&accounts, &format!("{alone}{}", account_statements(&self.password)))?;
         let mut launch = Launch::server(&self.program).arguments(self.arguments(&accounts));
+        if self.options.is_cluster_node() {
+            let mut path = cluster::transfer_script(self.private.path())?.into_os_string();
+            path.push(":");
+            path.push(environment().search_path());
+            launch.environment.push(("PATH".into(), path));
+        }
         launch.errors = Some(open_log(&self.log)?);
         let keeper = start_and_wait(SERVER, launch, &self.log, |_| answers(&socket))?;
         fs::remove_file(&accounts).map_err(at(&accounts))?;

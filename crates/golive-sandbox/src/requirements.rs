@@ -32,6 +32,8 @@ pub enum Requirement {
     Nginx,
     /// Ties a child's life to ours (Linux only; a shell does it elsewhere).
     Setpriv,
+    /// The library by which MariaDB servers form a cluster; only golive's own tests use it.
+    Galera,
 }
 
 /// Package names by system family.
@@ -47,7 +49,7 @@ pub struct Packages {
 }
 
 impl Requirement {
-    /// All of them, in the order in which they are reported.
+    /// Those that an operator needs, in the order in which they are reported.
     pub const ALL: [Self; 9] = [
         Self::Mariadbd,
         Self::MariadbInstallDb,
@@ -82,6 +84,7 @@ impl Requirement {
             Self::RedisServer => &["redis-server", "redis-check-rdb", "valkey-server"],
             Self::Nginx => &["nginx"],
             Self::Setpriv => &["setpriv"],
+            Self::Galera => &["libgalera_smm.so"],
         }
     }
 
@@ -97,6 +100,7 @@ impl Requirement {
             Self::RedisServer => ("redis-tools", "valkey", "redis"),
             Self::Nginx => ("nginx", "nginx", "nginx"),
             Self::Setpriv => ("util-linux", "util-linux", ""),
+            Self::Galera => ("galera-4", "galera", ""),
         };
         Packages { debian, fedora, macos }
     }
@@ -112,12 +116,16 @@ impl Requirement {
     /// # Errors
     /// [`Missing`], which says how to install it.
     pub fn find(self) -> Result<PathBuf, Missing> {
-        environment().find_program(self.names()).ok_or(Missing { requirement: self })
+        let found = match self {
+            Self::Galera => GALERA_PLACES.iter().map(PathBuf::from).find(|path| path.is_file()),
+            _ => environment().find_program(self.names()),
+        };
+        found.ok_or(Missing { requirement: self })
     }
 
-    /// mariadb-install-db takes any argument as a wish to install.
+    /// mariadb-install-db takes any argument as a wish to install, and a library is not run.
     fn tells_its_version(self) -> bool {
-        self != Self::MariadbInstallDb
+        !matches!(self, Self::MariadbInstallDb | Self::Galera)
     }
 
     /// Looks for it and asks it for its version, where asking is harmless.
@@ -153,10 +161,25 @@ pub struct Found {
     pub version: Option<String>,
 }
 
-/// Looks for every program.
+/// Where packages put the library of a cluster: Debian, Fedora.
+const GALERA_PLACES: [&str; 3] = [
+    "/usr/lib/galera/libgalera_smm.so",
+    "/usr/lib64/galera/libgalera_smm.so",
+    "/usr/lib64/galera-4/libgalera_smm.so",
+];
+
+/// Looks for every program that an operator needs.
 #[must_use]
 pub fn look() -> Vec<Found> {
     Requirement::ALL.map(Requirement::look).into()
+}
+
+/// The same, and what golive's own tests need besides.
+#[must_use]
+pub fn look_for_tests() -> Vec<Found> {
+    let mut found = look();
+    found.push(Requirement::Galera.look());
+    found
 }
 
 /// A program is not installed; its text says which package brings it, on each system.

@@ -2,7 +2,7 @@
 
 use golive::Config;
 use golive_migrate::{Target, TargetOptions};
-use golive_sandbox::{Found, InstallError, InstallPlan, install, look};
+use golive_sandbox::{Found, InstallError, InstallPlan, install, look, look_for_tests};
 use serde::Serialize;
 use serde_json::json;
 
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Never install, whatever else is given.
     #[arg(long, conflicts_with = "install")]
     no_install: bool,
+    /// Also what only golive's own tests need.
+    #[arg(long, hide = true)]
+    tests: bool,
 }
 
 /// Something behind a URL of golive.toml.
@@ -32,6 +35,7 @@ struct Behind {
 
 pub(crate) async fn run(global: &Global, args: &Args) -> Result {
     let config = commands::config_or_nothing(global)?;
+    let look = if args.tests { look_for_tests } else { look };
     let mut found = blocking(look).await;
     let plan = InstallPlan::new(&found);
     if args.install && !plan.is_empty() {

@@ -142,6 +142,21 @@ pub enum CopyError {
         /// How many may be.
         limit: u64,
     },
+    /// A row needs a larger packet than the server takes, which holds for `INSERT` but not for `LOAD DATA`.
+    #[error(
+        "copy `{table}`, row {key}: it takes {bytes} bytes in one packet, the server takes {packet_bytes}; \
+         SET GLOBAL max_allowed_packet higher, or SET GLOBAL local_infile = 1, which needs none"
+    )]
+    PacketTooSmall {
+        /// The table.
+        table: String,
+        /// The row's key, or that of the first row of its statement.
+        key: String,
+        /// What it takes.
+        bytes: u64,
+        /// `max_allowed_packet`.
+        packet_bytes: u64,
+    },
     /// The source could not be read.
     #[error("read `{table}` from the source")]
     Source {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
 use crate::core::conversion::Converted;
-use crate::core::convert::{Misfit, write_field, write_value};
+use crate::core::convert::{Misfit, as_is, escape, write_field, write_value};
 use crate::ident;
 use crate::plan::{PlannedColumn, PlannedTable};
 use crate::quarantine::{self, SetAside};
@@ -32,6 +32,8 @@ pub(crate) enum Piece {
     Misfit { key: String, column: String, what: &'static str },
     /// The source cannot be read.
     Failed(rusqlite::Error),
+    /// Never sent: nobody listens any more.
+    Unheard,
 }
 
 /// The end of a chunk.
@@ -126,14 +128,20 @@ fn read_rows(
     let mut rows = statement.query(params_from_iter(after))?;
     let mut chunk = Chunk::new(plan, form, last_key.map(str::to_owned));
     while let Some(row) = rows.next()? {
-        if let Err(misfit) = chunk.take(row) {
-            let _ = pieces.blocking_send(misfit);
+        // A large row has a statement of its own, which a server takes as long as it takes the row.
+        let full = chunk.is_piece_full_before(row);
+        if full && !chunk.send_piece(pieces) {
             return Ok(());
         }
-        let piece = if chunk.is_piece_full() { chunk.flush() } else { None };
-        if let Some(piece) = piece
-            && pieces.blocking_send(piece).is_err()
-        {
+        match chunk.take(row, pieces) {
+            Ok(()) => {}
+            Err(Piece::Unheard) => return Ok(()),
+            Err(misfit) => {
+                let _ = pieces.blocking_send(misfit);
+                return Ok(());
+            }
+        }
+        if chunk.is_piece_full() && !chunk.send_piece(pieces) {
             return Ok(());
         }
         if chunk.is_full() {
@@ -181,39 +189,72 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    fn take(&mut self, row: &Row<'_>) -> Result<(), Piece> {
-        if self.form == Form::Rows(1) {
+    fn take(&mut self, row: &Row<'_>, pieces: &Sender<Piece>) -> Result<(), Piece> {
+        if self.form == Form::Rows(1) || matches!(self.form, Form::Rows(_)) && self.piece_rows == 0 {
             self.piece_key = row_key(row, self.plan);
         }
         if let Some(reason) = self.broken_condition(row) {
             return self.put_aside(row, reason);
         }
+        if self.form == Form::Lines && self.row_bytes(row) > PIECE_BYTES as u64 {
+            return self.take_large(row, pieces);
+        }
         let (lines, values, piece_bytes) = (self.lines.len(), self.values.len(), self.piece_bytes);
         let plan = self.plan;
         for (at, column) in plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
-            match self.cell(at, value, column) {
-                Ok(()) => {}
-                Err(why) if column.quarantine => {
-                    self.lines.truncate(lines);
-                    self.values.truncate(values);
-                    self.piece_bytes = piece_bytes;
-                    return self.put_aside(row, format!("{}: {}", column.name, why.0));
-                }
-                Err(why) => {
-                    let (key, column) = (row_key(row, self.plan), column.name.clone());
-                    return Err(Piece::Misfit { key, column, what: why.0 });
-                }
+            if let Err(why) = self.cell(at, value, column) {
+                self.lines.truncate(lines);
+                self.values.truncate(values);
+                self.piece_bytes = piece_bytes;
+                return self.misfit(row, column, why);
             }
         }
         if self.form == Form::Lines {
             self.lines.push(b'\n');
         }
-        let written = (self.lines.len() - lines) as u64;
-        self.bytes += if written > 0 { written } else { self.piece_bytes as u64 };
+        self.bytes += self.row_bytes(row);
         self.rows += 1;
         self.piece_rows += 1;
         Ok(())
+    }
+
+    /// A row that is handed on in pieces, so that a large value is held by SQLite only, and once. All of its cells are
+    /// looked at before the first piece goes, which cannot be taken back.
+    fn take_large(&mut self, row: &Row<'_>, pieces: &Sender<Piece>) -> Result<(), Piece> {
+        let plan = self.plan;
+        for (at, column) in plan.columns.iter().enumerate() {
+            let value = row.get_ref(at).map_err(Piece::Failed)?;
+            if let Err(why) = check(value, column) {
+                return self.misfit(row, column, why);
+            }
+        }
+        for (at, column) in plan.columns.iter().enumerate() {
+            let value = row.get_ref(at).map_err(Piece::Failed)?;
+            match as_is(value, column.target).filter(|_| column.conversions.is_empty()) {
+                Some(bytes) => {
+                    if at > 0 {
+                        self.lines.push(b'\t');
+                    }
+                    self.stream(bytes, pieces)?;
+                }
+                // It was looked at above.
+                None => drop(self.cell(at, value, column)),
+            }
+        }
+        self.lines.push(b'\n');
+        self.bytes += self.row_bytes(row);
+        self.rows += 1;
+        self.piece_rows += 1;
+        Ok(())
+    }
+
+    /// A row with a value that does not fit is set aside where a policy says so.
+    fn misfit(&mut self, row: &Row<'_>, column: &PlannedColumn, why: Misfit) -> Result<(), Piece> {
+        if column.quarantine {
+            return self.put_aside(row, format!("{}: {}", column.name, why.0));
+        }
+        Err(Piece::Misfit { key: row_key(row, self.plan), column: column.name.clone(), what: why.0 })
     }
 
     /// Puts a cell into the piece as its column's policies have it.
@@ -229,10 +270,14 @@ impl<'a> Chunk<'a> {
             self.scratch.clear();
             let given = write_value(value, column.target, &mut self.scratch)?;
             self.piece_bytes += self.scratch.len();
-            self.values.push(if given { Value::Bytes(self.scratch.clone()) } else { Value::NULL });
+            self.values.push(match given {
+                false => Value::NULL,
+                true if self.scratch.len() > PIECE_BYTES => Value::Bytes(std::mem::take(&mut self.scratch)),
+                true => Value::Bytes(self.scratch.clone()),
+            });
             given
         };
-        if given || !column.not_null { Ok(()) } else { Err(Misfit("is NULL, which its column refuses")) }
+        if given || !column.not_null { Ok(()) } else { Err(IS_NULL) }
     }
 
     fn broken_condition(&self, row: &Row<'_>) -> Option<String> {
@@ -244,18 +289,42 @@ impl<'a> Chunk<'a> {
     }
 
     fn put_aside(&mut self, row: &Row<'_>, reason: String) -> Result<(), Piece> {
-        let cell = |(at, column): (usize, &'a PlannedColumn)| {
-            (column.name.as_str(), row.get_ref(at).unwrap_or(ValueRef::Null))
-        };
-        let content = quarantine::of_source(self.plan.columns.iter().enumerate().map(cell));
         let key = row_key(row, self.plan);
-        if content.len() > quarantine::ROW_BYTES_AT_MOST {
+        if self.row_bytes(row) > quarantine::ROW_BYTES_AT_MOST as u64 {
             let what = "does not fit, and its row is too large to be set aside";
             return Err(Piece::Misfit { key, column: self.plan.table.clone(), what });
         }
+        let plan = self.plan;
+        let cell = |(at, column): (usize, &'a PlannedColumn)| {
+            (column.name.as_str(), row.get_ref(at).unwrap_or(ValueRef::Null))
+        };
+        let content = quarantine::of_source(plan.columns.iter().enumerate().map(cell));
         self.bytes += content.len() as u64;
         self.set_aside.push(SetAside { key, reason: reason.chars().take(255).collect(), content });
         Ok(())
+    }
+
+    fn stream(&mut self, bytes: &[u8], pieces: &Sender<Piece>) -> Result<(), Piece> {
+        for part in bytes.chunks(PIECE_BYTES) {
+            escape(part, &mut self.lines);
+            if self.lines.len() >= PIECE_BYTES {
+                let full = std::mem::replace(&mut self.lines, Vec::with_capacity(PIECE_BYTES + 4096));
+                pieces.blocking_send(Piece::Lines(Bytes::from(full))).map_err(|_| Piece::Unheard)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a row takes, about: its texts and blobs, and some for each other cell. Told alike for both forms.
+    fn row_bytes(&self, row: &Row<'_>) -> u64 {
+        let cells = 0..self.plan.columns.len();
+        cells.map(|at| size(row.get_ref(at).unwrap_or(ValueRef::Null)) as u64 + 1).sum()
+    }
+
+    fn is_piece_full_before(&self, row: &Row<'_>) -> bool {
+        matches!(self.form, Form::Rows(_))
+            && self.piece_rows > 0
+            && self.piece_bytes as u64 + self.row_bytes(row) > PIECE_BYTES as u64
     }
 
     fn is_piece_full(&self) -> bool {
@@ -291,10 +360,15 @@ impl<'a> Chunk<'a> {
     }
 
     /// `false` when nobody listens any more.
+    fn send_piece(&mut self, pieces: &Sender<Piece>) -> bool {
+        let large = self.piece_bytes > PIECE_BYTES && matches!(self.form, Form::Rows(_));
+        let Some(piece) = self.flush() else { return true };
+        pieces.blocking_send(piece).is_ok() && (!large || wait_until_taken(pieces))
+    }
+
+    /// `false` when nobody listens any more.
     fn send_end(&mut self, last: bool, pieces: &Sender<Piece>) -> bool {
-        if let Some(piece) = self.flush()
-            && pieces.blocking_send(piece).is_err()
-        {
+        if !self.send_piece(pieces) {
             return false;
         }
         let set_aside = std::mem::take(&mut self.set_aside);
@@ -303,6 +377,34 @@ impl<'a> Chunk<'a> {
         self.rows = 0;
         self.bytes = 0;
         pieces.blocking_send(Piece::End(end)).is_ok()
+    }
+}
+
+/// Large rows do not queue up: the next one is read when this one is on its way.
+fn wait_until_taken(pieces: &Sender<Piece>) -> bool {
+    let all = pieces.max_capacity();
+    tokio::runtime::Handle::current().block_on(pieces.reserve_many(all)).is_ok()
+}
+
+const IS_NULL: Misfit = Misfit("is NULL, which its column refuses");
+
+/// Whether a cell goes into its column, without copying a large one.
+fn check(value: ValueRef<'_>, column: &PlannedColumn) -> Result<(), Misfit> {
+    if column.conversions.is_empty() && as_is(value, column.target).is_some() {
+        return Ok(());
+    }
+    let converted = column.conversions.iter().find_map(|one| one.apply(value, column.target));
+    let value = converted.as_ref().map_or(value, Converted::as_value);
+    let given = write_value(value, column.target, &mut Vec::new())?;
+    if given || !column.not_null { Ok(()) } else { Err(IS_NULL) }
+}
+
+/// Bytes of a value's text or blob; numbers are written in a few.
+fn size(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        ValueRef::Null => 2,
+        ValueRef::Integer(_) | ValueRef::Real(_) => 12,
     }
 }
 

@@ -26,6 +26,8 @@ use crate::target::Target;
 const QUEUED_PIECES: usize = 8;
 /// Parameters a prepared statement has at most: measured optimum, far below the protocol's 65,535.
 const PARAMETERS: usize = 3_000;
+/// Bytes of a chunk into a Galera cluster, at most.
+const GALERA_CHUNK_BYTES: usize = 16 << 20;
 /// A lost race with a killed run's last transaction is settled in one more look; more is a fault.
 const ATTEMPTS: usize = 5;
 
@@ -146,6 +148,23 @@ impl<'a> Worker<'a> {
         Err(CopyError::TooManySetAside { table: table.name.clone(), limit: quarantine::ROWS_AT_MOST })
     }
 
+    /// Rows and bytes of a chunk, which must fit into what a cluster takes at once.
+    fn chunk_limits(&self) -> (usize, usize) {
+        let (mut rows, mut bytes) = (self.options.chunk_rows, self.options.chunk_bytes);
+        if let Some(galera) = &self.target.server().galera {
+            // A write set holds its rows in the server's form, with keys and headers: about twice the text at the most. A
+            // small one also keeps the other nodes' queues short.
+            let most = usize::try_from(galera.max_write_set_bytes / 4).unwrap_or(usize::MAX);
+            bytes = bytes.min(most).min(GALERA_CHUNK_BYTES);
+            if galera.max_write_set_rows > 0 {
+                // The journal's row is written twice in the same transaction.
+                rows = rows
+                    .min(usize::try_from(galera.max_write_set_rows.saturating_sub(2)).unwrap_or(usize::MAX));
+            }
+        }
+        (rows.max(1), bytes.max(1))
+    }
+
     fn cancelled(&self) -> CopyError {
         CopyError::Cancelled { target: self.target.display_name() }
     }
@@ -160,7 +179,8 @@ impl<'a> Worker<'a> {
 
     fn start(&self, snapshot: Connection, table: &PlannedTable, form: Form, state: &TableState) -> Reading {
         let (sender, receiver) = mpsc::channel(QUEUED_PIECES);
-        let plan = ReadPlan::new(table, self.options.chunk_rows, self.options.chunk_bytes);
+        let (rows, bytes) = self.chunk_limits();
+        let plan = ReadPlan::new(table, rows, bytes);
         let last_key = state.last_key.clone();
         let thread = tokio::task::spawn_blocking(move || {
             reader::read(snapshot, &plan, form, last_key.as_deref(), &sender)
@@ -191,9 +211,10 @@ impl<'a> Worker<'a> {
                 }
                 Err(error) => return Err(server(error)),
             }
+            let packet_bytes = self.target.server().max_allowed_packet_bytes;
             let loaded = match reading.form {
                 Form::Lines => load(conn, table, &reading.pieces, self.stop).await,
-                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, self.stop).await,
+                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, packet_bytes, self.stop).await,
             };
             let end = match loaded {
                 Ok(Loaded::Exactly(end)) => end,
@@ -208,12 +229,18 @@ impl<'a> Worker<'a> {
                 Err(error) => {
                     // Best effort: the server rolls back by itself when the connection is gone.
                     let _ = conn.query_drop("ROLLBACK").await;
-                    return Err(error);
+                    return if lost_a_race(&error) { Ok(Outcome::Raced) } else { Err(error) };
                 }
             };
             self.put_aside(conn, table, &end).await?;
-            journal::complete(conn, &table.name, state.chunks, &end).await.map_err(&server)?;
-            conn.query_drop("COMMIT").await.map_err(&server)?;
+            let committed = match journal::complete(conn, &table.name, state.chunks, &end).await {
+                Ok(()) => conn.query_drop("COMMIT").await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = committed.map_err(&server) {
+                let _ = conn.query_drop("ROLLBACK").await;
+                return if lost_a_race(&error) { Ok(Outcome::Raced) } else { Err(error) };
+            }
             state.chunks += 1;
             state.rows += end.rows;
             state.done = end.last;
@@ -299,6 +326,7 @@ async fn insert(
     table: &PlannedTable,
     pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
     rows_at_once: usize,
+    packet_bytes: u64,
     stop: &CancellationToken,
 ) -> Result<Loaded, CopyError> {
     let mut pieces = pieces.lock().await;
@@ -310,6 +338,10 @@ async fn insert(
             None if stop.is_cancelled() => return Ok(Loaded::Stopped),
             None => return Err(ended_early(table)),
         };
+        let bytes = values.iter().map(|value| value.bin_len() + 1).sum::<u64>() + 1024;
+        if bytes > packet_bytes {
+            return Err(CopyError::PacketTooSmall { table: table.name.clone(), key, bytes, packet_bytes });
+        }
         let result = conn.exec_drop(insert_statement(table, rows), Params::Positional(values)).await;
         let code = match result {
             Ok(()) if conn.affected_rows() == rows as u64 && conn.get_warnings() == 0 => continue,
@@ -340,7 +372,7 @@ fn failure(table: &PlannedTable, piece: Piece) -> CopyError {
     match piece {
         Piece::Misfit { key, column, what } => CopyError::Misfit { table, key, column, what },
         Piece::Failed(source) => CopyError::Source { table, source },
-        Piece::Lines(_) | Piece::Rows { .. } | Piece::End(_) => {
+        Piece::Lines(_) | Piece::Rows { .. } | Piece::End(_) | Piece::Unheard => {
             CopyError::server(&table)(Error::Io(std::io::Error::other("the reader changed its form").into()))
         }
     }
@@ -349,11 +381,17 @@ fn failure(table: &PlannedTable, piece: Piece) -> CopyError {
 /// Errors of a value or key, as opposed to those of the server, the statement or the connection. What is unknown is
 /// taken for one of a value, since the server's text may then repeat it.
 fn names_a_row(code: u16) -> bool {
-    const OF_THE_SERVER: [u16; 25] = [
-        1021, 1030, 1040, 1044, 1045, 1046, 1049, 1053, 1054, 1064, 1114, 1136, 1142, 1143, 1146, 1158, 1159,
-        1160, 1161, 1180, 1205, 1213, 1317, 1927, 1969,
+    const OF_THE_SERVER: [u16; 28] = [
+        1021, 1030, 1040, 1044, 1045, 1046, 1047, 1049, 1053, 1054, 1064, 1114, 1136, 1142, 1143, 1146, 1153,
+        1158, 1159, 1160, 1161, 1180, 1205, 1213, 1290, 1317, 1927, 1969,
     ];
     !OF_THE_SERVER.contains(&code)
+}
+
+/// A deadlock, a lock waited for in vain, or a transaction that another node of a cluster was faster with: nothing of it
+/// stays, and what stands now is looked up again.
+fn lost_a_race(error: &CopyError) -> bool {
+    matches!(error, CopyError::Server { source: Error::Server(error), .. } if matches!(error.code, 1205 | 1213))
 }
 
 /// What an error code means, since the server's own text repeats the value.

@@ -85,6 +85,17 @@ pub(crate) fn write_value(
     Ok(true)
 }
 
+/// The value's own bytes where they are what [`write_value`] would write, so that a large one need not be copied.
+pub(crate) fn as_is(value: ValueRef<'_>, target: TargetType) -> Option<&[u8]> {
+    match (value, target) {
+        (ValueRef::Text(text), TargetType::LongText | TargetType::Json) => {
+            std::str::from_utf8(text).ok().map(str::as_bytes)
+        }
+        (ValueRef::Text(bytes) | ValueRef::Blob(bytes), TargetType::LongBlob) => Some(bytes),
+        _ => None,
+    }
+}
+
 /// Appends the value as a field of a `LOAD DATA` line: `\N` for NULL, everything special escaped. `false` means NULL.
 pub(crate) fn write_field(
     value: ValueRef<'_>,
@@ -103,7 +114,8 @@ pub(crate) fn write_field(
     Ok(given)
 }
 
-fn escape(text: &[u8], out: &mut Vec<u8>) {
+/// Appends a field's text with everything special escaped.
+pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(at) = special(rest) {
         out.extend_from_slice(&rest[..at]);

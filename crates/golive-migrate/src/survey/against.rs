@@ -4,7 +4,7 @@
 use mysql_async::prelude::Queryable;
 
 use super::model::{SchemaOrigin, Survey};
-use super::{SurveyError, collisions};
+use super::{SurveyError, collisions, galera};
 use crate::finding::{Finding, Severity};
 use crate::journal;
 use crate::source::Source;
@@ -34,6 +34,7 @@ pub(super) async fn survey(source: &Source, target: &Target, survey: &mut Survey
         survey.findings.push(Finding::new("MIG-TARGET-NOT-EMPTY", Severity::Blocks, what, remedy));
     }
     let server = target.server();
+    galera::findings(server, survey);
     if !server.local_infile {
         let what = "the server does not allow LOAD DATA LOCAL INFILE; rows go by INSERT, which takes about half as long again";
         let remedy = "nothing, or SET GLOBAL local_infile = 1 during the migration";

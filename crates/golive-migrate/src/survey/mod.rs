@@ -7,6 +7,7 @@ mod collisions;
 mod columns;
 mod decide;
 mod existing;
+mod galera;
 mod gather;
 mod keys;
 mod model;

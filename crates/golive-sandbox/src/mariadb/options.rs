@@ -89,6 +89,10 @@ impl MariaDbOptions {
         self.databases.iter().try_for_each(|name| check_name(name)).map_err(refused)
     }
 
+    pub(super) fn is_cluster_node(&self) -> bool {
+        self.settings.iter().any(|setting| setting.contains("wsrep-provider="))
+    }
+
     pub(super) fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<String> =
             SMALL.iter().chain(&CHARACTER).map(|&text| text.to_owned()).collect();

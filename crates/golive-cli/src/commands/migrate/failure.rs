@@ -34,6 +34,7 @@ impl ToFailure for ConnectTargetError {
             Self::InvalidUrl { .. }
             | Self::NoDatabaseNamed { .. }
             | Self::NotMariaDb { .. }
+            | Self::TooOld { .. }
             | Self::MissingGrants { .. } => Failure::usage(self),
             _ => Failure::reach(self),
         }
@@ -64,9 +65,11 @@ impl ToFailure for SchemaError {
 impl ToFailure for CopyError {
     fn failure(self) -> Failure {
         match self {
-            Self::OtherRun { .. } | Self::SourceChanged | Self::Misfit { .. } | Self::RowRefused { .. } => {
-                Failure::usage(self)
-            }
+            Self::OtherRun { .. }
+            | Self::SourceChanged
+            | Self::Misfit { .. }
+            | Self::RowRefused { .. }
+            | Self::PacketTooSmall { .. } => Failure::usage(self),
             Self::AnotherRun { .. } | Self::Cancelled { .. } => Failure::Busy(Box::new(self)),
             _ => Failure::reach(self),
         }
