@@ -22,6 +22,9 @@
 //!
 //! Strings keep SQLite's meaning in MariaDB: tables are made with the collation `utf8mb4_nopad_bin`, under which
 //! `'a'`, `'A'` and `'a '` differ as they do in SQLite. [`SurveyOptions::collation`] chooses another.
+//!
+//! Once there, the schema goes on by versioned migrations ([`Migrations`], [`schema_up`]): under a lock, journalled, taken up
+//! after a crash, and proven on a disposable server ([`prove_migrations`], [`schema_drift`]).
 
 mod constraints;
 mod copy;

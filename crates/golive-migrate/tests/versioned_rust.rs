@@ -230,6 +230,14 @@ async fn a_half_run_rust_migration_is_told_and_waits_for_the_operators_word() {
     assert_eq!(barred.findings[0].id, "SCH-HALF-RUN");
     assert!(barred.findings[0].what.contains("table one"), "{barred:?}");
 
+    // As `kill -9` leaves it: nothing is known but that it was begun.
+    let killed =
+        "UPDATE app._golive_schema_migration SET state = 'started', statement = 0, error_code = NULL";
+    db.execute(killed).unwrap();
+    let barred = schema_up(&migrations, &options(&db), &|_| {}).await.unwrap();
+    assert!(barred.findings[0].what.contains("it was cut off"), "{barred:?}");
+    assert!(barred.findings[0].what.contains("table one"), "{barred:?}");
+
     MENDED.store(true, Ordering::SeqCst);
     let mended = Migrations::of::<Halves>().await;
     let mut said = options(&db);
