@@ -31,6 +31,8 @@ pub struct Trap {
     pub outcome: Then,
     /// What may be decided, and what it leads to.
     pub remedies: &'static [Remedy],
+    /// What golive does not do yet as it is written here. The test insists that it is still so.
+    pub open: Option<&'static str>,
 }
 
 /// A finding that the survey must make: its id, its place, its count.
@@ -105,7 +107,8 @@ pub fn traps() -> impl Iterator<Item = &'static Trap> {
 impl Trap {
     /// A source that nothing is found in and that arrives whole.
     const fn new(name: &'static str, what: &'static str, sql: &'static str) -> Self {
-        Self { name, what, sql, beside: None, findings: &[], outcome: Then::Equal(&[]), remedies: &[] }
+        let (findings, outcome, remedies): (_, _, &[Remedy]) = (&[], Then::Equal(&[]), &[]);
+        Self { name, what, sql, beside: None, findings, outcome, remedies, open: None }
     }
 
     const fn finds(mut self, findings: &'static [Found]) -> Self {
@@ -123,6 +126,12 @@ impl Trap {
         self
     }
 
+    /// What is written down is right, and golive is not there yet.
+    const fn open(mut self, lacks: &'static str) -> Self {
+        self.open = Some(lacks);
+        self
+    }
+
     const fn beside(mut self, statements: &'static str) -> Self {
         self.beside = Some(statements);
         self
@@ -134,9 +143,9 @@ impl Found {
     #[must_use]
     pub fn parts(self) -> (&'static str, &'static str, u64) {
         match self {
-            Self::Blocks(id, place, count) | Self::Changes(id, place, count) | Self::Note(id, place, count) => {
-                (id, place, count)
-            }
+            Self::Blocks(id, place, count)
+            | Self::Changes(id, place, count)
+            | Self::Note(id, place, count) => (id, place, count),
         }
     }
 

@@ -62,7 +62,8 @@ async fn compare_table(
     let kinds: Vec<String> = columns
         .iter()
         .map(|column| {
-            let kind = kinds.get(column).unwrap_or_else(|| panic!("{table}.{column} is missing in the target"));
+            let kind =
+                kinds.get(column).unwrap_or_else(|| panic!("{table}.{column} is missing in the target"));
             kind.clone()
         })
         .collect();

@@ -113,7 +113,7 @@ pub(super) const TRAPS: &[Trap] = &[
         "json-kept-byte-for-byte",
         "JSON whose spaces, key order, doubled keys and number spellings a parser would change",
         "CREATE TABLE doc (id INTEGER PRIMARY KEY, body JSON);
-         INSERT INTO doc VALUES (1, '{\"b\": 1.10,  \"a\": [ ]}'), (2, '{\"a\":1,\"a\":2}'), (3, '1e5'), (4, 'null'), (5, ' [\"\\u00e9\"] '),
+         INSERT INTO doc VALUES (1, '{\"b\": 1.10,  \"a\": [ ]}'), (2, '{\"a\":1,\"a\":2}'), (3, '\"1e5\"'), (4, 'null'), (5, ' [\"\\u00e9\"] '),
           (6, '\"\\\\/\"'), (7, NULL), (8, '[1E400, -0]')",
     ),
     Trap::new(
@@ -136,7 +136,15 @@ pub(super) const TRAPS: &[Trap] = &[
         "JSON with half a surrogate pair, on which parsers disagree",
         "CREATE TABLE doc (id INTEGER PRIMARY KEY, body JSON); INSERT INTO doc VALUES (1, '\"\\ud800\"'), (2, '[]')",
     )
-    .finds(&[Changes("MIG-JSON-INVALID", "doc.body", 1)]),
+    .finds(&[Changes("MIG-JSON-INVALID", "doc.body", 1)])
+    .open("the survey takes it for valid, MariaDB does not: the run ends with 2 in the middle of the copy"),
+    Trap::new(
+        "json-numbers",
+        "a number in a JSON column, which SQLite keeps as a number and not as the document's text",
+        "CREATE TABLE doc (id INTEGER PRIMARY KEY, body JSON); INSERT INTO doc VALUES (1, '1e5'), (2, '[1e5]')",
+    )
+    .finds(&[Changes("MIG-TEXT-NUMBER", "doc.body", 1)])
+    .then(Altered(1, &[Look("SELECT body FROM doc ORDER BY id", "100000\n[1e5]")])),
     Trap::new(
         "uuid-as-bytes",
         "UUIDs of 16 bytes",

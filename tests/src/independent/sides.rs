@@ -20,7 +20,10 @@ pub(super) async fn columns(sqlite: &mut SqliteConnection, table: &str) -> Resul
 }
 
 /// The data types of a table's columns in the target.
-pub(super) async fn kinds(maria: &mut MySqlConnection, table: &str) -> Result<BTreeMap<String, String>, Error> {
+pub(super) async fn kinds(
+    maria: &mut MySqlConnection,
+    table: &str,
+) -> Result<BTreeMap<String, String>, Error> {
     let list = "SELECT CAST(COLUMN_NAME AS CHAR) AS n, CAST(DATA_TYPE AS CHAR) AS t FROM information_schema.COLUMNS \
                 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? COLLATE utf8mb4_bin";
     let rows = sqlx::query(list).bind(table).fetch_all(maria).await?;
@@ -87,9 +90,9 @@ fn target_row(row: &MySqlRow, kinds: &[String]) -> Result<String, Error> {
     let mut meanings = Vec::with_capacity(kinds.len());
     for (at, kind) in kinds.iter().enumerate() {
         let meaning = match kind.as_str() {
-            "bigint" | "tinyint" => {
-                row.try_get_unchecked::<Option<i64>, _>(at)?.map(|number| meaning::of_integer(number, "bigint"))
-            }
+            "bigint" | "tinyint" => row
+                .try_get_unchecked::<Option<i64>, _>(at)?
+                .map(|number| meaning::of_integer(number, "bigint")),
             "double" => {
                 row.try_get_unchecked::<Option<f64>, _>(at)?.map(|number| meaning::of_real(number, "double"))
             }
