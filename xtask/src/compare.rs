@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         )));
     }
     let workspace = Workspace::find()?;
-    let built = finish_on_stderr(workspace.cargo(&["build", "--workspace", "--bins", "--locked"]))?;
+    let built = finish_on_stderr(workspace.cargo(&["build", "--workspace", "--bin", "golive", "--locked"]))?;
     if built != 0 {
         return Ok(built);
     }

@@ -1,8 +1,8 @@
 //! Traps in dates, times and datetimes.
 
 use super::Found::{Blocks, Changes, Note};
-use super::Then::{Altered, Equal, Refused};
-use super::Way::{Mend, Type};
+use super::Then::{Altered, Equal, Missing, Refused};
+use super::Way::{Mend, Policy, Type};
 use super::{Look, Remedy, Trap};
 
 pub(super) const TRAPS: &[Trap] = &[
@@ -50,13 +50,14 @@ pub(super) const TRAPS: &[Trap] = &[
         "seconds since 1970 as integers in a DATETIME column",
         "CREATE TABLE event (id INTEGER PRIMARY KEY, at DATETIME); INSERT INTO event VALUES (1, 1700000000), (2, 1700000000123)",
     )
-    .finds(&[Note("MIG-TYPE-DIFFERS", "event.at", 1)]),
+    .finds(&[Changes("MIG-DATETIME-NUMBER", "event.at", 1)]),
     Trap::new(
         "julian-days",
         "Julian days as reals in a DATETIME column",
         "CREATE TABLE event (id INTEGER PRIMARY KEY, at DATETIME); INSERT INTO event VALUES (1, 2460358.5833449075), (2, 2440587.5)",
     )
-    .finds(&[Note("MIG-TYPE-DIFFERS", "event.at", 1)]),
+    .finds(&[Changes("MIG-DATETIME-NUMBER", "event.at", 1)])
+    .or(&[Remedy(Policy("MIG-DATETIME-NUMBER:event.at", "convert:julian-day"), Altered(2, &[Look("SELECT at FROM event WHERE id = 2", "1970-01-01 00:00:00.000000")]))]),
     Trap::new(
         "epoch-numbers-among-texts",
         "seconds since 1970 among datetimes",
@@ -64,7 +65,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-TYPE-MIXED", "event.at", 1)])
     .then(Refused)
-    .or(&[
+    .or(&[Remedy(Policy("MIG-TYPE-MIXED:event.at", "convert:epoch-seconds"), Altered(1, &[Look("SELECT at FROM event WHERE id = 1", "2023-11-14 22:13:20.000000")])), Remedy(Policy("MIG-TYPE-MIXED:event.at", "quarantine"), Missing(1, &[])), 
         Remedy(Mend("UPDATE event SET at = datetime(at, 'unixepoch') WHERE id = 1"), Equal(&[])),
         Remedy(Type("event.at", "LONGTEXT"), Altered(1, &[Look("SELECT at FROM event WHERE id = 1", "1700000000")])),
     ]),
@@ -75,7 +76,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-DATETIME-FORMAT", "event.day", 2)])
     .then(Refused)
-    .or(&[
+    .or(&[Remedy(Policy("MIG-DATETIME-FORMAT:event.day", "convert:date-mdy"), Refused), Remedy(Policy("MIG-DATETIME-FORMAT:event.day", "convert:date-dmy"), Altered(2, &[Look("SELECT day FROM event ORDER BY id", "2024-03-02\n2024-02-18\n2024-02-18")])), Remedy(Policy("MIG-DATETIME-FORMAT", "quarantine"), Missing(2, &[])), 
         Remedy(Mend("UPDATE event SET day = '2024-02-03' WHERE id = 1; UPDATE event SET day = '2024-02-18' WHERE id = 2"), Equal(&[])),
         Remedy(Type("event.day", "VARCHAR(20)"), Equal(&[])),
     ]),
@@ -86,7 +87,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-DATETIME-FORMAT", "event.at", 1)])
     .then(Refused)
-    .or(&[Remedy(Mend("UPDATE event SET at = NULL WHERE at = ''"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-DATETIME-FORMAT:event.at", "convert:empty-as-null"), Altered(1, &[Look("SELECT at FROM event WHERE id = 1", "NULL")])), Remedy(Mend("UPDATE event SET at = NULL WHERE at = ''"), Equal(&[]))]),
     Trap::new(
         "zero-dates",
         "0000-00-00 and a month of zero, which MariaDB takes silently",
@@ -94,7 +95,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-DATETIME-FORMAT", "event.day", 2)])
     .then(Refused)
-    .or(&[Remedy(Mend("UPDATE event SET day = NULL WHERE id < 3"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-DATETIME-FORMAT:event.day", "convert:null"), Altered(2, &[Look("SELECT COUNT(day) FROM event", "1")])), Remedy(Policy("MIG-DATETIME-FORMAT:event.day", "quarantine"), Missing(2, &[])), Remedy(Mend("UPDATE event SET day = NULL WHERE id < 3"), Equal(&[]))]),
     Trap::new(
         "days-that-are-not",
         "February 30th, the year 10000, a year before the common era, hour 25",
@@ -138,7 +139,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-TIME-FORMAT", "shift.at", 3)])
     .then(Refused)
-    .or(&[Remedy(Type("shift.at", "VARCHAR(30)"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-TIME-FORMAT:shift.at", "quarantine"), Missing(3, &[])), Remedy(Type("shift.at", "VARCHAR(30)"), Equal(&[]))]),
     Trap::new(
         "two-spellings-of-one-moment",
         "a unique column in which two texts mean one moment",

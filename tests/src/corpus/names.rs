@@ -13,6 +13,7 @@ pub(super) const TRAPS: &[Trap] = &[
          CREATE TABLE \"a.b/c\" (id INTEGER PRIMARY KEY, \"1\" TEXT, \"it's\" TEXT, \"back\\slash\" TEXT); CREATE TABLE \"2024\" (\"\"\"\" INTEGER PRIMARY KEY, 表 TEXT);
          INSERT INTO \"order\" VALUES (1, 'a', 'b', 'c', 'd'); INSERT INTO \"a.b/c\" VALUES (1, 'a', 'b', 'c'); INSERT INTO \"2024\" VALUES (1, 'x')",
     )
+    .finds(&[Note("MIG-NAME-RESERVED", "order", 2)])
     .then(Equal(&[Look("SELECT `group by`, `a``b` FROM `order`", "a\tb")])),
     Trap::new(
         "name-too-long",

@@ -1,9 +1,9 @@
 //! Traps in numbers and truth values.
 
 use super::Found::{Blocks, Changes, Note};
-use super::Then::{Altered, Equal, Refused};
-use super::Way::{Mend, Type};
-use super::{Look, Remedy, Trap};
+use super::Then::{Altered, Equal, Missing, Refused};
+use super::Way::{Mend, Policy, Type};
+use super::{ASIDE, Look, Remedy, Trap};
 
 pub(super) const TRAPS: &[Trap] = &[
     Trap::new(
@@ -14,7 +14,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-TYPE-MIXED", "item.qty", 1)])
     .then(Refused)
-    .or(&[
+    .or(&[Remedy(Policy("MIG-TYPE-MIXED:item.qty", "quarantine"), Missing(1, &[Look(ASIDE, "item\tid=2\tMIG-TYPE-MIXED")])), Remedy(Policy("MIG-TYPE-MIXED", "convert:null"), Altered(1, &[Look("SELECT qty FROM item WHERE id = 2", "NULL")])), 
         Remedy(Mend("UPDATE item SET qty = 0 WHERE id = 2"), Equal(&[])),
         Remedy(
             Type("item.qty", "LONGTEXT"),
@@ -29,7 +29,16 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-TYPE-MIXED", "item.qty", 2)])
     .then(Refused)
-    .or(&[Remedy(Mend("UPDATE item SET qty = 12 WHERE id = 2; DELETE FROM item WHERE id = 3"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-TYPE-MIXED:item", "quarantine"), Missing(2, &[])), Remedy(Mend("UPDATE item SET qty = 12 WHERE id = 2; DELETE FROM item WHERE id = 3"), Equal(&[]))]),
+    Trap::new(
+        "null-into-not-null",
+        "a word in an INTEGER column that refuses NULL, to be converted to NULL",
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, qty INTEGER NOT NULL); INSERT INTO item VALUES (1, 5), (2, 'abc')",
+    )
+    .finds(&[Blocks("MIG-TYPE-MIXED", "item.qty", 1)])
+    .then(Refused)
+    .or(&[Remedy(Policy("MIG-TYPE-MIXED", "convert:null"), Refused)])
+    .open("the policy is taken, and the run ends with 2 in the middle of the copy, at the first NULL"),
     Trap::new(
         "all-text-in-integer",
         "nothing but words in a column declared INTEGER",
@@ -55,7 +64,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-BOOL-VALUE", "flag.is_on", 2)])
     .then(Refused)
-    .or(&[Remedy(Mend("UPDATE flag SET is_on = NULL WHERE id > 1"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-BOOL-VALUE:flag.is_on", "quarantine"), Missing(2, &[])), Remedy(Policy("MIG-BOOL-VALUE", "convert:null"), Altered(2, &[Look("SELECT COUNT(is_on) FROM flag", "1")])), Remedy(Mend("UPDATE flag SET is_on = NULL WHERE id > 1"), Equal(&[]))]),
     Trap::new(
         "boolean-numbers",
         "numbers other than 0 and 1 in a column declared BOOLEAN",
@@ -105,7 +114,8 @@ pub(super) const TRAPS: &[Trap] = &[
         "14 digits after the point in NUMERIC(6,2)",
         "CREATE TABLE kpi (id INTEGER PRIMARY KEY, v NUMERIC(6,2)); INSERT INTO kpi VALUES (1, 55.85891812865498), (2, 8)",
     )
-    .finds(&[Note("MIG-DECIMAL-SCALE", "kpi.v", 1)]),
+    .finds(&[Note("MIG-DECIMAL-SCALE", "kpi.v", 1)])
+    .or(&[Remedy(Policy("MIG-DECIMAL-SCALE:kpi.v", "convert:round"), Altered(1, &[Look("SELECT v FROM kpi WHERE id = 1", "55.86")]))]),
     Trap::new(
         "decimal-overflow",
         "more digits before the point than DECIMAL(10,2) has",
@@ -127,7 +137,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-DECIMAL-VALUE", "kpi.v", 1)])
     .then(Refused)
-    .or(&[Remedy(Mend("UPDATE kpi SET v = NULL WHERE id = 1"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-DECIMAL-VALUE:kpi.v", "quarantine"), Missing(1, &[])), Remedy(Policy("MIG-DECIMAL-VALUE:kpi.v", "convert:null"), Altered(1, &[Look("SELECT v FROM kpi WHERE id = 1", "NULL")])), Remedy(Mend("UPDATE kpi SET v = NULL WHERE id = 1"), Equal(&[]))]),
     Trap::new(
         "float-is-eight-bytes",
         "a FLOAT that MariaDB's 4-byte FLOAT would cut",
@@ -146,7 +156,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-REAL-INFINITE", "m.v", 2)])
     .then(Refused)
-    .or(&[Remedy(Mend("UPDATE m SET v = NULL WHERE abs(v) = 9e999"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-REAL-INFINITE:m.v", "quarantine"), Missing(2, &[])), Remedy(Policy("MIG-REAL-INFINITE:m.v", "convert:null"), Altered(2, &[Look("SELECT COUNT(v) FROM m", "1")])), Remedy(Mend("UPDATE m SET v = NULL WHERE abs(v) = 9e999"), Equal(&[]))]),
     Trap::new(
         "negative-zero",
         "a negative zero, which MariaDB does not keep",

@@ -1,9 +1,9 @@
 //! Traps in texts, JSON documents and bytes.
 
 use super::Found::{Blocks, Changes, Note};
-use super::Then::{Altered, Equal, Refused};
-use super::Way::{Mend, Type};
-use super::{Look, Remedy, Trap};
+use super::Then::{Altered, Equal, Missing, Refused};
+use super::Way::{Mend, Policy, Type};
+use super::{ASIDE, Look, Remedy, Trap};
 
 pub(super) const TRAPS: &[Trap] = &[
     Trap::new(
@@ -11,7 +11,8 @@ pub(super) const TRAPS: &[Trap] = &[
         "eleven characters in VARCHAR(10), which SQLite does not enforce",
         "CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(10) NOT NULL); INSERT INTO person VALUES (1, 'hello world'), (2, 'äöüäöüäöüäö')",
     )
-    .finds(&[Note("MIG-TEXT-LENGTH", "person.name", 2)]),
+    .finds(&[Note("MIG-TEXT-LENGTH", "person.name", 2)])
+    .or(&[Remedy(Policy("MIG-TEXT-LENGTH:person.name", "convert:truncate"), Altered(2, &[Look("SELECT name FROM person WHERE id = 1", "hello worl")]))]),
     Trap::new(
         "text-beyond-64k",
         "a text of 70,000 characters: MariaDB's TEXT ends at 65,535 bytes",
@@ -38,7 +39,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-TEXT-UTF8", "chat.said", 1)])
     .then(Refused)
-    .or(&[
+    .or(&[Remedy(Policy("MIG-TEXT-UTF8:chat.said", "convert:lossy-utf8"), Altered(1, &[Look("SELECT HEX(said) FROM chat WHERE id = 1", "636166EFBFBD")])), Remedy(Policy("MIG-TEXT-UTF8:chat.said", "quarantine"), Missing(1, &[Look(ASIDE, "chat\tid=1\tMIG-TEXT-UTF8")])), 
         Remedy(Mend("UPDATE chat SET said = 'café' WHERE id = 1"), Equal(&[])),
         Remedy(Type("chat.said", "LONGBLOB"), Altered(2, &[Look("SELECT HEX(said) FROM chat ORDER BY id", "636166E9\n636166C3A9")])),
     ]),
@@ -62,6 +63,7 @@ pub(super) const TRAPS: &[Trap] = &[
         "CREATE TABLE person (id INTEGER PRIMARY KEY, nick TEXT UNIQUE, note VARCHAR(9) NOT NULL DEFAULT '');
          INSERT INTO person VALUES (1, '', ''), (2, NULL, ''), (3, NULL, ' ')",
     )
+    .finds(&[Note("MIG-TEXT-EMPTY", "person.nick", 1)])
     .then(Equal(&[Look(
         "SELECT COUNT(*), SUM(nick IS NULL), SUM(nick = ''), SUM(note = '') FROM person",
         "3\t2\t1\t2",
@@ -84,7 +86,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-TYPE-MIXED", "doc.body", 1)])
     .then(Refused)
-    .or(&[Remedy(
+    .or(&[Remedy(Policy("MIG-TYPE-MIXED:doc.body", "quarantine"), Missing(1, &[])), Remedy(
         Type("doc.body", "LONGBLOB"),
         Altered(1, &[Look("SELECT HEX(body) FROM doc ORDER BY id", "74657874\n89504E47")]),
     )]),

@@ -19,13 +19,17 @@ pub(super) fn of_real(number: f64, kind: &str) -> String {
     }
 }
 
+/// An integer of the target, which the server wrote as text.
+pub(super) fn of_digits(text: &[u8]) -> String {
+    format!("integer {}", String::from_utf8_lossy(text))
+}
+
 /// A text, read as what its column holds.
 pub(super) fn of_text(bytes: &[u8], kind: &str) -> String {
     let text = String::from_utf8_lossy(bytes);
     let read = match kind {
         "decimal" => decimal(&text),
-        "datetime" => moment(&text),
-        "date" => moment(&text),
+        "datetime" | "timestamp" | "date" => moment(&text),
         "time" => time_of_day(&text).map(|(micros, rest)| format!("time {micros}{rest}")),
         _ => None,
     };

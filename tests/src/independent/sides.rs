@@ -74,9 +74,10 @@ pub(super) async fn target_rows(
         .map(|(column, kind)| {
             let column = format!("`{}`", column.replace('`', "``"));
             match kind.as_str() {
-                "bigint" | "tinyint" | "double" | "longblob" | "varbinary" | "binary" => column,
+                "double" | "longblob" | "varbinary" | "binary" => column,
                 // As text, whatever a driver makes of the type.
-                "decimal" | "datetime" | "date" | "time" => format!("CAST(CAST({column} AS CHAR) AS BINARY)"),
+                "bigint" | "int" | "mediumint" | "smallint" | "tinyint" | "decimal" | "datetime"
+                | "timestamp" | "date" | "time" => format!("CAST(CAST({column} AS CHAR) AS BINARY)"),
                 _ => format!("CAST({column} AS BINARY)"),
             }
         })
@@ -90,9 +91,9 @@ fn target_row(row: &MySqlRow, kinds: &[String]) -> Result<String, Error> {
     let mut meanings = Vec::with_capacity(kinds.len());
     for (at, kind) in kinds.iter().enumerate() {
         let meaning = match kind.as_str() {
-            "bigint" | "tinyint" => row
-                .try_get_unchecked::<Option<i64>, _>(at)?
-                .map(|number| meaning::of_integer(number, "bigint")),
+            "bigint" | "int" | "mediumint" | "smallint" | "tinyint" => {
+                row.try_get_unchecked::<Option<Vec<u8>>, _>(at)?.map(|text| meaning::of_digits(&text))
+            }
             "double" => {
                 row.try_get_unchecked::<Option<f64>, _>(at)?.map(|number| meaning::of_real(number, "double"))
             }

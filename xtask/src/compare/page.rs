@@ -69,6 +69,8 @@ pub(super) struct Row {
     rows_out: u64,
     lost: u64,
     changed: u64,
+    /// The columns with most changed values, and how many each.
+    places: Vec<(u64, String)>,
     /// Of these, lost rows and changed values that nothing named.
     unnamed: u64,
     said: String,
@@ -77,6 +79,7 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn new(tool: &'static str, code: u8, seconds: f64, read: Value, outcome: Outcome) -> Self {
         let (mut rows_in, mut rows_out, mut lost, mut changed, mut unnamed) = (0, 0, 0, 0, 0);
+        let mut places: Vec<(u64, String)> = Vec::new();
         for (table, found) in read["tables"].as_object().into_iter().flatten() {
             let count = |key: &str| found[key].as_u64().unwrap_or_default();
             rows_in += count("rows_in");
@@ -88,12 +91,25 @@ impl Row {
             for (column, times) in found["changed"].as_object().into_iter().flatten() {
                 let times = times.as_u64().unwrap_or_default();
                 changed += times;
+                places.push((times, format!("{table}.{column}")));
                 if !outcome.named.contains(&format!("{table}.{column}")) {
                     unnamed += times;
                 }
             }
         }
-        Self { tool, code, seconds, rows_in, rows_out, lost, changed, unnamed, said: outcome.said }
+        places.sort_by(|one, other| other.cmp(one));
+        Self { tool, code, seconds, rows_in, rows_out, lost, changed, places, unnamed, said: outcome.said }
+    }
+
+    /// Values changed, and where most of them are.
+    fn changed(&self) -> String {
+        let shown: Vec<String> =
+            self.places.iter().take(3).map(|(times, place)| format!("{} × {times}", safe(place))).collect();
+        match self.places.len() {
+            0 => "0".to_owned(),
+            1..4 => format!("{} ({})", self.changed, shown.join(", ")),
+            all => format!("{} ({}, and {} more columns)", self.changed, shown.join(", "), all - 3),
+        }
     }
 
     /// Ended well, although something is lost that it did not name.
@@ -140,7 +156,7 @@ impl Page {
                 row.rows_in,
                 row.rows_out,
                 row.lost,
-                row.changed,
+                row.changed(),
                 row.code,
                 row.seconds,
                 safe(&row.said)
@@ -210,7 +226,7 @@ mod tests {
         let text = page.text();
         assert!(
             text.contains(
-                "| cards | sqlite3-to-mysql | 10 | 3 | 7 | 3 | **silently** 0 | 1.2 | WARNING a \\| b |"
+                "| cards | sqlite3-to-mysql | 10 | 3 | 7 | 3 (card.made × 3) | **silently** 0 | 1.2 | WARNING a \\| b |"
             ),
             "{text}"
         );
