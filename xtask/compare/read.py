@@ -141,6 +141,10 @@ def main():
     source = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     # Bytes that are no UTF-8 stay bytes.
     source.text_factory = lambda raw: raw.decode() if is_utf8(raw) else bytes(raw)
+    # An application's own collations are not known here; no order is asked for, so any will do.
+    for (sql,) in source.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall():
+        for name in set(re.findall(r"(?i)\bCOLLATE\s+[\"'`\[]?(\w+)", sql)) - {"BINARY", "NOCASE", "RTRIM"}:
+            source.create_collation(name, lambda one, other: (one > other) - (one < other))
     target = pymysql.connect(host=host, port=int(port), user=user, password=os.environ["PASSWORD"], database=database, charset="utf8mb4")
     keys = {}
     with target.cursor() as cursor:
