@@ -8,7 +8,7 @@ mod meter;
 mod migrate;
 mod options;
 mod rounds;
-mod server;
+pub(crate) mod server;
 
 use std::ffi::OsString;
 
