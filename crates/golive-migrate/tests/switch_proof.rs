@@ -7,8 +7,9 @@ mod support;
 use std::process::{Child, Stdio};
 
 use golive_migrate::{
-    AcceptedLoss, CopyOptions, DatabaseInUse, Provider, ProviderFile, ProviderStore as _, Source, SwitchBackRequest,
-    SwitchError, SwitchRequest, VerifyOptions, WritesSince, observe, record, switch, switch_back, verify_recorded,
+    AcceptedLoss, CopyOptions, DatabaseInUse, Provider, ProviderFile, ProviderStore as _, Source,
+    SwitchBackRequest, SwitchError, SwitchRequest, VerifyOptions, WritesSince, observe, record, switch,
+    switch_back, verify_recorded,
 };
 
 /// An application that holds a file open until it is killed.
@@ -52,7 +53,10 @@ async fn a_process_on_the_file_is_seen_and_so_is_a_connection_on_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn back_to_sqlite_only_with_the_loss_in_numbers() {
     let folder = tempfile::tempdir().unwrap();
-    let path = support::sqlite(folder.path(), "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')");
+    let path = support::sqlite(
+        folder.path(),
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')",
+    );
     let source = Source::open(&path).unwrap();
     let db = support::server();
     let target = support::target(&db).await;
@@ -66,7 +70,8 @@ async fn back_to_sqlite_only_with_the_loss_in_numbers() {
     let state = switch(&folder.path().join("state.json"), &request).unwrap();
     assert_eq!(state.record_digest, Some(recorded.digest));
 
-    db.execute("USE app; INSERT INTO t (v) VALUES ('new'), ('newer'); UPDATE t SET v = 'x' WHERE id = 1").unwrap();
+    db.execute("USE app; INSERT INTO t (v) VALUES ('new'), ('newer'); UPDATE t SET v = 'x' WHERE id = 1")
+        .unwrap();
     let since = WritesSince::from(&verify_recorded(&target, &options).await.unwrap());
     assert_eq!(since, WritesSince::Known { added: 2, changed: 1, deleted: 0 });
     let mut back = SwitchBackRequest::new(since, now, "ann", "rehearsal");

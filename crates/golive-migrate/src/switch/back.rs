@@ -51,7 +51,12 @@ pub struct SwitchBackRequest {
 
 impl SwitchBackRequest {
     /// Asks for a switch back.
-    pub fn new(since: WritesSince, now: DateTime<Utc>, by: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub fn new(
+        since: WritesSince,
+        now: DateTime<Utc>,
+        by: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
         Self { since, now, by: by.into(), reason: reason.into(), dangerous_loss: None }
     }
 }
@@ -78,7 +83,9 @@ pub fn switch_back(
     let present = store.read()?.filter(|state| state.provider == Provider::Mariadb);
     let present = present.ok_or(SwitchError::NotSwitched)?;
     let lost = match (request.since, request.dangerous_loss) {
-        (WritesSince::Known { added: 0, changed: 0, deleted: 0 }, _) => "nothing was written since".to_owned(),
+        (WritesSince::Known { added: 0, changed: 0, deleted: 0 }, _) => {
+            "nothing was written since".to_owned()
+        }
         (WritesSince::Known { added, changed, deleted }, accepted) => {
             let rows = added + changed + deleted;
             if accepted != Some(AcceptedLoss::Rows(rows)) {

@@ -139,7 +139,9 @@ pub enum SwitchError {
         source: std::io::Error,
     },
     /// Somebody else switched meanwhile.
-    #[error("replace the provider state {place}: somebody else changed it meanwhile, look at it and try again")]
+    #[error(
+        "replace the provider state {place}: somebody else changed it meanwhile, look at it and try again"
+    )]
     Changed {
         /// The state file, or what an embedder calls its store.
         place: String,

@@ -42,7 +42,9 @@ fn holders(path: &Path) -> Option<(Vec<String>, u64)> {
     let wanted = path.metadata().ok().map(|file| (file.dev(), file.ino()))?;
     let (mut holders, mut unreadable) = (Vec::new(), 0);
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Some(id) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(id) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         if id == std::process::id() {
             continue;
         }

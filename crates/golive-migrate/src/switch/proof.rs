@@ -81,7 +81,10 @@ pub fn judge_answer(question: &ApplicationQuestion, answer: Result<&str, &str>) 
     let body = match answer {
         Ok(body) => body,
         Err(why) => {
-            return SwitchProof::new(DatabaseInUse::Unknown, format!("the application gave no answer: {why}"));
+            return SwitchProof::new(
+                DatabaseInUse::Unknown,
+                format!("the application gave no answer: {why}"),
+            );
         }
     };
     let told = match &question.pointer {
@@ -155,7 +158,10 @@ mod tests {
         pointed.pointer = Some("/db".to_owned());
         assert_eq!(judge_answer(&pointed, Ok("mariadb prod")).uses, DatabaseInUse::Unknown);
         assert_eq!(judge_answer(&pointed, Ok(r#"{"db": "MariaDB prod"}"#)).uses, DatabaseInUse::Mariadb);
-        assert_eq!(judge_answer(&pointed, Ok(r#"{"db": "sqlite", "x": "mariadb prod"}"#)).uses, DatabaseInUse::Other);
+        assert_eq!(
+            judge_answer(&pointed, Ok(r#"{"db": "sqlite", "x": "mariadb prod"}"#)).uses,
+            DatabaseInUse::Other
+        );
         pointed.expected.clear();
         assert_eq!(judge_answer(&pointed, Ok(r#"{"db": ""}"#)).uses, DatabaseInUse::Unknown);
 

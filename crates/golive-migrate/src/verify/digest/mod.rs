@@ -135,7 +135,9 @@ async fn narrow(
         conn = match there {
             Some(conn) => conn,
             None => {
-                return Err(mysql_async::Error::Io(std::io::Error::other("lost the connection").into()).into());
+                return Err(
+                    mysql_async::Error::Io(std::io::Error::other("lost the connection").into()).into()
+                );
             }
         };
         match found {
