@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use golive_migrate::{
-    ConstraintReport, CopyReport, Finding, Mismatch, MismatchKind, Plan, ProviderState, SchemaReport,
-    Severity, Source, Survey, Target, Verdict, Verification,
+    ConstraintReport, CopyReport, Finding, Intended, Mismatch, MismatchKind, Plan, ProviderState,
+    SchemaReport, Severity, Source, Survey, Target, Verdict, Verification,
 };
 
 pub(super) fn survey(survey: &Survey) -> String {
@@ -91,16 +91,25 @@ pub(super) fn run(
 pub(super) fn verification(found: &Verification) -> String {
     let verdict = match found.verdict {
         Verdict::Match => "match",
+        Verdict::SampleMatch => "sampled, no difference seen: no proof",
         _ => "mismatch",
     };
     let mut text = format!(
-        "verdict      {verdict}: {} tables, {} rows, {} cells compared in {:.2} s\n",
+        "verdict      {verdict}: {} tables, {} rows, {} cells compared by {} in {:.2} s\n",
         found.tables.len(),
         found.rows,
         found.cells,
+        found.method,
         found.seconds
     );
-    for table in found.tables.iter().filter(|table| !table.is_equal()) {
+    if let Some(sample) = &found.sample {
+        let _ = writeln!(
+            text,
+            "sample       {} of {} rows were compared, the others were only counted; --seed {} chooses the same again",
+            sample.rows, sample.of_rows, sample.seed
+        );
+    }
+    for table in found.tables.iter().chain(&found.views).filter(|table| !table.is_equal()) {
         let _ = writeln!(
             text,
             "  {}: {} mismatches, {} rows in the source, {} in the target",
@@ -115,7 +124,22 @@ pub(super) fn verification(found: &Verification) -> String {
         }
     }
     for difference in &found.schema {
-        let _ = writeln!(text, "  {}: {}", difference.table, difference.what);
+        let known = match difference.finding {
+            Some(id) if difference.intended == Intended::Unknown => {
+                format!(" (a plan may have meant it, {id}, but none is known here)")
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "  {}: {}{known}", difference.table, difference.what);
+    }
+    for key in found.foreign_keys.iter().filter(|key| key.orphans > 0) {
+        let columns = key.columns.join(", ");
+        let _ =
+            writeln!(text, "  {}.{columns}: {} rows have no row of {}", key.table, key.orphans, key.parent);
+    }
+    for difference in &found.intended {
+        let id = difference.finding.unwrap_or_default();
+        let _ = writeln!(text, "  as planned ({id}), {}: {}", difference.table, difference.what);
     }
     if found.source_changed_since_copy {
         text.push_str(
