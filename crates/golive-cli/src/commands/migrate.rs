@@ -164,7 +164,7 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
     let constraints =
         add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
-    let verification = verified(global, source, &target, cancel).await?;
+    let verification = verified(global, source, &target, VerifyOptions::for_plan(&plan), cancel).await?;
     let value = json!({
         "source": held.json(), "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
         "verdict": verification.verdict, "verification": verification,
@@ -182,7 +182,9 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
 async fn run_verify(global: &Global, sides: &Sides) -> Result {
     let target = connect(global, sides).await?;
     let source = open(global, sides).await?;
-    let verification = verified(global, &source, &target, CancellationToken::new()).await?;
+    let verification =
+        verified(global, &source, &target, intended(global, sides, &source).await?, CancellationToken::new())
+            .await?;
     show(global, &verification, || text::verification(&verification));
     Ok(end(&verification))
 }
@@ -190,7 +192,14 @@ async fn run_verify(global: &Global, sides: &Sides) -> Result {
 async fn run_switch(global: &Global, args: &SwitchArgs) -> Result {
     let target = connect(global, &args.sides).await?;
     let source = open(global, &args.sides).await?;
-    let verification = verified(global, &source, &target, CancellationToken::new()).await?;
+    let verification = verified(
+        global,
+        &source,
+        &target,
+        intended(global, &args.sides, &source).await?,
+        CancellationToken::new(),
+    )
+    .await?;
     let Some(proof) = verification.verified() else {
         show(global, &verification, || {
             format!("{}\nnot switched: source and target differ", text::verification(&verification))
@@ -235,16 +244,29 @@ async fn verified(
     global: &Global,
     source: &Source,
     target: &Target,
+    mut options: VerifyOptions,
     cancel: CancellationToken,
 ) -> std::result::Result<Verification, Failure> {
     let config = commands::config_or_nothing(global)?;
-    let mut options = VerifyOptions::default();
-    options.exclude.clone_from(&config.migrate.exclude);
+    options.exclude.extend(config.migrate.exclude.iter().cloned());
     options.cancel = cancel;
     let meter = Meter::new(global, "comparing both sides");
     let verification = verify(source, target, &options, &moving(&meter, "comparing", 0)).await;
     meter.clear();
     verification.map_err(ToFailure::failure)
+}
+
+/// What the plan intended: it follows from the source and golive.toml, as it did when the target was made. Where there is
+/// no plan nothing was intended, and every difference counts.
+async fn intended(
+    global: &Global,
+    sides: &Sides,
+    source: &Source,
+) -> std::result::Result<VerifyOptions, Failure> {
+    let options = survey_options(&commands::config_or_nothing(global)?, sides);
+    let survey = looked_at(global, source, None, options, &CancellationToken::new()).await;
+    let plan = survey.ok().and_then(|survey| Plan::new(&survey, &PlanOptions::default()).ok());
+    Ok(plan.map_or_else(VerifyOptions::default, |plan| VerifyOptions::for_plan(&plan)))
 }
 
 /// Opens the source, surveys it, and the target with it where one is named.
