@@ -99,8 +99,9 @@ pub const FAMILIES: &[(&str, &[Trap])] = &[
     ("Tables, views and everything else", objects::TRAPS),
 ];
 
-/// The rows set aside: table, key, and the finding's id.
-const ASIDE: &str = "SELECT table_name, row_key, REGEXP_SUBSTR(reason, 'MIG-[A-Z0-9-]+') FROM _golive_migrate_quarantine ORDER BY id";
+/// The rows set aside: table, key, and what the reason begins with.
+const ASIDE: &str =
+    "SELECT table_name, row_key, SUBSTRING_INDEX(reason, ':', 1) FROM _golive_migrate_quarantine ORDER BY id";
 
 /// All traps.
 pub fn traps() -> impl Iterator<Item = &'static Trap> {

@@ -14,6 +14,8 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use crate::sqlite::application_s_own;
+
 /// What was found of one table.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -38,7 +40,8 @@ pub struct Compared {
 pub fn compare(source: &Path, target: &str, left_out: &[&str]) -> Vec<Compared> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let work = async {
-        let mut sqlite = SqliteConnectOptions::new().filename(source).connect().await?;
+        let options = SqliteConnectOptions::new().filename(source).collation("unicase", application_s_own);
+        let mut sqlite = options.connect().await?;
         let mut maria = MySqlConnection::connect(target).await?;
         let mut all = Vec::new();
         for table in sides::tables(&mut sqlite).await? {

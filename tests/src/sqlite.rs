@@ -1,5 +1,6 @@
 //! Makes SQLite files for tests out of statements.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -41,6 +42,7 @@ impl Beside {
             // As applications have it: SQLite enforces no foreign key unless told to.
             let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
             let options = options.foreign_keys(false).pragma("synchronous", "OFF");
+            let options = options.collation("unicase", application_s_own);
             let mut connection = options.connect().await?;
             sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await?;
             Ok::<_, sqlx::Error>(connection)
@@ -48,6 +50,11 @@ impl Beside {
         let connection = runtime.block_on(work).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self { runtime, connection: Some(connection) }
     }
+}
+
+/// A collation that only the application knows, as flash-card programs and media players have them.
+pub(crate) fn application_s_own(one: &str, other: &str) -> Ordering {
+    one.to_lowercase().cmp(&other.to_lowercase())
 }
 
 impl Drop for Beside {

@@ -1,6 +1,6 @@
 """Compares an SQLite database with a MariaDB one, value by value, by other code than either tool's.
 
-read.py SOURCE HOST PORT USER DATABASE, with the password in the environment variable PASSWORD; prints one JSON document.
+read.py SOURCE, with mysql://USER:PASSWORD@HOST:PORT/DATABASE in the environment variable TARGET; prints one JSON document.
 A value is unchanged when it means the same in its new type: the same number, the same text, the same bytes, the same instant.
 """
 
@@ -11,6 +11,7 @@ import os
 import re
 import sqlite3
 import sys
+import urllib.parse
 
 import pymysql
 
@@ -137,7 +138,8 @@ def compare_table(source, target, table, keys):
 
 
 def main():
-    file, host, port, user, database = sys.argv[1:]
+    [file] = sys.argv[1:]
+    address = urllib.parse.urlsplit(os.environ["TARGET"])
     source = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     # Bytes that are no UTF-8 stay bytes.
     source.text_factory = lambda raw: raw.decode() if is_utf8(raw) else bytes(raw)
@@ -145,7 +147,9 @@ def main():
     for (sql,) in source.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall():
         for name in set(re.findall(r"(?i)\bCOLLATE\s+[\"'`\[]?(\w+)", sql)) - {"BINARY", "NOCASE", "RTRIM"}:
             source.create_collation(name, lambda one, other: (one > other) - (one < other))
-    target = pymysql.connect(host=host, port=int(port), user=user, password=os.environ["PASSWORD"], database=database, charset="utf8mb4")
+    target = pymysql.connect(
+        host=address.hostname, port=address.port, user=address.username, password=address.password, database=address.path[1:], charset="utf8mb4"
+    )
     keys = {}
     with target.cursor() as cursor:
         cursor.execute("SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()")

@@ -15,8 +15,9 @@ use std::time::Instant;
 use serde_json::Value;
 
 use self::page::{Outcome, Page, Row};
+use crate::bench::server::Server;
 use crate::run::{
-    Background, Ended, Failure, Workspace, capture, captured, finish_on_stderr, program, say, say_error,
+    Ended, Failure, Workspace, capture, captured, finish_on_stderr, program, say, say_error, tool,
 };
 
 /// One database: how it is called by `make.py`, what people call it, and what golive is told when it asks.
@@ -28,7 +29,11 @@ struct Database {
 
 const DATABASES: [Database; 7] = [
     Database { name: "music_shop", title: "music shop (Chinook, by Django)", decisions: "" },
-    Database { name: "geodesy", title: "geodesy registry (PROJ)", decisions: "" },
+    Database {
+        name: "geodesy",
+        title: "geodesy registry (PROJ)",
+        decisions: include_str!("../compare/geodesy.toml"),
+    },
     Database { name: "flash_cards", title: "flash cards (Anki)", decisions: "" },
     Database { name: "web_framework", title: "web framework (Django project)", decisions: "" },
     Database { name: "browser_history", title: "browser history (Chromium)", decisions: "" },
@@ -82,28 +87,6 @@ struct Comparison<'a> {
     workspace: &'a Workspace,
     folder: PathBuf,
     server: Server,
-    _sandbox: Background,
-}
-
-/// Where the disposable server is.
-struct Server {
-    url: String,
-    version: String,
-}
-
-impl Server {
-    /// User, password, host and port.
-    fn parts(&self) -> Option<[&str; 4]> {
-        let (account, rest) = self.url.strip_prefix("mysql://")?.split_once('@')?;
-        let (user, password) = account.split_once(':')?;
-        let (host, port) = rest.split_once('/')?.0.split_once(':')?;
-        Some([user, password, host, port])
-    }
-
-    fn database(&self, name: &str) -> String {
-        let end = self.url.rfind('/').unwrap_or(self.url.len());
-        format!("{}/{name}", &self.url[..end])
-    }
 }
 
 impl<'a> Comparison<'a> {
@@ -114,7 +97,7 @@ impl<'a> Comparison<'a> {
         })?;
         let python = folder.join("venv/bin/python");
         if !python.is_file() {
-            let mut venv = program("python3");
+            let mut venv = tool("python3");
             venv.args(["-m", "venv"]).arg(folder.join("venv"));
             succeed(venv, "python3 with its module venv is needed")?;
         }
@@ -125,30 +108,27 @@ impl<'a> Comparison<'a> {
         pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
         pip.arg(folder.join("packages")).arg(ARCHIVE);
         succeed(pip, "pip must reach its registry")?;
-        let mut sandbox = workspace.own_program("golive")?;
-        sandbox.args(["sandbox", "--format", "json"]);
-        let (sandbox, said) = Background::start(sandbox)?;
-        let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
-        let server = Server { url: text("database_url"), version: text("mariadb_version") };
-        Ok(Self { workspace, folder, server, _sandbox: sandbox })
+        let golive = workspace.own_program("golive")?;
+        let server = Server::start(Path::new(golive.get_program()))?;
+        Ok(Self { workspace, folder, server })
     }
 
     fn python(&self, script: &str) -> Command {
-        let mut python = program(self.folder.join("venv/bin/python"));
+        let mut python = program(&self.folder.join("venv/bin/python"));
         python.arg(self.workspace.root.join("xtask/compare").join(script));
         python
     }
 
     /// What ran, for whoever wants to run it again.
     fn versions(&self) -> Result<Vec<String>, Failure> {
-        let mut date = program("date");
+        let mut date = tool("date");
         date.args(["-u", "+%F"]);
         let mut golive = self.workspace.own_program("golive")?;
         golive.arg("--version");
         let mut versions = vec![capture(date)?, capture(golive)?, format!("MariaDB {}", self.server.version)];
         versions.extend(PACKAGES.iter().chain([&ARCHIVE]).map(|package| package.replace("==", " ")));
         versions.extend(["chromium", "firefox-esr"].into_iter().filter_map(|name| {
-            let mut browser = program(name);
+            let mut browser = tool(name);
             browser.arg("--version");
             capture(browser).ok()
         }));
@@ -193,7 +173,7 @@ impl<'a> Comparison<'a> {
         })?;
         let verb = |verb: &str| -> Result<Ended, Failure> {
             let mut golive = self.workspace.own_program("golive")?;
-            golive.current_dir(&folder).env("TARGET", self.server.database(&name));
+            golive.current_dir(&folder).env("TARGET", self.server.url(&name));
             golive.args(["migrate", verb, "--format", "json", "--target", "env:TARGET", "--source"]);
             golive.arg(self.source(database));
             captured(golive)
@@ -214,49 +194,29 @@ impl<'a> Comparison<'a> {
 
     fn peer(&self, database: &Database) -> Result<Row, Failure> {
         let name = self.empty(database, "peer")?;
-        let [user, password, host, port] = self.parts()?;
-        let mut peer = program(self.folder.join("venv/bin/sqlite3mysql"));
-        peer.arg("--sqlite-file").arg(self.source(database));
-        peer.args(["--mysql-database", &name, "--mysql-user", user, "--mysql-password", password]);
-        peer.args(["--mysql-host", host, "--mysql-port", port]);
+        let peer = self.server.peer(&self.folder.join("venv"), &self.source(database), &name);
         let start = Instant::now();
         let ended = captured(peer)?;
         let seconds = start.elapsed().as_secs_f64();
-        let outcome = Outcome::peer(&format!("{}\n{}", ended.output, ended.errors));
+        let outcome = Outcome::peer(ended.code, &format!("{}\n{}", ended.output, ended.errors));
         Ok(Row::new("sqlite3-to-mysql", ended.code, seconds, self.read(database, &name)?, outcome))
-    }
-
-    fn parts(&self) -> Result<[&str; 4], Failure> {
-        let missing = || Failure::out_of_reach("golive sandbox printed no address".to_owned());
-        self.server.parts().ok_or_else(missing)
     }
 
     /// A new database on the server.
     fn empty(&self, database: &Database, suffix: &str) -> Result<String, Failure> {
         let name = format!("{}_{suffix}", database.name);
-        let [user, password, host, port] = self.parts()?;
-        let mut python = program(self.folder.join("venv/bin/python"));
-        python.args(["-c", NEW_DATABASE, host, port, user, &name]).env("PASSWORD", password);
-        succeed(python, "the disposable server must answer")?;
+        self.server.fresh(&name)?;
         Ok(name)
     }
 
     /// What the independent reader sees.
     fn read(&self, database: &Database, name: &str) -> Result<Value, Failure> {
-        let [user, password, host, port] = self.parts()?;
         let mut read = self.python("read.py");
-        read.arg(self.source(database)).args([host, port, user, name]).env("PASSWORD", password);
+        read.arg(self.source(database)).env("TARGET", self.server.url(name));
         serde_json::from_str(&capture(read)?)
             .map_err(|error| Failure::out_of_reach(format!("read.py printed no JSON: {error}")))
     }
 }
-
-const NEW_DATABASE: &str = "\
-import os, sys, pymysql
-host, port, user, name = sys.argv[1:]
-server = pymysql.connect(host=host, port=int(port), user=user, password=os.environ['PASSWORD'])
-server.cursor().execute(f'CREATE OR REPLACE DATABASE `{name}` CHARACTER SET utf8mb4')
-";
 
 fn succeed(program: Command, advice: &str) -> Result<(), Failure> {
     let name = Path::new(program.get_program()).display().to_string();
@@ -269,14 +229,6 @@ fn succeed(program: Command, advice: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_server_s_address_is_taken_apart() {
-        let url = "mysql://golive:s3cret@127.0.0.1:3307/sandbox".to_owned();
-        let server = Server { url, version: String::new() };
-        assert_eq!(server.parts(), Some(["golive", "s3cret", "127.0.0.1", "3307"]));
-        assert_eq!(server.database("other"), "mysql://golive:s3cret@127.0.0.1:3307/other");
-    }
 
     #[test]
     fn an_unknown_database_is_a_wrong_call() {

@@ -39,6 +39,7 @@ mod pool;
 mod pool_probe;
 mod progress;
 mod quarantine;
+mod rules;
 mod schema;
 mod set_aside;
 mod source;
@@ -63,6 +64,7 @@ pub use self::pool::{PoolSettings, PoolSettingsError, ServerLimits};
 pub use self::pool_probe::{PoolProbe, PoolProbeError, PoolRun, probe_pool};
 pub use self::progress::{OnProgress, Phase, Progress, ProgressEvents, ProgressStream};
 pub use self::quarantine::{QuarantinedRows, quarantined};
+pub use self::rules::{SurveyRule, survey_rules};
 pub use self::schema::{SchemaError, SchemaReport, begun_from, create_schema, require_unused};
 pub use self::source::{Activity, OpenSourceError, Source};
 pub use self::survey::{

@@ -93,8 +93,7 @@ pub(super) const TRAPS: &[Trap] = &[
         Remedy(Mend("DELETE FROM line WHERE order_id NOT IN (SELECT id FROM ord)"), Equal(&[Look(FOREIGN_KEYS, "1")])),
         Remedy(Accept("MIG-FK-ORPHAN:line.order_id"), Equal(&[Look(FOREIGN_KEYS, "0")])),
         Remedy(Accept("MIG-FK-ORPHAN"), Equal(&[Look(FOREIGN_KEYS, "0")])),
-    ])
-    .open("with the finding accepted, run and verify still end with 10: they miss the foreign key that was left out"),
+    ]),
     Trap::new(
         "circles-and-self-references",
         "tables that refer to each other and rows that refer to themselves: no order of inserts satisfies them",
@@ -112,8 +111,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-FK-TYPE", "line.order_id", 1)])
     .then(Refused)
-    .or(&[Remedy(Accept("MIG-FK-TYPE:line.order_id"), Equal(&[Look(FOREIGN_KEYS, "0")]))])
-    .open("with the finding accepted, run and verify still end with 10: they miss the foreign key that was left out"),
+    .or(&[Remedy(Accept("MIG-FK-TYPE:line.order_id"), Equal(&[Look(FOREIGN_KEYS, "0")]))]),
     Trap::new(
         "reference-without-regard-to-case",
         "references that only hold because the parent's key is compared without regard to case",

@@ -101,7 +101,7 @@ pub(super) const TRAPS: &[Trap] = &[
         "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME CHECK (at > '2000' AND at < '2100-01-01')); INSERT INTO t VALUES (1, '2024-01-01 00:00:00')",
     )
     .finds(&[Changes("MIG-CHECK", "t", 1)])
-    .open("no finding: the CHECK is carried although the two sides compare in different ways"),
+    .open("no finding: the CHECK is carried, and MariaDB then refuses every INSERT into the table (error 1292)"),
     Trap::new(
         "defaults",
         "defaults: constants, quoted names, now, and expressions of SQLite's own",
@@ -124,6 +124,19 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Changes("MIG-COLLATION", "person", 1)])
     .open("no finding: COLLATE RTRIM is dropped silently"),
+    Trap::new(
+        "collation-of-the-application",
+        "columns, an index and a key under a collation that only the application registers, as flash-card programs do",
+        "CREATE TABLE deck (id INTEGER PRIMARY KEY, name TEXT NOT NULL COLLATE unicase); CREATE UNIQUE INDEX deck_name ON deck (name); INSERT INTO deck VALUES (1, 'b'), (2, 'Ä'), (3, 'C');
+         CREATE TABLE tag (name TEXT NOT NULL PRIMARY KEY COLLATE unicase, n INTEGER) WITHOUT ROWID; INSERT INTO tag VALUES ('b', 1), ('Ä', 2), ('C', 3)",
+    )
+    .finds(&[
+        Changes("MIG-COLLATION", "deck", 1),
+        Changes("MIG-COLLATION", "deck.deck_name", 1),
+        Changes("MIG-COLLATION", "tag", 1),
+        Note("MIG-WITHOUT-ROWID", "tag", 1),
+    ])
+    .open("the source cannot be read at all: survey and run end with 12, no such collation sequence"),
     Trap::new(
         "on-conflict-replace",
         "a unique key that replaces the older row instead of refusing the newer",

@@ -39,7 +39,7 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-TEXT-UTF8", "chat.said", 1)])
     .then(Refused)
-    .or(&[Remedy(Policy("MIG-TEXT-UTF8:chat.said", "convert:lossy-utf8"), Altered(1, &[Look("SELECT HEX(said) FROM chat WHERE id = 1", "636166EFBFBD")])), Remedy(Policy("MIG-TEXT-UTF8:chat.said", "quarantine"), Missing(1, &[Look(ASIDE, "chat\tid=1\tMIG-TEXT-UTF8")])), 
+    .or(&[Remedy(Policy("MIG-TEXT-UTF8:chat.said", "convert:lossy-utf8"), Altered(1, &[Look("SELECT HEX(said) FROM chat WHERE id = 1", "636166EFBFBD")])), Remedy(Policy("MIG-TEXT-UTF8:chat.said", "quarantine"), Missing(1, &[Look(ASIDE, "chat\tid=1\tsaid")])), 
         Remedy(Mend("UPDATE chat SET said = 'café' WHERE id = 1"), Equal(&[])),
         Remedy(Type("chat.said", "LONGBLOB"), Altered(2, &[Look("SELECT HEX(said) FROM chat ORDER BY id", "636166E9\n636166C3A9")])),
     ]),

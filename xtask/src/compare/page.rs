@@ -38,20 +38,21 @@ impl Outcome {
         outcome
     }
 
-    /// From what the peer printed: its warnings and errors, without their time.
-    pub(super) fn peer(printed: &str) -> Self {
-        let mut complaints: Vec<String> = Vec::new();
-        for line in printed
+    /// From what the peer printed: its warnings and errors, without their time; else its last word, where it failed.
+    pub(super) fn peer(code: u8, printed: &str) -> Self {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let complaints: Vec<String> = printed
             .lines()
-            .filter(|line| line.contains("WARNING") || line.contains("ERROR") || line.contains("Error"))
-        {
-            let from = line.find("WARNING").or_else(|| line.find("ERROR")).unwrap_or(0);
-            complaints.push(line[from..].split_whitespace().collect::<Vec<_>>().join(" "));
-        }
-        let said = match complaints.as_slice() {
-            [] => "nothing".to_owned(),
-            [one] => one.chars().take(160).collect(),
-            [first, rest @ ..] => {
+            .filter_map(|line| {
+                line.find("WARNING").or_else(|| line.find("ERROR")).map(|from| words(&line[from..]))
+            })
+            .collect();
+        let last = printed.lines().rev().map(words).find(|line| !line.is_empty());
+        let said = match (complaints.as_slice(), last) {
+            ([], Some(last)) if code != 0 => last.chars().take(160).collect(),
+            ([], _) => "nothing".to_owned(),
+            ([one], _) => one.chars().take(160).collect(),
+            ([first, rest @ ..], _) => {
                 format!("{} (and {} more)", first.chars().take(160).collect::<String>(), rest.len())
             }
         };
@@ -220,7 +221,7 @@ mod tests {
         let mut page = Page::new(vec!["2026-01-01".to_owned(), "golive 1".to_owned()]);
         page.add(
             "cards",
-            vec![Row::new("sqlite3-to-mysql", 0, 1.25, read(), Outcome::peer("x WARNING  a | b\nfine"))],
+            vec![Row::new("sqlite3-to-mysql", 0, 1.25, read(), Outcome::peer(0, "x WARNING  a | b\nfine"))],
         );
         page.left_out("places", "it is not installed");
         let text = page.text();

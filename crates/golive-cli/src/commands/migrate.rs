@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 use self::failure::ToFailure;
 use self::live::Held;
 use crate::args::Global;
+use crate::commands;
 use crate::commands::support::{self, Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
-use crate::{clock, commands};
 
 /// The steps of a migration.
 #[derive(Debug, clap::Subcommand)]

@@ -12,8 +12,8 @@ mod schema;
 mod support;
 
 use golive_migrate::{
-    CopyOptions, MismatchKind, Plan, Source, SurveyOptions, Target, TargetOptions, Verdict, Verification,
-    VerifyOptions, add_constraints, copy, create_schema, survey, verify,
+    CopyOptions, Method, MismatchKind, Plan, Source, SurveyOptions, Target, TargetOptions, Verdict,
+    Verification, VerifyOptions, add_constraints, copy, create_schema, survey, verify,
 };
 use golive_sandbox::MariaDb;
 use proptest::strategy::Strategy;
@@ -86,13 +86,17 @@ impl Case<'_> {
         let folder = tempfile::tempdir().unwrap();
         let sql = format!("BEGIN; {} COMMIT;", self.database.sql());
         let source = Source::open(&support::sqlite(folder.path(), &sql)).unwrap();
-        self.server.execute(&format!("SET foreign_key_checks = 0; CREATE OR REPLACE DATABASE {NAME} CHARACTER SET utf8mb4")).unwrap();
+        self.server
+            .execute(&format!(
+                "SET foreign_key_checks = 0; CREATE OR REPLACE DATABASE {NAME} CHARACTER SET utf8mb4"
+            ))
+            .unwrap();
         self.runtime.block_on(async {
             let target = Target::connect(&TargetOptions::new(self.server.url(NAME).into())).await.unwrap();
             let plan = self.migrated(&source, &target, options).await?;
-            let proof = proof(&source, &target, &plan).await;
+            let proof = proof(&source, &target, &plan, options.chunk_rows as u64).await?;
             check(proof.verdict == Verdict::Match, || format!("after the copy: {proof:#?}"))?;
-            self.changed(&source, &target, &plan, first, second).await
+            self.changed(&source, &target, &plan, [first, second], options.chunk_rows as u64).await
         })
     }
 
@@ -116,11 +120,11 @@ impl Case<'_> {
         source: &Source,
         target: &Target,
         plan: &Plan,
-        first: &Change,
-        second: &Change,
+        changes: [&Change; 2],
+        rows: u64,
     ) -> Result<(), TestCaseError> {
         let mut filled: Vec<usize> = self.database.filled().collect();
-        for (number, change) in [first, second].into_iter().enumerate() {
+        for (number, change) in changes.into_iter().enumerate() {
             let Some(at) = change.pick(&filled) else { return Ok(()) };
             filled.retain(|one| *one != at);
             let table = &self.database.tables[at];
@@ -128,7 +132,7 @@ impl Case<'_> {
             self.server
                 .execute(&format!("USE {NAME}; SET foreign_key_checks = 0; {statement}"))
                 .map_err(|error| TestCaseError::fail(format!("{statement}: {error}")))?;
-            let proof = proof(source, target, plan).await;
+            let proof = proof(source, target, plan, rows).await?;
             let count = proof.mismatch_count();
             let wrong = || format!("{statement}: {count} mismatches, {proof:#?}");
             check(proof.verdict == Verdict::Mismatch && count == number as u64 + 1, wrong)?;
@@ -142,8 +146,24 @@ impl Case<'_> {
     }
 }
 
-async fn proof(source: &Source, target: &Target, plan: &Plan) -> Verification {
-    verify(source, target, &VerifyOptions::for_plan(plan), &|_| {}).await.unwrap()
+/// By content and by digests, which must say the same.
+async fn proof(
+    source: &Source,
+    target: &Target,
+    plan: &Plan,
+    rows: u64,
+) -> Result<Verification, TestCaseError> {
+    let mut options = VerifyOptions::for_plan(plan);
+    let exact = verify(source, target, &options, &|_| {}).await.unwrap();
+    options.method = Method::Digests { chunk_rows: rows };
+    let digested = verify(source, target, &options, &|_| {}).await.unwrap();
+    let named = |proof: &Verification| -> Vec<_> {
+        proof.tables.iter().map(|table| (table.name.clone(), table.mismatches.clone())).collect()
+    };
+    check(exact.verdict == digested.verdict && named(&exact) == named(&digested), || {
+        format!("by content {exact:#?}, by digests {digested:#?}")
+    })?;
+    Ok(exact)
 }
 
 fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), TestCaseError> {
