@@ -15,7 +15,7 @@ use golive::Config;
 use golive_migrate::{
     ConstraintOptions, CopyOptions, Finding, Method, Plan, PlanError, PlanOptions, Policy, Progress,
     Provider, ProviderState, Severity, Source, Survey, SurveyError, SurveyOptions, Target, TargetOptions,
-    add_constraints_with, copy, create_schema, survey,
+    add_constraints_with, copy, create_schema, quarantined, survey,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ use crate::exit::{End, Failure, Result};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Look at the source (and at the target, if one is named) and say what would go wrong.
-    Survey(Sides),
+    Survey(SurveyArgs),
     /// Print the whole plan: tables in order, every statement.
     Plan(Sides),
     /// Build the schema, copy, add the constraints, verify. After a kill, the same command goes on.
@@ -66,6 +66,17 @@ pub(crate) struct Sides {
     show_values: bool,
 }
 
+/// What `survey` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SurveyArgs {
+    #[command(flatten)]
+    sides: Sides,
+    /// Print what every column becomes, and what was seen in it. `[migrate.types]` of golive.toml overrides it, by
+    /// `table.column` or by declared type.
+    #[arg(long)]
+    types: bool,
+}
+
 /// What `run` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
@@ -91,7 +102,7 @@ pub(crate) struct StatusArgs {
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
-        Command::Survey(sides) => run_survey(global, &sides).await,
+        Command::Survey(args) => run_survey(global, &args).await,
         Command::Plan(sides) => run_plan(global, &sides).await,
         Command::Run(args) => run_all(global, &args).await,
         Command::Verify(args) => verify::run(global, &args).await,
@@ -100,9 +111,13 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
     }
 }
 
-async fn run_survey(global: &Global, sides: &Sides) -> Result {
+async fn run_survey(global: &Global, args: &SurveyArgs) -> Result {
+    let sides = &args.sides;
     let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
-    show(global, &survey, || text::survey(&survey));
+    show(global, &survey, || {
+        let types = if args.types { text::types(&survey) } else { String::new() };
+        types + &text::survey(&survey)
+    });
     let warns = survey.findings.iter().any(|finding| finding.severity == Severity::ChangesData);
     Ok(match survey.blocks() {
         true => End::NotReady,
@@ -158,13 +173,14 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
         add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
     let verification = verify::compared(global, source, &target, Method::Rows, cancel).await?;
+    let aside = quarantined(&target).await.map_err(Failure::reach)?;
     let value = json!({
         "source": held.json(), "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
-        "verdict": verification.verdict, "verification": verification,
+        "quarantine": aside, "verdict": verification.verdict, "verification": verification,
     });
     show(global, &value, || {
         let text = text::run(&plan, &schema, &copied, &constraints, &verification);
-        held.note().unwrap_or_default() + &text
+        held.note().unwrap_or_default() + &text + &text::quarantine(&aside)
     });
     let end = verify::end(global, &verification);
     if end == End::Ready {

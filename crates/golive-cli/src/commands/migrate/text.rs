@@ -5,7 +5,7 @@ use std::path::Path;
 
 use golive_migrate::{
     ConstraintReport, CopyReport, Finding, Intended, Mismatch, MismatchKind, Plan, ProviderState,
-    SchemaReport, Severity, Source, Survey, Target, Verdict, Verification,
+    QuarantinedRows, SchemaReport, Severity, Source, Survey, Target, Verdict, Verification,
 };
 
 pub(super) fn survey(survey: &Survey) -> String {
@@ -21,6 +21,58 @@ pub(super) fn survey(survey: &Survey) -> String {
         );
     }
     findings(&mut text, &survey.findings);
+    text
+}
+
+/// What every column becomes, and why.
+pub(super) fn types(survey: &Survey) -> String {
+    let mut text = format!("{:<40} {:<18} {:<18} seen\n", "column", "declared", "becomes");
+    for table in &survey.tables {
+        for column in &table.columns {
+            let seen = &column.census;
+            let kinds = [
+                (seen.integers, "integers"),
+                (seen.reals, "reals"),
+                (seen.texts, "texts"),
+                (seen.blobs, "blobs"),
+                (seen.nulls, "NULL"),
+            ];
+            let kinds: Vec<String> = kinds
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, kind)| format!("{count} {kind}"))
+                .collect();
+            let declared = if column.declared.is_empty() { "-" } else { &column.declared };
+            let _ = writeln!(
+                text,
+                "{:<40} {:<18} {:<18} {}",
+                format!("{}.{}", table.name, column.name),
+                declared,
+                column.target.to_string(),
+                if kinds.is_empty() { "nothing".to_owned() } else { kinds.join(", ") }
+            );
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Rows that policies set aside.
+pub(super) fn quarantine(aside: &[QuarantinedRows]) -> String {
+    let mut text = String::new();
+    for rows in aside {
+        let _ = writeln!(
+            text,
+            "set aside    {} rows of {}: {} (for example {})",
+            rows.count,
+            rows.table,
+            rows.reason,
+            rows.keys.join("; ")
+        );
+    }
+    if !aside.is_empty() {
+        text.push_str("             they lie whole in _golive_migrate_quarantine of the target\n");
+    }
     text
 }
 
