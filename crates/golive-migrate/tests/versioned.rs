@@ -197,6 +197,29 @@ async fn a_connection_cut_in_a_statement_leaves_it_undone_and_the_next_run_goes_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_and_the_mark_that_they_are_in_are_one() {
+    let (db, folder) = (server(), tempfile::tempdir().unwrap());
+    let here = folder.path();
+    write(here, "1_a.up.sql", "CREATE TABLE t (a INT);");
+    assert!(up(here, &options(&db)).await.is_done());
+    // The run ends between the statement and its mark.
+    db.execute(
+        "CREATE TRIGGER app.no_mark BEFORE UPDATE ON app._golive_schema_statement FOR EACH ROW \
+         SET NEW.state = IF(NEW.state = 'done', (SELECT 1 UNION SELECT 2), NEW.state)",
+    )
+    .unwrap();
+    write(here, "2_b.up.sql", "INSERT INTO t VALUES (1);\nALTER TABLE t ADD b INT;\n");
+    schema_up(&read(here), &options(&db), &|_| {}).await.unwrap_err();
+    assert_eq!(count(&db, "SELECT COUNT(*) FROM app.t"), 0);
+    db.execute("DROP TRIGGER app.no_mark").unwrap();
+    let status = schema_status(&read(here), &options(&db)).await.unwrap();
+    let half = status.half().unwrap().half.clone().unwrap();
+    assert_eq!((half.statement, half.effect), (1, Effect::NotDone));
+    assert!(up(here, &options(&db)).await.is_done());
+    assert_eq!(count(&db, "SELECT COUNT(*) FROM app.t"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_definition_that_took_effect_before_the_crash_is_not_run_again() {
     let (db, folder) = (server(), tempfile::tempdir().unwrap());
     let here = folder.path();

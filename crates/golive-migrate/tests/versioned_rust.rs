@@ -146,7 +146,9 @@ async fn two_runs_of_a_migrator_at_once_apply_its_data_once() {
     options.lock_patience = Duration::from_secs(60);
     let (one, two) = (Migrations::of::<Migrator>().await, Migrations::of::<Migrator>().await);
     let (one, two) = tokio::join!(schema_up(&one, &options, &|_| {}), schema_up(&two, &options, &|_| {}));
-    assert_eq!(one.unwrap().ran.len() + two.unwrap().ran.len(), 2);
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert!(one.is_done() && two.is_done(), "{one:?} {two:?}");
+    assert_eq!(one.ran.len() + two.ran.len(), 2);
     assert_eq!(count(&db, "SELECT COUNT(*) FROM app.users"), 1);
 }
 
@@ -266,7 +268,9 @@ async fn a_rust_migration_waits_a_bounded_time_for_its_first_lock_and_is_not_hal
     let mut options = options(&db);
     (options.tries, options.pause) = (2, Duration::from_millis(100));
     let migrations = Migrations::of::<Columns>().await;
+    let began = std::time::Instant::now();
     let given_up = schema_up(&migrations, &options, &|_| {}).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     assert!(matches!(given_up, VersionedError::LockWait { .. }), "{given_up:?}");
     raw_sql("COMMIT").execute(&mut holder).await.unwrap();
     let run = schema_up(&migrations, &options, &|_| {}).await.unwrap();
