@@ -22,7 +22,8 @@ cargo xtask COMMAND [ARGUMENTS]
                            the arguments go to `golive rehearse` (--scale N, --format json, --no-install …)
   test [ARGUMENTS]         install what is missing and run every test; with arguments, only the test runner, with them
   tidy                     the house rules over sources, manifests, documents and the dependency graph
-  bench                    benchmarks (not yet)
+  bench [NAME] [OPTIONS]   measures against what else does the same work, and exits with 10 where a bound is missed;
+                           alone, it lists the benchmarks
   help                     this text
 ";
 
@@ -44,7 +45,7 @@ fn dispatch(command: Option<&str>, arguments: Vec<OsString>) -> Result<u8, Failu
         Some("golive") => golive::run(arguments),
         Some("test") => test::run(arguments),
         Some("tidy") => tidy::run(&arguments),
-        Some("bench") => bench::run(),
+        Some("bench") => bench::run(&arguments),
         Some("help" | "--help" | "-h") => {
             say(HELP);
             Ok(0)

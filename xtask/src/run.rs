@@ -59,6 +59,16 @@ pub(crate) fn cargo() -> Command {
     command(&environment("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// A program of the system.
+pub(crate) fn tool(name: &str) -> Command {
+    command(OsStr::new(name))
+}
+
+/// A program by its file.
+pub(crate) fn program(file: &Path) -> Command {
+    command(file.as_os_str())
+}
+
 /// Whether `program --version` runs.
 pub(crate) fn runs(mut probe: Command) -> bool {
     probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -112,7 +122,7 @@ pub(crate) fn become_program(program: Command) -> Result<u8, Failure> {
     finish(program)
 }
 
-fn cannot_start(program: &Command, error: &dyn Display) -> Failure {
+pub(crate) fn cannot_start(program: &Command, error: &dyn Display) -> Failure {
     Failure::out_of_reach(format!("{} cannot start: {error}", shown(program)))
 }
 
@@ -124,6 +134,8 @@ fn shown(program: &Command) -> String {
 /// Where this workspace lies and where cargo puts what it builds.
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
+    /// What is made goes here.
+    pub(crate) target: PathBuf,
     binaries: PathBuf,
 }
 
@@ -139,7 +151,8 @@ impl Workspace {
             text.map(PathBuf::from)
                 .ok_or_else(|| Failure::out_of_reach(format!("cargo metadata names no {key}")))
         };
-        Ok(Self { root: path("workspace_root")?, binaries: path("target_directory")?.join("debug") })
+        let target = path("target_directory")?;
+        Ok(Self { root: path("workspace_root")?, binaries: target.join("debug"), target })
     }
 
     /// A cargo command at the root, for the whole workspace: another set of packages would resolve other features and

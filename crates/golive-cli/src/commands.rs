@@ -42,7 +42,7 @@ pub(crate) async fn dispatch(args: Args) -> Result {
         Command::Sandbox(args) => sandbox::run(global, &args).await,
         Command::Explain(args) => explain::run(global, &args),
         Command::Migrate(command) => migrate::run(global, command).await,
-        Command::Schema(command) => schema::run(&command),
+        Command::Schema(command) => schema::run(global, command).await,
         Command::Secret(command) => secret::run(global, command),
         Command::Accounts(command) => accounts::run(global, command).await,
         Command::Cache(command) => cache::run(global, command).await,

@@ -13,6 +13,8 @@ use crate::ident;
 use crate::journal::{self, Lock};
 use crate::plan::{Plan, PlannedTable};
 use crate::progress::{OnProgress, Phase, PhaseMeter};
+use crate::set_aside;
+use crate::survey::SurveyedView;
 use crate::target::Target;
 
 /// How long a cancelled statement may take to be rolled back before its connection is cut.
@@ -37,6 +39,12 @@ pub struct ConstraintReport {
     /// Foreign keys whose every reference was proven by an anti-join. They are added without the server checking them
     /// again, which would copy each table.
     pub foreign_keys_proven: usize,
+    /// Rows that policies set aside: orphans, and rows that collide in a unique key.
+    pub rows_set_aside: u64,
+    /// Views that were made.
+    pub views_made: usize,
+    /// Views that MariaDB refused, with its error code; the verification then misses them.
+    pub views_left_out: Vec<(String, u16)>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -62,6 +70,14 @@ pub enum ConstraintError {
     AnotherRun {
         /// The target.
         target: String,
+    },
+    /// A policy sets aside more than a few rows.
+    #[error("set aside rows of `{table}`: more than {limit} have no place, mend them in the source")]
+    TooManySetAside {
+        /// The table.
+        table: String,
+        /// How many may be.
+        limit: u64,
     },
     /// A unique key collides, which it did not in the source.
     #[error(
@@ -187,18 +203,30 @@ async fn add_locked(
         false => Ok(()),
     };
     let indexes = pairs(&mut conn, INDEXES).await?;
-    let mut report =
-        ConstraintReport { indexes_added: 0, foreign_keys_added: 0, foreign_keys_proven: 0, seconds: 0.0 };
+    let mut report = ConstraintReport {
+        indexes_added: 0,
+        foreign_keys_added: 0,
+        foreign_keys_proven: 0,
+        rows_set_aside: 0,
+        views_made: 0,
+        views_left_out: Vec::new(),
+        seconds: 0.0,
+    };
     let meter = PhaseMeter::new(Phase::Constraints, plan.rows(), progress);
     for table in &plan.tables {
         go_on()?;
         let mut meter = meter.table(&table.name, table.rows, 0);
+        for unique in &table.set_aside_unique {
+            let moved = set_aside::collisions(&mut conn, table, unique).await?;
+            report.rows_set_aside += too_many(table, moved)?;
+        }
         report.indexes_added += add_indexes(&mut conn, table, &indexes, &plan.collation).await?;
         if let Some(statement) = table.set_next_number() {
             run(&mut conn, &table.name, &statement).await?;
         }
         meter.advance(table.rows, 0);
     }
+    report.rows_set_aside += set_orphans_aside(&mut conn, plan).await?;
     for key in &plan.foreign_keys {
         go_on()?;
         let orphans: Option<u64> = conn.query_first(&key.orphans).await?;
@@ -214,10 +242,56 @@ async fn add_locked(
         report.foreign_keys_added += add_foreign_keys(&mut conn, table, plan, &present).await?;
         run(&mut conn, &table.name, &format!("ANALYZE TABLE {}", ident::mariadb(&table.name))).await?;
     }
+    (report.views_made, report.views_left_out) = make_views(&mut conn, plan).await?;
     journal::mark(&mut conn, "constrained_at").await?;
     let _ = conn.disconnect().await;
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Views may stand on others, so what is refused is tried again as long as any is made.
+async fn make_views(conn: &mut Conn, plan: &Plan) -> Result<(usize, Vec<(String, u16)>), ConstraintError> {
+    let mut waiting: Vec<&SurveyedView> = plan.views.iter().collect();
+    loop {
+        let before = waiting.len();
+        let mut refused = Vec::new();
+        let mut codes = Vec::new();
+        for view in waiting {
+            match conn.query_drop(&view.create).await {
+                Ok(()) => {}
+                Err(mysql_async::Error::Server(error)) => {
+                    codes.push((view.name.clone(), error.code));
+                    refused.push(view);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if refused.is_empty() || refused.len() == before {
+            return Ok((plan.views.len() - refused.len(), codes));
+        }
+        waiting = refused;
+    }
+}
+
+/// A row set aside may leave others without a parent, so this goes round until nothing moves.
+async fn set_orphans_aside(conn: &mut Conn, plan: &Plan) -> Result<u64, ConstraintError> {
+    let mut all = 0;
+    loop {
+        let before = all;
+        for key in plan.foreign_keys.iter().filter(|key| key.quarantine) {
+            let Some(table) = plan.tables.iter().find(|table| table.name == key.table) else { continue };
+            let moved = set_aside::orphans(conn, table, key).await?;
+            all += too_many(table, moved)?;
+        }
+        if all == before {
+            return Ok(all);
+        }
+    }
+}
+
+fn too_many(table: &PlannedTable, moved: Option<u64>) -> Result<u64, ConstraintError> {
+    let (table, limit) = (table.name.clone(), crate::quarantine::ROWS_AT_MOST);
+    moved.ok_or(ConstraintError::TooManySetAside { table, limit })
 }
 
 const INDEXES: &str = "SELECT DISTINCT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS \
@@ -236,7 +310,7 @@ async fn add_foreign_keys(
         .foreign_keys
         .iter()
         .filter(|key| key.table == table.name && !present.contains(&(table.name.clone(), key.name.clone())))
-        .map(|key| key.add.as_str())
+        .filter_map(|key| key.add.as_deref())
         .collect();
     if !missing.is_empty() {
         let statement = format!("ALTER TABLE {} {}", ident::mariadb(&table.name), missing.join(", "));

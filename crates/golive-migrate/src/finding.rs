@@ -1,6 +1,10 @@
-//! What a survey reports: findings with a stable id. No cell value ever enters a finding, only keys and counts.
+//! What a survey reports: findings with a stable id. Keys and counts enter a finding; a cell's
+//! value only where the operator asked to see examples.
 
 use serde::Serialize;
+
+use crate::core::census::Tally;
+use crate::policy::Policy;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -41,6 +45,12 @@ pub struct Finding {
     pub count: u64,
     /// Up to three keys of such rows, as `column=value` of the primary key.
     pub keys: Vec<String>,
+    /// The values of those rows; only where [`SurveyOptions::show_values`](crate::SurveyOptions::show_values) asked for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// What was decided about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// What was found, as a sentence fragment.
     pub what: String,
     /// What to do next.
@@ -61,6 +71,8 @@ impl Finding {
             column: None,
             count: 1,
             keys: Vec::new(),
+            values: Vec::new(),
+            policy: None,
             what: what.into(),
             remedy: remedy.into(),
         }
@@ -80,6 +92,11 @@ impl Finding {
         self.count = count;
         self.keys = keys;
         self
+    }
+
+    pub(crate) fn tally(mut self, tally: Tally) -> Self {
+        self.values = tally.values;
+        self.rows(tally.count, tally.keys)
     }
 
     /// The place it concerns: `table.column`, `table`, or `database`.
@@ -104,8 +121,16 @@ impl std::fmt::Display for Finding {
             write!(f, ", {} times", self.count)?;
         }
         if !self.keys.is_empty() {
-            write!(f, " (for example {})", self.keys.join("; "))?;
+            let shown = self.keys.iter().enumerate().map(|(at, key)| match self.values.get(at) {
+                Some(value) => format!("{key}: {value}"),
+                None => key.clone(),
+            });
+            write!(f, " (for example {})", shown.collect::<Vec<_>>().join("; "))?;
         }
-        write!(f, "; {}", self.remedy)
+        write!(f, "; {}", self.remedy)?;
+        match self.policy {
+            Some(policy) => write!(f, " [policy: {policy}]"),
+            None => Ok(()),
+        }
     }
 }

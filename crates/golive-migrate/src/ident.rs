@@ -4,6 +4,9 @@
 /// MariaDB's longest identifier, in characters.
 pub(crate) const MARIADB_NAME_CHARS: usize = 64;
 
+/// What the name of a column begins with that only carries an index; applications do not see it.
+pub(crate) const HELPER: &str = "_golive";
+
 /// Quotes a name for MariaDB.
 pub(crate) fn mariadb(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))

@@ -91,6 +91,7 @@ pub(crate) async fn run(conn: &mut Conn) -> Result<Option<Run>, Error> {
 /// Makes the journal and enters the run.
 pub(crate) async fn begin(conn: &mut Conn, run: &Run) -> Result<(), Error> {
     conn.query_drop(CREATE_CHUNK).await?;
+    crate::quarantine::create(conn).await?;
     conn.query_drop(CREATE_RUN).await?;
     conn.exec_drop(
         "INSERT INTO `_golive_migrate_run` VALUES (1, ?, ?, ?, UTC_TIMESTAMP(6), NULL, NULL)",

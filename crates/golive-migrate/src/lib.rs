@@ -31,39 +31,60 @@ mod freeze;
 mod ident;
 mod journal;
 mod plan;
+mod policy;
 mod pool;
 mod pool_probe;
 mod progress;
+mod quarantine;
 mod schema;
+mod set_aside;
 mod source;
 mod survey;
 mod switch;
 mod target;
 mod verify;
+mod versioned;
 
 pub use self::constraints::{
     ConstraintError, ConstraintOptions, ConstraintReport, add_constraints, add_constraints_with,
 };
 pub use self::copy::{CopiedTable, CopyError, CopyOptions, CopyReport, copy};
 pub use self::core::census::Census;
+pub use self::core::conversion::{Conversion, UnknownConversion};
 pub use self::core::types::TargetType;
 pub use self::finding::{Finding, Severity};
 pub use self::freeze::{FreezeError, FreezeOptions, Frozen};
 pub use self::plan::{Plan, PlanError, PlanOptions, PlannedColumn, PlannedForeignKey, PlannedTable};
+pub use self::policy::{Policies, Policy, PolicyError};
 pub use self::pool::{PoolSettings, PoolSettingsError, ServerLimits};
 pub use self::pool_probe::{PoolProbe, PoolProbeError, PoolRun, probe_pool};
 pub use self::progress::{OnProgress, Phase, Progress, ProgressEvents, ProgressStream};
+pub use self::quarantine::{QuarantinedRows, quarantined};
 pub use self::schema::{SchemaError, SchemaReport, begun_from, create_schema, require_unused};
 pub use self::source::{Activity, OpenSourceError, Source};
 pub use self::survey::{
-    DEFAULT_COLLATION, Survey, SurveyError, SurveyOptions, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,
-    SurveyedIndexColumn, SurveyedTable, survey,
+    DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyError, SurveyOptions, SurveyedCheck, SurveyedColumn,
+    SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable, SurveyedView,
+    survey,
 };
-pub use self::switch::{PastState, Provider, ProviderState, SwitchError, SwitchRequest, switch};
+pub use self::switch::{
+    AcceptedLoss, ApplicationQuestion, DatabaseInUse, PastState, Provider, ProviderFile, ProviderState,
+    ProviderStore, SwitchBackRequest, SwitchError, SwitchProof, SwitchRequest, WritesSince, judge_answer,
+    judge_observation, observe, switch, switch_back, switch_in,
+};
 pub use self::target::{ConnectTargetError, GaleraInfo, ServerInfo, Target, TargetOptions};
 pub use self::verify::{
-    Mismatch, MismatchKind, SchemaDifference, Verdict, Verification, Verified, VerifiedTable, VerifyError,
-    VerifyOptions, verify,
+    Change, ChangeKind, CheckedForeignKey, Difference, Intended, Intentions, Method, Mismatch, MismatchKind,
+    Recorded, RecordedTable, RecordedVerification, Sample, SampleSize, Sampled, SchemaDifference, Verdict,
+    Verification, Verified, VerifiedTable, VerifyError, VerifyOptions, record, verify, verify_recorded,
+};
+pub use self::versioned::{
+    ChangeClass, Direction, DisposableServer, Effect, HalfRun, LintedChange, MigrationProof,
+    MigrationStanding, Migrations, OnVersionedEvent, PlannedMigration, RanMigration, ReadMigrationsError,
+    Resolution, Scaffold, SchemaDeviation, SchemaDrift, SchemaLint, Standing, Stopped, VersionedError,
+    VersionedEvent, VersionedFinding, VersionedOptions, VersionedPlan, VersionedRule, VersionedRun,
+    VersionedStatus, Weight, prove_migrations, schema_baseline, schema_down, schema_drift, schema_lint,
+    schema_plan, schema_scaffold, schema_status, schema_up, versioned_rules,
 };
 /// Ends a survey, copy or verification early; every options type has one.
 pub use tokio_util::sync::CancellationToken;

@@ -6,18 +6,24 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::core::conversion::Conversion;
 use crate::core::order;
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
-use crate::survey::{Survey, SurveyedColumn, SurveyedForeignKey, SurveyedIndex, SurveyedTable};
+use crate::policy::ACCEPTABLE;
+use crate::survey::{
+    SchemaOrigin, Survey, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedIndex, SurveyedTable,
+    SurveyedView,
+};
 
 /// What an operator decides about a survey.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct PlanOptions {
-    /// Blocking findings that are accepted, by `ID` or `ID:table.column`. Only `MIG-FK-ORPHAN` and `MIG-FK-TYPE` can be:
-    /// the foreign key is then left out. All others would lose data.
+    /// Blocking findings that are accepted beside those of the survey's policies, by `ID` or `ID:table.column`. Only
+    /// `MIG-FK-ORPHAN`, `MIG-FK-TYPE`, `MIG-UNIQUE-COLLISION` and `MIG-CHECK-BROKEN` can be: the foreign key, unique key or
+    /// check is then left out. All others would lose data.
     pub accept: BTreeSet<String>,
 }
 
@@ -33,9 +39,6 @@ pub enum PlanError {
     Empty,
 }
 
-/// The findings that leave out a foreign key when accepted.
-const ACCEPTABLE: [&str; 2] = ["MIG-FK-ORPHAN", "MIG-FK-TYPE"];
-
 /// What will be done, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -44,6 +47,8 @@ pub struct Plan {
     pub digest: String,
     /// Fingerprint of the source that was surveyed.
     pub source_digest: String,
+    /// Who makes the tables.
+    pub schema: SchemaOrigin,
     /// The collation of every table.
     pub collation: String,
     /// Table names in foreign-key order; each tier needs only earlier ones.
@@ -52,6 +57,8 @@ pub struct Plan {
     pub tables: Vec<PlannedTable>,
     /// The foreign keys, added after all rows.
     pub foreign_keys: Vec<PlannedForeignKey>,
+    /// The views, made last.
+    pub views: Vec<SurveyedView>,
     /// What will change or deserves to be known, and what was accepted.
     pub findings: Vec<Finding>,
 }
@@ -70,13 +77,23 @@ pub struct PlannedTable {
     pub columns: Vec<PlannedColumn>,
     /// Its primary key.
     pub primary_key: Vec<String>,
-    /// The statement that makes it, with its primary key and checks.
-    pub create: String,
+    /// The statement that makes it, with its primary key and checks; `None` where the application's migrations did.
+    pub create: Option<String>,
     /// Indexes added after its rows, all by one statement: name and clause.
     pub indexes: Vec<(String, String)>,
     /// The next number of its AUTO_INCREMENT column.
     pub next_number: Option<u64>,
+    /// Conditions in SQLite's words; rows that break one are set aside.
+    pub set_aside: Vec<String>,
+    /// Columns of unique keys whose colliding rows are set aside, all but the first of each.
+    pub set_aside_unique: Vec<Vec<String>>,
     pub(crate) rowid_name: Option<String>,
+}
+
+/// What is accepted to be left out of tables, by place.
+struct LeftOut {
+    unique: BTreeSet<String>,
+    checks: BTreeSet<String>,
 }
 
 /// One column.
@@ -89,6 +106,12 @@ pub struct PlannedColumn {
     pub target: TargetType,
     /// Whether MariaDB computes it, so that it is not copied.
     pub generated: bool,
+    /// Whether it refuses NULL.
+    pub not_null: bool,
+    /// Conversions of its values; the first that applies to a value is made.
+    pub conversions: Vec<Conversion>,
+    /// Whether rows whose value does not fit are set aside.
+    pub quarantine: bool,
 }
 
 /// One foreign key.
@@ -107,8 +130,10 @@ pub struct PlannedForeignKey {
     pub parent_columns: Vec<String>,
     /// The statement that counts rows without a parent; it must find none.
     pub orphans: String,
-    /// The clause that adds it.
-    pub add: String,
+    /// The clause that adds it; `None` where it is there already.
+    pub add: Option<String>,
+    /// Whether rows without a parent are set aside.
+    pub quarantine: bool,
 }
 
 impl Plan {
@@ -119,7 +144,9 @@ impl Plan {
     pub fn new(survey: &Survey, options: &PlanOptions) -> Result<Self, PlanError> {
         let accepted = |finding: &Finding| {
             ACCEPTABLE.contains(&finding.id)
-                && (options.accept.contains(finding.id) || options.accept.contains(&finding.selector()))
+                && (options.accept.contains(finding.id)
+                    || options.accept.contains(&finding.selector())
+                    || survey.policies.is_accepted(finding))
         };
         let open: Vec<Finding> = survey
             .findings
@@ -133,40 +160,73 @@ impl Plan {
         if survey.tables.is_empty() {
             return Err(PlanError::Empty);
         }
-        let left_out: BTreeSet<String> =
-            survey.findings.iter().filter(|finding| accepted(finding)).map(Finding::place).collect();
+        let accepted: Vec<&Finding> = survey.findings.iter().filter(|finding| accepted(finding)).collect();
+        let of = |ids: &[&str]| -> BTreeSet<String> {
+            accepted
+                .iter()
+                .filter(|finding| ids.contains(&finding.id))
+                .map(|finding| finding.place())
+                .collect()
+        };
+        let left_out = of(&["MIG-FK-ORPHAN", "MIG-FK-TYPE"]);
+        let without = LeftOut { unique: of(&["MIG-UNIQUE-COLLISION"]), checks: of(&["MIG-CHECK-BROKEN"]) };
         let tiers = tiers(survey);
         let mut tables = Vec::with_capacity(survey.tables.len());
         for (tier, names) in tiers.iter().enumerate() {
             let in_tier =
                 names.iter().filter_map(|name| survey.tables.iter().find(|table| table.name == *name));
-            tables.extend(in_tier.map(|table| planned(table, tier + 1, &survey.collation)));
+            tables.extend(in_tier.map(|table| planned(table, tier + 1, survey, &without)));
         }
         let keys =
             survey.tables.iter().flat_map(|table| table.foreign_keys.iter().map(move |key| (table, key)));
         let foreign_keys: Vec<PlannedForeignKey> = keys
             .filter(|(table, key)| !is_left_out(&left_out, &table.name, key))
-            .map(|(table, key)| planned_key(&table.name, key))
+            .map(|(table, key)| planned_key(&table.name, key, survey.schema))
             .collect();
         let mut plan = Self {
             digest: String::new(),
             source_digest: survey.source_digest.clone(),
+            schema: survey.schema,
             collation: survey.collation.clone(),
             tiers,
             tables,
             foreign_keys,
+            views: survey.views.clone(),
             findings: survey.findings.clone(),
         };
-        plan.digest = blake3::hash(plan.statements().join(";\n").as_bytes()).to_hex().to_string();
+        plan.digest = plan.compute_digest();
         Ok(plan)
+    }
+
+    /// Of the statements, and of what is done to rows on their way.
+    fn compute_digest(&self) -> String {
+        let mut text = self.statements().join(";\n");
+        for table in &self.tables {
+            for column in
+                table.columns.iter().filter(|column| column.quarantine || !column.conversions.is_empty())
+            {
+                let _ = write!(
+                    text,
+                    "\n{}.{} {:?} {}",
+                    table.name, column.name, column.conversions, column.quarantine
+                );
+            }
+            let _ = write!(text, "\n{}\n{:?}", table.set_aside.join("\n"), table.set_aside_unique);
+        }
+        for key in self.foreign_keys.iter().filter(|key| key.quarantine) {
+            let _ = write!(text, "\n{} is set aside", key.name);
+        }
+        blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
     /// Every statement that shapes the target, in order; the rows come between tables and indexes.
     pub fn statements(&self) -> Vec<String> {
-        let mut statements: Vec<String> = self.tables.iter().map(|table| table.create.clone()).collect();
+        let mut statements: Vec<String> =
+            self.tables.iter().filter_map(|table| table.create.clone()).collect();
         statements.extend(self.tables.iter().filter_map(PlannedTable::add_indexes));
-        statements.extend(self.foreign_keys.iter().map(PlannedForeignKey::statement));
+        statements.extend(self.foreign_keys.iter().filter_map(PlannedForeignKey::statement));
         statements.extend(self.tables.iter().filter_map(PlannedTable::set_next_number));
+        statements.extend(self.views.iter().map(|view| view.create.clone()));
         statements
     }
 
@@ -195,8 +255,8 @@ impl PlannedTable {
 }
 
 impl PlannedForeignKey {
-    fn statement(&self) -> String {
-        format!("ALTER TABLE {} {}", ident::mariadb(&self.table), self.add)
+    fn statement(&self) -> Option<String> {
+        self.add.as_ref().map(|add| format!("ALTER TABLE {} {add}", ident::mariadb(&self.table)))
     }
 }
 
@@ -226,15 +286,16 @@ impl std::fmt::Display for Plan {
             }
         }
         writeln!(f, "\n1. make the tables")?;
-        for table in &self.tables {
-            writeln!(f, "{};", table.create)?;
+        for create in self.tables.iter().filter_map(|table| table.create.as_ref()) {
+            writeln!(f, "{create};")?;
         }
         writeln!(f, "\n2. copy the rows, from one read snapshot")?;
         for table in &self.tables {
             writeln!(f, "  {:<40} {:>12} rows", table.name, table.rows)?;
         }
         writeln!(f, "\n3. add indexes, prove that every reference has its parent, add the foreign keys")?;
-        for statement in self.statements().iter().skip(self.tables.len()) {
+        let made = self.tables.iter().filter(|table| table.create.is_some()).count();
+        for statement in self.statements().iter().skip(made) {
             writeln!(f, "{statement};")?;
         }
         Ok(())
@@ -267,38 +328,53 @@ fn is_left_out(left_out: &BTreeSet<String>, table: &str, key: &SurveyedForeignKe
     })
 }
 
-fn planned(table: &SurveyedTable, tier: usize, collation: &str) -> PlannedTable {
+fn planned(table: &SurveyedTable, tier: usize, survey: &Survey, without: &LeftOut) -> PlannedTable {
+    let column = |column: &SurveyedColumn| PlannedColumn {
+        name: column.name.clone(),
+        target: column.target,
+        generated: column.generated.is_some(),
+        not_null: column.not_null,
+        conversions: column.conversions.clone(),
+        quarantine: column.quarantine,
+    };
+    let index = |index: &SurveyedIndex| {
+        let accepted = without.unique.contains(&format!("{}.{}", table.name, index.name));
+        (index.name.clone(), index_clause(index, index.unique && !accepted))
+    };
+    let checks: Vec<&SurveyedCheck> = table
+        .checks
+        .iter()
+        .filter(|check| check.breaking == 0 || check.quarantine || !without.checks.contains(&table.name))
+        .collect();
+    let set_aside_unique = table.indexes.iter().filter(|index| index.quarantine);
     PlannedTable {
         name: table.name.clone(),
         tier,
         rows: table.rows,
-        columns: table
-            .columns
-            .iter()
-            .map(|column| PlannedColumn {
-                name: column.name.clone(),
-                target: column.target,
-                generated: column.generated.is_some(),
-            })
-            .collect(),
+        columns: table.columns.iter().map(column).collect(),
         primary_key: table.primary_key.clone(),
-        create: create_table(table, collation),
-        indexes: table.indexes.iter().map(|index| (index.name.clone(), index_clause(index))).collect(),
+        create: (survey.schema == SchemaOrigin::Source)
+            .then(|| create_table(table, &survey.collation, &checks)),
+        indexes: table.indexes.iter().map(index).collect(),
         next_number: table.auto_increment.as_ref().map(|(_, next)| *next),
+        set_aside: checks.iter().filter(|check| check.quarantine).map(|check| check.source.clone()).collect(),
+        set_aside_unique: set_aside_unique
+            .map(|index| index.columns.iter().map(|column| column.name.clone()).collect())
+            .collect(),
         rowid_name: table.rowid_name.clone(),
     }
 }
 
-fn create_table(table: &SurveyedTable, collation: &str) -> String {
+fn create_table(table: &SurveyedTable, collation: &str, checks: &[&SurveyedCheck]) -> String {
     let auto = table.auto_increment.as_ref().map(|(column, _)| column);
     let mut lines: Vec<String> =
         table.columns.iter().map(|column| column_line(column, auto == Some(&column.name))).collect();
     if !table.primary_key.is_empty() {
         lines.push(format!("PRIMARY KEY ({})", ident::mariadb_list(&table.primary_key)));
     }
-    for (number, check) in table.checks.iter().enumerate() {
+    for (number, check) in checks.iter().enumerate() {
         let name = ident::bounded(&["ck", &table.name, &(number + 1).to_string()]);
-        lines.push(format!("CONSTRAINT {} CHECK ({check})", ident::mariadb(&name)));
+        lines.push(format!("CONSTRAINT {} CHECK ({})", ident::mariadb(&name), check.clause));
     }
     format!(
         "CREATE TABLE IF NOT EXISTS {} (\n  {}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation} ROW_FORMAT=DYNAMIC",
@@ -324,7 +400,7 @@ fn column_line(column: &SurveyedColumn, auto_increment: bool) -> String {
     line
 }
 
-fn index_clause(index: &SurveyedIndex) -> String {
+fn index_clause(index: &SurveyedIndex, unique: bool) -> String {
     let columns: Vec<String> = index
         .columns
         .iter()
@@ -337,11 +413,19 @@ fn index_clause(index: &SurveyedIndex) -> String {
             text + if column.descending { " DESC" } else { "" }
         })
         .collect();
-    let kind = if index.unique { "UNIQUE KEY" } else { "KEY" };
-    format!("ADD {kind} {} ({})", ident::mariadb(&index.name), columns.join(", "))
+    let kind = if unique { "UNIQUE KEY" } else { "KEY" };
+    let mut columns = columns;
+    let mut clause = String::new();
+    if let Some(helper) = &index.helper {
+        let name = ident::mariadb(&helper.name);
+        let _ = write!(clause, "ADD COLUMN {name} TINYINT(1) AS ({}) VIRTUAL INVISIBLE, ", helper.expression);
+        columns.push(name);
+    }
+    let _ = write!(clause, "ADD {kind} {} ({})", ident::mariadb(&index.name), columns.join(", "));
+    clause
 }
 
-fn planned_key(table: &str, key: &SurveyedForeignKey) -> PlannedForeignKey {
+fn planned_key(table: &str, key: &SurveyedForeignKey, schema: SchemaOrigin) -> PlannedForeignKey {
     let joined: Vec<String> = key
         .columns
         .iter()
@@ -374,6 +458,7 @@ fn planned_key(table: &str, key: &SurveyedForeignKey) -> PlannedForeignKey {
         parent: key.parent.clone(),
         parent_columns: key.parent_columns.clone(),
         orphans,
-        add,
+        add: (schema == SchemaOrigin::Source).then_some(add),
+        quarantine: key.quarantine,
     }
 }

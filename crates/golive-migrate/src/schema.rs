@@ -1,21 +1,26 @@
 //! Makes the tables of a plan in an empty target. Re-runnable: a run that was killed here continues, and a target that
 //! belongs to anything else is refused.
 
+use std::time::Instant;
+
 use mysql_async::prelude::Queryable;
 use serde::Serialize;
 
 use crate::journal::{self, Lock, Run};
 use crate::plan::Plan;
+use crate::survey::SchemaOrigin;
 use crate::target::Target;
 
 /// What was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SchemaReport {
     /// Tables of the plan, all of which now exist.
     pub tables: usize,
     /// Whether an earlier run had begun.
     pub resumed: bool,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// Why the tables were not made.
@@ -108,22 +113,27 @@ pub async fn create_schema(target: &Target, plan: &Plan) -> Result<SchemaReport,
 }
 
 async fn create_locked(target: &Target, plan: &Plan) -> Result<SchemaReport, SchemaError> {
+    let start = Instant::now();
     let mut conn = target.open().await?;
     let wanted = Run { plan_digest: plan.digest.clone(), source_digest: plan.source_digest.clone() };
     let resumed = match journal::run(&mut conn).await? {
         Some(run) if run == wanted => true,
         Some(_) => return Err(SchemaError::OtherRun { target: target.display_name() }),
         None => {
-            refuse_foreign_tables(target, &mut conn).await?;
+            if plan.schema == SchemaOrigin::Source {
+                refuse_foreign_tables(target, &mut conn).await?;
+            }
             journal::begin(&mut conn, &wanted).await?;
             false
         }
     };
+    crate::verify::keep_intentions(&mut conn, plan).await?;
     for table in &plan.tables {
-        conn.query_drop(&table.create)
+        let Some(create) = &table.create else { continue };
+        conn.query_drop(create)
             .await
             .map_err(|source| SchemaError::Statement { table: table.name.clone(), source })?;
     }
     let _ = conn.disconnect().await;
-    Ok(SchemaReport { tables: plan.tables.len(), resumed })
+    Ok(SchemaReport { tables: plan.tables.len(), resumed, seconds: start.elapsed().as_secs_f64() })
 }

@@ -189,6 +189,23 @@ impl Source {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
+    /// Begins to watch for changes; see [`Watch`].
+    pub(crate) fn watch(&self) -> Result<Watch, WatchError> {
+        let connection = self.connect()?;
+        let version = data_version(&connection)?;
+        Ok(Watch { source: self.clone(), connection, version, stamps: self.stamps()? })
+    }
+
+    /// The database and its write-ahead log, as [`digest`](Self::digest) reads them.
+    fn stamps(&self) -> std::io::Result<[Option<Stamp>; 2]> {
+        let log = match Stamp::of(&beside(&self.path, "-wal")) {
+            Ok(stamp) => (stamp.length > 0).then_some(stamp),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok([Some(Stamp::of(&self.path)?), log])
+    }
+
     /// A read-only connection.
     pub(crate) fn connect(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -238,6 +255,64 @@ impl Source {
             }
             _ => OpenSourceError::Sqlite { path, source: error },
         }
+    }
+}
+
+/// Tells whether the source is still what it was, without reading gigabytes a second time.
+///
+/// A commit through SQLite changes the data version. A file that was written past SQLite, or put in the source's place,
+/// has another inode, length or time of change; only then do the bytes decide.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    source: Source,
+    connection: Connection,
+    version: i64,
+    stamps: [Option<Stamp>; 2],
+}
+
+/// Why the source could not be watched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WatchError {
+    /// SQLite could not look.
+    #[error("ask the source for its version")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file could not be looked at.
+    #[error("look at the source's file")]
+    File(#[from] std::io::Error),
+}
+
+impl Watch {
+    /// Whether nothing changed since the watch began. `digest` was taken since then.
+    pub(crate) fn is_unchanged(&self, digest: &str) -> Result<bool, WatchError> {
+        if data_version(&self.connection)? != self.version {
+            return Ok(false);
+        }
+        Ok(self.source.stamps()? == self.stamps || self.source.digest()? == digest)
+    }
+}
+
+/// What the file system knows of a file's identity and changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    /// Seconds and nanoseconds of the last write, and of the last change of any kind, which no program can set back.
+    written: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = std::fs::metadata(path)?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
     }
 }
 
@@ -353,4 +428,55 @@ fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> std::io::Result<()> {
 
 fn one_line(text: &str) -> String {
     text.lines().find(|line| !line.starts_with("***")).unwrap_or(text).chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made() -> (tempfile::TempDir, Source) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.sqlite");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+            .unwrap();
+        let source = Source::open(&path).unwrap();
+        (directory, source)
+    }
+
+    #[test]
+    fn a_commit_a_replaced_file_and_bytes_written_past_sqlite_are_noticed() {
+        let changes: [fn(&Path); 3] = [
+            |path| Connection::open(path).unwrap().execute_batch("UPDATE t SET a = 2").unwrap(),
+            |path| {
+                let other = path.with_extension("other");
+                Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+                std::fs::rename(other, path).unwrap();
+            },
+            |path| {
+                let mut bytes = std::fs::read(path).unwrap();
+                *bytes.last_mut().unwrap() ^= 1;
+                std::fs::write(path, bytes).unwrap();
+            },
+        ];
+        for change in changes {
+            let (_directory, source) = made();
+            let watch = source.watch().unwrap();
+            let digest = source.digest().unwrap();
+            assert!(watch.is_unchanged(&digest).unwrap());
+            change(source.path());
+            assert!(!watch.is_unchanged(&digest).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_touched_file_is_no_change() {
+        let (_directory, source) = made();
+        let watch = source.watch().unwrap();
+        let digest = source.digest().unwrap();
+        let bytes = std::fs::read(source.path()).unwrap();
+        std::fs::write(source.path(), bytes).unwrap();
+        assert!(watch.is_unchanged(&digest).unwrap());
+    }
 }

@@ -7,7 +7,8 @@ mod support;
 use std::fmt::Write as _;
 
 use golive_migrate::{
-    CopyOptions, MismatchKind, Source, Target, TargetOptions, Verdict, add_constraints, copy, create_schema,
+    CopyOptions, Method, MismatchKind, Source, Target, TargetOptions, Verdict, VerifyOptions,
+    add_constraints, copy, create_schema, verify,
 };
 
 /// SplitMix64: the same number gives the same database on every machine.
@@ -150,6 +151,12 @@ async fn random_databases_arrive_whole_and_a_changed_cell_is_found() {
         let verification = support::check(&source, &target).await;
         assert_eq!(verification.verdict, Verdict::Match, "seed {seed}: {verification:#?}");
 
+        let mut far_away = VerifyOptions::default();
+        far_away.method = Method::Digests { chunk_rows: 1 + random.below(60) };
+        let digested = verify(&source, &target, &far_away, &|_| {}).await.unwrap();
+        assert_eq!(digested.verdict, Verdict::Match, "seed {seed}: {digested:#?}");
+        assert_eq!(digested.tables.iter().map(|table| table.chunks_differing).sum::<u64>(), 0, "seed {seed}");
+
         let filled: Vec<_> = plan.tables.iter().filter(|table| table.rows > 0).collect();
         let table = filled[random.below(filled.len() as u64) as usize];
         let column =
@@ -166,5 +173,8 @@ async fn random_databases_arrive_whole_and_a_changed_cell_is_found() {
         assert_eq!(verification.mismatch_count(), 1, "seed {seed}: {verification:#?}");
         assert_eq!(found.mismatches[0].kind, MismatchKind::Differs, "seed {seed}: {found:#?}");
         assert_eq!(found.mismatches[0].column.as_deref(), Some(column.as_str()), "seed {seed}");
+        let digested = verify(&source, &target, &far_away, &|_| {}).await.unwrap();
+        let same = digested.tables.iter().find(|one| one.name == table.name).unwrap();
+        assert_eq!(same.mismatches, found.mismatches, "seed {seed}");
     }
 }

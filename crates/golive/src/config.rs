@@ -55,6 +55,9 @@ pub struct Config {
     /// What the operator decided about the migration.
     #[serde(default)]
     pub migrate: MigrateConfig,
+    /// Versioned migrations.
+    #[serde(default)]
+    pub schema: SchemaConfig,
     /// Where user accounts live.
     pub accounts: Option<AccountsMapping>,
     /// Where tenants live.
@@ -132,12 +135,44 @@ pub struct RedisConfig {
 pub struct MigrateConfig {
     /// Collation of the tables; `utf8mb4_nopad_bin`, which keeps SQLite's meaning of equal, unless given.
     pub collation: Option<String>,
-    /// MariaDB types by `table.column`.
+    /// MariaDB types by `table.column`, or by the type that the source declares.
     pub types: std::collections::BTreeMap<String, String>,
     /// Tables left behind.
     pub exclude: std::collections::BTreeSet<String>,
     /// Findings accepted, as the survey names them.
     pub accept: std::collections::BTreeSet<String>,
+    /// Who makes the tables: `source` (golive, from the source) or `target` (the application's own migrations did).
+    pub schema: golive_migrate::SchemaOrigin,
+    /// What becomes of a finding: `"ID"`, `"ID:table"` or `"ID:table.column"` to `stop`, `accept`, `quarantine` or
+    /// `convert:NAME`.
+    pub policy: golive_migrate::Policies,
+}
+
+impl MigrateConfig {
+    /// All of it that a survey asks for.
+    #[must_use]
+    pub fn survey_options(&self) -> golive_migrate::SurveyOptions {
+        let mut options = golive_migrate::SurveyOptions::default();
+        if let Some(collation) = &self.collation {
+            options.collation.clone_from(collation);
+        }
+        options.column_types.clone_from(&self.types);
+        options.exclude.clone_from(&self.exclude);
+        options.schema = self.schema;
+        options.policies.clone_from(&self.policy);
+        let accepted = self.accept.iter().map(|selector| (selector.clone(), golive_migrate::Policy::Accept));
+        options.policies.0.extend(accepted);
+        options
+    }
+}
+
+/// `[schema]`: versioned migrations of an application in any language.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct SchemaConfig {
+    /// Folder of `NNNN_name.up.sql` and `NNNN_name.down.sql`, relative to `golive.toml`; `migrations` unless given.
+    pub directory: Option<PathBuf>,
 }
 
 /// Why a `golive.toml` could not be taken.

@@ -38,7 +38,7 @@ mod table;
 pub use config::{
     Admin, Application, Backup, CiCheck, Commands, Config, Deploy, ErrorProof, Http, Journeys, Load,
     LoadScenario, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig, RequestTemplate, Requests,
-    Respond, Setting, SettingError, SourceConfig, TargetConfig, Team, Tenant, Tls,
+    Respond, SchemaConfig, Setting, SettingError, SourceConfig, TargetConfig, Team, Tenant, Tls,
 };
 pub use context::{Addresses, Context};
 pub use event::{Event, Observer, nobody};

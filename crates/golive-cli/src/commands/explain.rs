@@ -104,6 +104,14 @@ fn all() -> Vec<Text> {
         ];
         all.push(Text { id: rule.id.to_owned(), kind: "finding", title: rule.title.to_owned(), says });
     }
+    for rule in golive_migrate::versioned_rules() {
+        let says = vec![
+            format!("severity: {}", rule.weight),
+            format!("why: {}", rule.why),
+            format!("mend: {}", rule.remedy),
+        ];
+        all.push(Text { id: rule.id.to_owned(), kind: "finding", title: rule.title.to_owned(), says });
+    }
     for (code, title, next) in EXIT_CODES {
         all.push(Text {
             id: format!("exit-{code}"),

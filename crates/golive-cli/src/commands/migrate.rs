@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use golive::Config;
 use golive_migrate::{
-    ConstraintOptions, CopyOptions, Finding, Plan, PlanError, PlanOptions, Progress, Provider, ProviderState,
-    Severity, Source, Survey, SurveyError, SurveyOptions, SwitchRequest, Target, TargetOptions, Verdict,
-    Verification, VerifyOptions, add_constraints_with, copy, create_schema, survey, switch, verify,
+    ConstraintOptions, CopyOptions, Finding, Plan, PlanError, PlanOptions, Policy, Progress, Provider,
+    ProviderState, Severity, Source, Survey, SurveyError, SurveyOptions, SwitchRequest, Target,
+    TargetOptions, Verdict, Verification, VerifyOptions, add_constraints_with, copy, create_schema, survey,
+    switch, verify,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,13 @@ pub(crate) struct Sides {
     /// Accept a finding that blocks, as `ID` or `ID:table.column`; may be given more than once.
     #[arg(long, value_name = "FINDING")]
     accept: Vec<String>,
+    /// Decide about a finding, as `ID[:table[.column]]=stop|accept|quarantine|convert:NAME`; may be given more than once,
+    /// and wins over `[migrate.policy]` of golive.toml.
+    #[arg(long, value_name = "FINDING=POLICY", value_parser = policy)]
+    policy: Vec<(String, Policy)>,
+    /// Show the values of the examples that findings give; they may be anybody's data.
+    #[arg(long)]
+    show_values: bool,
 }
 
 /// What `run` takes.
@@ -112,7 +120,7 @@ async fn run_survey(global: &Global, sides: &Sides) -> Result {
 
 async fn run_plan(global: &Global, sides: &Sides) -> Result {
     let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
-    match plan(global, sides, &survey)? {
+    match plan(&survey)? {
         Ok(plan) => {
             let value = json!({ "plan": plan, "statements": plan.statements() });
             show(global, &value, || text::plan(&plan));
@@ -127,14 +135,14 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
     let cancel = support::cancel_on_interrupt("ending; the same command goes on from here");
     let target = connect(global, sides).await?;
     let mut held = Held::take(global, sides, &target, args.freeze, &cancel).await?;
-    let options = survey_options(&commands::config_or_nothing(global)?);
+    let options = survey_options(&commands::config_or_nothing(global)?, sides);
     let mut survey = looked_at(global, &held.source, Some(&target), options.clone(), &cancel).await;
     if matches!(survey, Err(SurveyError::Changed)) && !held.is_frozen() {
         held = Held::freeze(global, sides, &cancel).await?;
         survey = looked_at(global, &held.source, Some(&target), options, &cancel).await;
     }
     let survey = survey.map_err(ToFailure::failure)?;
-    let plan = match plan(global, sides, &survey)? {
+    let plan = match plan(&survey)? {
         Ok(plan) => plan,
         Err(findings) => return refuse(global, &findings),
     };
@@ -246,7 +254,7 @@ async fn surveyed(
     target: Option<Target>,
 ) -> std::result::Result<(Source, Option<Target>, Survey), Failure> {
     let source = open(global, sides).await?;
-    let options = survey_options(&commands::config_or_nothing(global)?);
+    let options = survey_options(&commands::config_or_nothing(global)?, sides);
     let found = looked_at(global, &source, target.as_ref(), options, &CancellationToken::new()).await;
     Ok((source, target, found.map_err(ToFailure::failure)?))
 }
@@ -265,27 +273,25 @@ async fn looked_at(
     found
 }
 
-fn survey_options(config: &Config) -> SurveyOptions {
-    let mut options = SurveyOptions::default();
-    if let Some(collation) = &config.migrate.collation {
-        options.collation.clone_from(collation);
-    }
-    options.column_types.clone_from(&config.migrate.types);
-    options.exclude.clone_from(&config.migrate.exclude);
+/// What golive.toml and the command line ask for together; the command line wins.
+fn survey_options(config: &Config, sides: &Sides) -> SurveyOptions {
+    let mut options = config.migrate.survey_options();
+    let accepted = sides.accept.iter().map(|selector| (selector.clone(), Policy::Accept));
+    options.policies.0.extend(accepted.chain(sides.policy.iter().cloned()));
+    options.show_values = sides.show_values;
     options
 }
 
+/// `SELECTOR=POLICY`.
+fn policy(text: &str) -> std::result::Result<(String, Policy), String> {
+    let (selector, policy) =
+        text.rsplit_once('=').ok_or("it must look like MIG-TYPE-MIXED:table.column=quarantine")?;
+    Ok((selector.to_owned(), Policy::try_from(policy.to_owned())?))
+}
+
 /// The plan, or the findings that block it.
-fn plan(
-    global: &Global,
-    sides: &Sides,
-    survey: &Survey,
-) -> std::result::Result<std::result::Result<Plan, Vec<Finding>>, Failure> {
-    let config = commands::config_or_nothing(global)?;
-    let mut options = PlanOptions::default();
-    options.accept.clone_from(&config.migrate.accept);
-    options.accept.extend(sides.accept.iter().cloned());
-    match Plan::new(survey, &options) {
+fn plan(survey: &Survey) -> std::result::Result<std::result::Result<Plan, Vec<Finding>>, Failure> {
+    match Plan::new(survey, &PlanOptions::default()) {
         Ok(plan) => Ok(Ok(plan)),
         Err(PlanError::Blocked(findings)) => Ok(Err(findings)),
         Err(error) => Err(Failure::usage(error)),

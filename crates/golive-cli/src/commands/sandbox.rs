@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Write the binary log.
     #[arg(long)]
     binary_log: bool,
+    /// A MariaDB server setting, as `innodb-buffer-pool-size=1G`; may be given more than once and wins over ours.
+    #[arg(long = "setting", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
     /// Never install a missing server; say what is missing instead.
     #[arg(long)]
     no_install: bool,
@@ -37,6 +40,7 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Result {
     let mut database = MariaDbOptions::new();
     database.databases = vec![args.database.clone()];
     database.binary_log = args.binary_log;
+    database.settings.clone_from(&args.settings);
     let mut cache = RedisOptions::new();
     // As production should be: what `cache check` asks for.
     cache.append_only = true;

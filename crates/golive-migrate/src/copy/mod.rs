@@ -79,6 +79,8 @@ pub struct CopiedTable {
     pub rows_now: u64,
     /// Its chunks.
     pub chunks: u64,
+    /// Rows that a policy set aside.
+    pub set_aside: u64,
 }
 
 /// Why not all rows were moved. Chunks that are in stay in; a run continues after them.
@@ -144,6 +146,16 @@ pub enum CopyError {
         bytes: u64,
         /// `max_allowed_packet`.
         packet_bytes: u64,
+    },
+    /// A policy sets aside more than a few rows.
+    #[error(
+        "set aside rows of `{table}`: more than {limit} do not fit, mend them in the source or choose a wider type"
+    )]
+    TooManySetAside {
+        /// The table.
+        table: String,
+        /// How many may be.
+        limit: u64,
     },
     /// The source could not be read.
     #[error("read `{table}` from the source")]

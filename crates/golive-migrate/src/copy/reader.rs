@@ -7,14 +7,17 @@ use rusqlite::types::{Value as SourceValue, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
-use crate::core::convert::{as_is, escape_field, write_value};
-use crate::core::types::TargetType;
+use crate::core::conversion::Converted;
+use crate::core::convert::{Misfit, as_is, escape, write_field, write_value};
 use crate::ident;
-use crate::plan::PlannedTable;
+use crate::plan::{PlannedColumn, PlannedTable};
+use crate::quarantine::{self, SetAside};
 use crate::survey::key_text;
 
 /// Bytes handed on at once.
 const PIECE_BYTES: usize = 256 << 10;
+/// Rows set aside that a chunk holds at most.
+const SET_ASIDE_A_CHUNK: usize = 1_000;
 
 /// What the reader hands on.
 #[derive(Debug)]
@@ -36,12 +39,15 @@ pub(crate) enum Piece {
 /// The end of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChunkEnd {
+    /// Rows that go into the table.
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     /// The key of its last row; what follows begins after it.
     pub(crate) last_key: Option<String>,
     /// Whether the table ends with it.
     pub(crate) last: bool,
+    /// Rows that go into the side table instead.
+    pub(crate) set_aside: Vec<SetAside>,
 }
 
 /// How rows are handed on.
@@ -56,9 +62,11 @@ pub(crate) enum Form {
 #[derive(Debug, Clone)]
 pub(crate) struct ReadPlan {
     table: String,
-    columns: Vec<(String, TargetType)>,
+    columns: Vec<PlannedColumn>,
     key: Vec<String>,
     primary_key: Vec<String>,
+    /// Conditions that a row must not break, or it is set aside.
+    conditions: Vec<String>,
     chunk_rows: usize,
     chunk_bytes: usize,
 }
@@ -72,19 +80,21 @@ impl ReadPlan {
         };
         Self {
             table: table.name.clone(),
-            columns: table.copied().map(|column| (column.name.clone(), column.target)).collect(),
+            columns: table.copied().cloned().collect(),
             key,
             primary_key: table.primary_key.clone(),
+            conditions: table.set_aside.clone(),
             chunk_rows: chunk_rows.max(1),
             chunk_bytes: chunk_bytes.max(1),
         }
     }
 
     fn sql(&self, continued: bool) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|(name, _)| ident::sqlite(name)).collect();
+        let columns = self.columns.iter().map(|column| ident::sqlite(&column.name));
         let primary = self.primary_key.iter().map(|name| ident::sqlite(name));
+        let broken = self.conditions.iter().map(|condition| format!("NOT ({condition})"));
         let selected: Vec<String> =
-            columns.into_iter().chain(self.key.iter().cloned()).chain(primary).collect();
+            columns.chain(self.key.iter().cloned()).chain(primary).chain(broken).collect();
         let key = self.key.join(", ");
         let marks = vec!["?"; self.key.len()].join(", ");
         let from = if continued { format!(" WHERE ({key}) > ({marks})") } else { String::new() };
@@ -157,6 +167,7 @@ struct Chunk<'a> {
     piece_key: String,
     rows: u64,
     bytes: u64,
+    set_aside: Vec<SetAside>,
     last_key: Option<String>,
 }
 
@@ -173,50 +184,44 @@ impl<'a> Chunk<'a> {
             piece_key: String::new(),
             rows: 0,
             bytes: 0,
+            set_aside: Vec::new(),
             last_key,
         }
     }
 
     fn take(&mut self, row: &Row<'_>, pieces: &Sender<Piece>) -> Result<(), Piece> {
-        if self.form == Form::Lines && self.row_bytes(row) > PIECE_BYTES as u64 {
-            return self.take_large(row, pieces);
-        }
-        let misfit = |at: usize, what| Piece::Misfit {
-            key: row_key(row, self.plan),
-            column: self.plan.columns[at].0.clone(),
-            what,
-        };
-        if self.form == Form::Rows(1) || matches!(self.form, Form::Rows(_)) && self.piece_rows == 0 {
+        if matches!(self.form, Form::Rows(_)) && self.piece_rows == 0 {
             self.piece_key = row_key(row, self.plan);
         }
-        let before = self.bytes;
-        for (at, (_, target)) in self.plan.columns.iter().enumerate() {
+        if let Some(reason) = self.broken_condition(row) {
+            return self.put_aside(row, reason);
+        }
+        let (lines, values, piece_bytes) = (self.lines.len(), self.values.len(), self.piece_bytes);
+        let plan = self.plan;
+        for (at, column) in plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
-            self.scratch.clear();
-            let given = write_value(value, *target, &mut self.scratch).map_err(|why| misfit(at, why.0))?;
-            self.piece_bytes += self.scratch.len();
-            match self.form {
-                Form::Rows(_) if given && self.scratch.len() > PIECE_BYTES => {
-                    self.values.push(Value::Bytes(std::mem::take(&mut self.scratch)));
+            if self.form == Form::Lines && size(value) > PIECE_BYTES {
+                self.lines.truncate(lines);
+                return self.take_large(row, pieces);
+            }
+            match self.cell(at, value, column) {
+                Ok(()) => {}
+                Err(why) if column.quarantine => {
+                    self.lines.truncate(lines);
+                    self.values.truncate(values);
+                    self.piece_bytes = piece_bytes;
+                    return self.put_aside(row, format!("{}: {}", column.name, why.0));
                 }
-                Form::Rows(_) if given => self.values.push(Value::Bytes(self.scratch.clone())),
-                Form::Rows(_) => self.values.push(Value::NULL),
-                Form::Lines => {
-                    if at > 0 {
-                        self.lines.push(b'\t');
-                    }
-                    if given {
-                        escape_field(&self.scratch, &mut self.lines);
-                    } else {
-                        self.lines.extend_from_slice(b"\\N");
-                    }
+                Err(why) => {
+                    let (key, column) = (row_key(row, self.plan), column.name.clone());
+                    return Err(Piece::Misfit { key, column, what: why.0 });
                 }
             }
         }
         if self.form == Form::Lines {
             self.lines.push(b'\n');
         }
-        self.bytes = before + self.row_bytes(row);
+        self.bytes += (self.lines.len() - lines + self.piece_bytes - piece_bytes) as u64;
         self.rows += 1;
         self.piece_rows += 1;
         Ok(())
@@ -225,34 +230,40 @@ impl<'a> Chunk<'a> {
     /// A row that is handed on in pieces, so that a large value is held by SQLite only, and once. All of its cells are
     /// looked at before the first piece goes, which cannot be taken back.
     fn take_large(&mut self, row: &Row<'_>, pieces: &Sender<Piece>) -> Result<(), Piece> {
-        let before = self.bytes;
-        let columns = &self.plan.columns;
-        for (at, (name, target)) in columns.iter().enumerate() {
+        let plan = self.plan;
+        for (at, column) in plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
-            self.scratch.clear();
-            if as_is(value, *target).is_none() {
-                write_value(value, *target, &mut self.scratch).map_err(|why| {
-                    let (key, column) = (row_key(row, self.plan), name.clone());
-                    Piece::Misfit { key, column, what: why.0 }
-                })?;
+            if streams(value, column).is_some() {
+                continue;
+            }
+            let start = self.lines.len();
+            let looked_at = self.cell(at, value, column);
+            self.lines.truncate(start);
+            match looked_at {
+                Ok(()) => {}
+                Err(why) if column.quarantine => {
+                    return self.put_aside(row, format!("{}: {}", column.name, why.0));
+                }
+                Err(why) => {
+                    let (key, column) = (row_key(row, plan), column.name.clone());
+                    return Err(Piece::Misfit { key, column, what: why.0 });
+                }
             }
         }
-        for (at, (_, target)) in columns.iter().enumerate() {
-            if at > 0 {
-                self.lines.push(b'\t');
-            }
+        for (at, column) in plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
-            self.scratch.clear();
-            match as_is(value, *target) {
-                Some(bytes) => self.stream(bytes, pieces)?,
-                None if write_value(value, *target, &mut self.scratch) == Ok(true) => {
-                    escape_field(&self.scratch, &mut self.lines);
+            match streams(value, column) {
+                Some(bytes) => {
+                    if at > 0 {
+                        self.lines.push(b'\t');
+                    }
+                    self.stream(bytes, pieces)?;
                 }
-                None => self.lines.extend_from_slice(b"\\N"),
+                None => self.cell(at, value, column).expect("it was looked at before"),
             }
         }
         self.lines.push(b'\n');
-        self.bytes = before + self.row_bytes(row);
+        self.bytes += self.row_bytes(row);
         self.rows += 1;
         self.piece_rows += 1;
         Ok(())
@@ -260,7 +271,7 @@ impl<'a> Chunk<'a> {
 
     fn stream(&mut self, bytes: &[u8], pieces: &Sender<Piece>) -> Result<(), Piece> {
         for part in bytes.chunks(PIECE_BYTES) {
-            escape_field(part, &mut self.lines);
+            escape(part, &mut self.lines);
             if self.lines.len() >= PIECE_BYTES {
                 let full = std::mem::replace(&mut self.lines, Vec::with_capacity(PIECE_BYTES + 4096));
                 pieces.blocking_send(Piece::Lines(Bytes::from(full))).map_err(|_| Piece::Unheard)?;
@@ -269,7 +280,7 @@ impl<'a> Chunk<'a> {
         Ok(())
     }
 
-    /// What a row takes, about: its texts and blobs, and some for each other cell. Told alike for both forms.
+    /// What a row takes, about: its texts and blobs, and some for each other cell.
     fn row_bytes(&self, row: &Row<'_>) -> u64 {
         let cells = 0..self.plan.columns.len();
         cells.map(|at| size(row.get_ref(at).unwrap_or(ValueRef::Null)) as u64 + 1).sum()
@@ -281,6 +292,52 @@ impl<'a> Chunk<'a> {
             && self.piece_bytes as u64 + self.row_bytes(row) > PIECE_BYTES as u64
     }
 
+    /// Puts a cell into the piece as its column's policies have it.
+    fn cell(&mut self, at: usize, value: ValueRef<'_>, column: &PlannedColumn) -> Result<(), Misfit> {
+        let converted = column.conversions.iter().find_map(|one| one.apply(value, column.target));
+        let value = converted.as_ref().map_or(value, Converted::as_value);
+        let given = if self.form == Form::Lines {
+            if at > 0 {
+                self.lines.push(b'\t');
+            }
+            write_field(value, column.target, &mut self.lines)?
+        } else {
+            self.scratch.clear();
+            let given = write_value(value, column.target, &mut self.scratch)?;
+            self.piece_bytes += self.scratch.len();
+            self.values.push(match given {
+                true if self.scratch.len() > PIECE_BYTES => Value::Bytes(std::mem::take(&mut self.scratch)),
+                true => Value::Bytes(self.scratch.clone()),
+                false => Value::NULL,
+            });
+            given
+        };
+        if given || !column.not_null { Ok(()) } else { Err(Misfit("is NULL, which its column refuses")) }
+    }
+
+    fn broken_condition(&self, row: &Row<'_>) -> Option<String> {
+        let start = self.plan.columns.len() + self.plan.key.len() + self.plan.primary_key.len();
+        let broken =
+            |at: usize| matches!(row.get_ref(start + at), Ok(ValueRef::Integer(broken)) if broken != 0);
+        let at = (0..self.plan.conditions.len()).find(|at| broken(*at))?;
+        Some(format!("MIG-CHECK-BROKEN: CHECK ({})", self.plan.conditions[at]))
+    }
+
+    fn put_aside(&mut self, row: &Row<'_>, reason: String) -> Result<(), Piece> {
+        let cell = |(at, column): (usize, &'a PlannedColumn)| {
+            (column.name.as_str(), row.get_ref(at).unwrap_or(ValueRef::Null))
+        };
+        let content = quarantine::of_source(self.plan.columns.iter().enumerate().map(cell));
+        let key = row_key(row, self.plan);
+        if content.len() > quarantine::ROW_BYTES_AT_MOST {
+            let what = "does not fit, and its row is too large to be set aside";
+            return Err(Piece::Misfit { key, column: self.plan.table.clone(), what });
+        }
+        self.bytes += content.len() as u64;
+        self.set_aside.push(SetAside { key, reason: reason.chars().take(255).collect(), content });
+        Ok(())
+    }
+
     fn is_piece_full(&self) -> bool {
         match self.form {
             Form::Lines => self.lines.len() >= PIECE_BYTES,
@@ -289,7 +346,9 @@ impl<'a> Chunk<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.rows >= self.plan.chunk_rows as u64 || self.bytes >= self.plan.chunk_bytes as u64
+        self.rows + self.set_aside.len() as u64 >= self.plan.chunk_rows as u64
+            || self.bytes >= self.plan.chunk_bytes as u64
+            || self.set_aside.len() >= SET_ASIDE_A_CHUNK
     }
 
     fn flush(&mut self) -> Option<Piece> {
@@ -323,11 +382,19 @@ impl<'a> Chunk<'a> {
         if !self.send_piece(pieces) {
             return false;
         }
-        let end = ChunkEnd { rows: self.rows, bytes: self.bytes, last_key: self.last_key.clone(), last };
+        let set_aside = std::mem::take(&mut self.set_aside);
+        let end =
+            ChunkEnd { rows: self.rows, bytes: self.bytes, last_key: self.last_key.clone(), last, set_aside };
         self.rows = 0;
         self.bytes = 0;
         pieces.blocking_send(Piece::End(end)).is_ok()
     }
+}
+
+/// The bytes of a large value that goes as it is; policies that change it, and what does not fit, are for the usual way.
+fn streams<'v>(value: ValueRef<'v>, column: &PlannedColumn) -> Option<&'v [u8]> {
+    let changed = || column.conversions.iter().any(|one| one.apply(value, column.target).is_some());
+    if size(value) > PIECE_BYTES && !changed() { as_is(value, column.target) } else { None }
 }
 
 /// Large rows do not queue up: the next one is read when this one is on its way.

@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 
 use super::census::boolean_word;
 use super::datetime;
-use super::decimal::Digits;
+use super::decimal::{Digits, Scratch};
 use super::types::TargetType;
 
 /// Why a value does not go into its column. It never holds the value.
@@ -24,36 +24,63 @@ pub(crate) fn write_value(
         return Ok(false);
     }
     match target {
-        TargetType::BigInt => match value {
-            ValueRef::Integer(integer) => integer_text(integer, out),
-            _ => return Err(Misfit("is no integer")),
-        },
+        TargetType::BigInt | TargetType::Int { .. } => integer(value, target, out)?,
         TargetType::Boolean => out.push(if boolean(value)? { b'1' } else { b'0' }),
         TargetType::Double => double(value, out)?,
         TargetType::Decimal { precision, scale } => decimal(value, precision, scale, out)?,
-        TargetType::DateTime => {
-            let utc = parsed_datetime(value)?.utc;
-            let _ = write!(out, "{}", utc.format("%Y-%m-%d %H:%M:%S%.6f"));
+        TargetType::Float => {
+            if matches!(value, ValueRef::Real(real) if f64::from(real as f32) != real) {
+                return Err(Misfit("has more digits than a FLOAT"));
+            }
+            double(value, out)?;
+        }
+        TargetType::DateTime { digits } => {
+            let parsed = parsed_datetime(value)?;
+            fits_digits(parsed.digits, digits)?;
+            datetime::write_datetime(parsed.utc, out);
+        }
+        TargetType::Timestamp { digits } => {
+            let parsed = parsed_datetime(value)?;
+            fits_digits(parsed.digits, digits)?;
+            if !datetime::in_timestamp(parsed.utc) {
+                return Err(Misfit("is outside of what a TIMESTAMP holds"));
+            }
+            datetime::write_datetime(parsed.utc, out);
         }
         TargetType::Date => {
             let parsed = parsed_datetime(value)?;
             if parsed.has_time {
                 return Err(Misfit("has a time of day"));
             }
-            let _ = write!(out, "{}", parsed.utc.format("%Y-%m-%d"));
+            datetime::write_date(parsed.utc.date(), out);
         }
-        TargetType::Time => match value {
+        TargetType::Time { digits } => match value {
             ValueRef::Text(text) => {
                 let (time, _) = datetime::parse_time(text).ok_or(Misfit("is no time of day"))?;
-                let _ = write!(out, "{}", time.format("%H:%M:%S%.6f"));
+                fits_digits(datetime::fraction_digits(time), digits)?;
+                datetime::write_time(time, out);
             }
             _ => return Err(Misfit("is no time of day")),
         },
         TargetType::Varchar { chars } => text(value, Some(chars), out)?,
+        TargetType::Char { chars } => {
+            if matches!(value, ValueRef::Text(text) if text.ends_with(b" ")) {
+                return Err(Misfit("ends in a space, which a CHAR loses"));
+            }
+            text(value, Some(chars), out)?;
+        }
         TargetType::LongText | TargetType::Json => text(value, None, out)?,
+        TargetType::Text { bytes } => {
+            let start = out.len();
+            text(value, None, out)?;
+            if out.len() - start > bytes as usize {
+                return Err(Misfit("is longer than its column"));
+            }
+        }
         TargetType::Binary { bytes } => binary(value, |length| length == bytes as usize, out)?,
         TargetType::VarBinary { bytes } => binary(value, |length| length <= bytes as usize, out)?,
         TargetType::LongBlob => binary(value, |_| true, out)?,
+        TargetType::Blob { bytes } => binary(value, |length| length <= bytes as usize, out)?,
     }
     Ok(true)
 }
@@ -69,23 +96,68 @@ pub(crate) fn as_is(value: ValueRef<'_>, target: TargetType) -> Option<&[u8]> {
     }
 }
 
-/// Appends a field to a `LOAD DATA` line: `\N` for NULL, everything special escaped.
-pub(crate) fn escape_field(text: &[u8], out: &mut Vec<u8>) {
-    out.reserve(text.len());
-    for byte in text {
-        match byte {
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            0 => out.extend_from_slice(b"\\0"),
-            other => out.push(*other),
-        }
+/// Appends the value as a field of a `LOAD DATA` line: `\N` for NULL, everything special escaped. `false` means NULL.
+pub(crate) fn write_field(
+    value: ValueRef<'_>,
+    target: TargetType,
+    line: &mut Vec<u8>,
+) -> Result<bool, Misfit> {
+    let start = line.len();
+    let given = write_value(value, target, line)?;
+    if !given {
+        line.extend_from_slice(b"\\N");
+    } else if special(&line[start..]).is_some() {
+        // Few fields hold anything special, so the others are written once and stay where they are.
+        let plain = line.split_off(start);
+        escape(&plain, line);
     }
+    Ok(given)
+}
+
+/// Appends text of a field, everything special escaped.
+pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = special(rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(match rest[at] {
+            b'\\' => b"\\\\",
+            b'\t' => b"\\t",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            _ => b"\\0",
+        });
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Where the first byte is that must not stand in a line as it is.
+fn special(text: &[u8]) -> Option<usize> {
+    let is_special = |byte: u8| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r' | 0);
+    // Without a branch a byte, so that it is done with many at once; blocks, so that a long text is looked at once.
+    let quiet =
+        text.chunks(64).take_while(|block| !block.iter().fold(false, |any, byte| any | is_special(*byte)));
+    let start: usize = quiet.map(<[u8]>::len).sum();
+    text[start..].iter().position(|byte| is_special(*byte)).map(|at| start + at)
+}
+
+fn integer(value: ValueRef<'_>, target: TargetType, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    let ValueRef::Integer(integer) = value else { return Err(Misfit("is no integer")) };
+    let (least, most) = target.integer_range().unwrap_or((i64::MIN, i64::MAX));
+    if !(least..=most).contains(&integer) {
+        return Err(Misfit("is outside of its column's range"));
+    }
+    integer_text(integer, out);
+    Ok(())
+}
+
+/// MariaDB would cut the rest without a word.
+fn fits_digits(has: u8, column: u8) -> Result<(), Misfit> {
+    if has <= column { Ok(()) } else { Err(Misfit("has more digits of a second than its column")) }
 }
 
 fn integer_text(integer: i64, out: &mut Vec<u8>) {
-    let _ = write!(out, "{integer}");
+    out.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
 }
 
 fn boolean(value: ValueRef<'_>) -> Result<bool, Misfit> {
@@ -100,9 +172,9 @@ fn boolean(value: ValueRef<'_>) -> Result<bool, Misfit> {
 
 fn double(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Misfit> {
     match value {
-        // Seventeen digits in scientific form at the most: the shortest text that reads back as the same bits.
+        // Seventeen digits at the most: the shortest text that reads back as the same bits.
         ValueRef::Real(real) if real.is_finite() => {
-            let _ = write!(out, "{real:e}");
+            out.extend_from_slice(zmij::Buffer::new().format_finite(real).as_bytes());
             Ok(())
         }
         ValueRef::Real(_) => Err(Misfit("is infinite")),
@@ -116,9 +188,10 @@ fn double(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Misfit> {
 }
 
 fn decimal(value: ValueRef<'_>, precision: u8, scale: u8, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    let mut scratch = Scratch::default();
     let digits = match value {
-        ValueRef::Integer(integer) => Some(Digits::of_integer(integer)),
-        ValueRef::Real(real) => Digits::of_real(real),
+        ValueRef::Integer(integer) => Some(Digits::of_integer(integer, &mut scratch)),
+        ValueRef::Real(real) => Digits::of_real(real, &mut scratch),
         ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(Digits::parse),
         _ => None,
     };
@@ -126,7 +199,7 @@ fn decimal(value: ValueRef<'_>, precision: u8, scale: u8, out: &mut Vec<u8>) -> 
     if digits.fraction.len() > usize::from(scale) || digits.whole.len() > usize::from(precision - scale) {
         return Err(Misfit("has more digits than its column"));
     }
-    let _ = write!(out, "{digits}");
+    digits.write(out);
     Ok(())
 }
 
@@ -198,7 +271,7 @@ mod tests {
         #[test]
         fn an_escaped_field_has_no_separator_and_reads_back(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let mut out = Vec::new();
-            escape_field(&bytes, &mut out);
+            escape(&bytes, &mut out);
             prop_assert!(!out.iter().any(|byte| matches!(byte, b'\t' | b'\n' | 0)));
             let mut back = Vec::new();
             let mut rest = out.iter();

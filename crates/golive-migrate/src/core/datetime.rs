@@ -1,7 +1,7 @@
 //! Reads dates, times and datetimes as SQLite applications write them, without guessing: what is no such text is `None`.
 //! Used by survey and copy; verification reads them by another path on purpose.
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike as _};
 
 /// A datetime text, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,27 @@ pub(crate) struct ParsedDateTime {
     pub(crate) cut: bool,
     /// Whether it had a time of day other than midnight.
     pub(crate) has_time: bool,
+    /// Digits of the second's fraction that are not zeros at its end, at most 6.
+    pub(crate) digits: u8,
+}
+
+/// Whether a `TIMESTAMP` can hold it: 1970-01-01 00:00:01 to 2038-01-19 03:14:07, the range of every supported server.
+pub(crate) fn in_timestamp(utc: NaiveDateTime) -> bool {
+    (1..=i64::from(i32::MAX)).contains(&utc.and_utc().timestamp())
+}
+
+/// Digits of a time's fraction that are not zeros at its end, at most 6.
+pub(crate) fn fraction_digits(time: NaiveTime) -> u8 {
+    let mut micros = chrono::Timelike::nanosecond(&time) / 1000;
+    if micros == 0 {
+        return 0;
+    }
+    let mut digits = 6;
+    while micros.is_multiple_of(10) {
+        micros /= 10;
+        digits -= 1;
+    }
+    digits
 }
 
 /// Reads `YYYY-MM-DD`, with ` ` or `T` and `HH:MM[:SS[.fraction]]`, with `Z`, ` UTC`, `+HH:MM` or `+HHMM` behind.
@@ -21,7 +42,7 @@ pub(crate) fn parse_datetime(text: &[u8]) -> Option<ParsedDateTime> {
     let (date, rest) = take_date(text)?;
     if rest.is_empty() {
         let utc = date.and_time(NaiveTime::MIN);
-        return Some(ParsedDateTime { utc, shifted: false, cut: false, has_time: false });
+        return Some(ParsedDateTime { utc, shifted: false, cut: false, has_time: false, digits: 0 });
     }
     let rest = match rest {
         [b' ' | b'T' | b't', rest @ ..] => rest,
@@ -30,12 +51,16 @@ pub(crate) fn parse_datetime(text: &[u8]) -> Option<ParsedDateTime> {
     let (time, cut, rest) = take_time(rest)?;
     let offset = parse_offset(rest)?;
     let local = date.and_time(time);
-    let utc = local.checked_sub_signed(TimeDelta::minutes(i64::from(offset)))?;
-    if !(1..=9999).contains(&chrono::Datelike::year(&utc)) {
+    let utc = match offset {
+        0 => local,
+        minutes => local.checked_sub_signed(TimeDelta::minutes(i64::from(minutes)))?,
+    };
+    if !(1..=9999).contains(&utc.year()) {
         return None;
     }
     let has_time = utc.time() != NaiveTime::MIN || cut;
-    Some(ParsedDateTime { utc, shifted: offset != 0, cut, has_time })
+    let digits = fraction_digits(time);
+    Some(ParsedDateTime { utc, shifted: offset != 0, cut, has_time, digits })
 }
 
 /// Reads `HH:MM[:SS[.fraction]]`; the flag tells that digits beyond the microsecond were cut.
@@ -43,6 +68,39 @@ pub(crate) fn parse_time(text: &[u8]) -> Option<(NaiveTime, bool)> {
     match take_time(text)? {
         (time, cut, []) => Some((time, cut)),
         _ => None,
+    }
+}
+
+/// Appends `YYYY-MM-DD HH:MM:SS.ffffff`.
+pub(crate) fn write_datetime(at: NaiveDateTime, out: &mut Vec<u8>) {
+    write_date(at.date(), out);
+    out.push(b' ');
+    write_time(at.time(), out);
+}
+
+/// Appends `YYYY-MM-DD`. What is parsed here lies in the years 1 to 9999.
+pub(crate) fn write_date(date: NaiveDate, out: &mut Vec<u8>) {
+    let mut text = *b"0000-00-00";
+    put(date.year().unsigned_abs(), &mut text[..4]);
+    put(date.month(), &mut text[5..7]);
+    put(date.day(), &mut text[8..]);
+    out.extend_from_slice(&text);
+}
+
+/// Appends `HH:MM:SS.ffffff`.
+pub(crate) fn write_time(time: NaiveTime, out: &mut Vec<u8>) {
+    let mut text = *b"00:00:00.000000";
+    put(time.hour(), &mut text[..2]);
+    put(time.minute(), &mut text[3..5]);
+    put(time.second(), &mut text[6..8]);
+    put(time.nanosecond() / 1000, &mut text[9..]);
+    out.extend_from_slice(&text);
+}
+
+fn put(mut value: u32, digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789"[(value % 10) as usize];
+        value /= 10;
     }
 }
 
@@ -116,7 +174,11 @@ mod tests {
     use super::*;
 
     fn utc(text: &str) -> Option<String> {
-        parse_datetime(text.as_bytes()).map(|parsed| parsed.utc.format("%F %T%.6f").to_string())
+        parse_datetime(text.as_bytes()).map(|parsed| {
+            let mut out = Vec::new();
+            write_datetime(parsed.utc, &mut out);
+            String::from_utf8(out).unwrap()
+        })
     }
 
     #[test]
@@ -144,7 +206,17 @@ mod tests {
         ] {
             assert_eq!(utc(text), None, "{text}");
         }
+        assert_eq!(utc("0001-01-01 00:00:00+00:01"), None);
         assert!(parse_time(b"24:00:00").is_none());
         assert!(parse_time(b"08:30:00.25").is_some());
+    }
+    proptest::proptest! {
+        #[test]
+        fn it_is_written_as_chrono_writes_it(seconds in -62_135_596_800_i64..253_402_300_800, micros in 0_u32..1_000_000) {
+            let at = chrono::DateTime::from_timestamp(seconds, micros * 1000).unwrap().naive_utc();
+            let mut out = Vec::new();
+            write_datetime(at, &mut out);
+            proptest::prop_assert_eq!(String::from_utf8(out).unwrap(), at.format("%Y-%m-%d %H:%M:%S%.6f").to_string());
+        }
     }
 }

@@ -28,18 +28,22 @@ impl Declared {
     /// What an overriding type means, so that the census looks for what it cannot hold.
     pub(crate) fn of_target(target: TargetType) -> Self {
         match target {
-            TargetType::BigInt => Self::Integer,
+            TargetType::BigInt | TargetType::Int { .. } => Self::Integer,
             TargetType::Boolean => Self::Boolean,
-            TargetType::Double => Self::Real,
+            TargetType::Double | TargetType::Float => Self::Real,
             TargetType::Decimal { precision, scale } => Self::Decimal(Some((precision.into(), scale.into()))),
-            TargetType::Varchar { .. } | TargetType::LongText => Self::Text(None),
+            TargetType::Varchar { .. }
+            | TargetType::Char { .. }
+            | TargetType::LongText
+            | TargetType::Text { .. } => Self::Text(None),
             TargetType::Json => Self::Json,
-            TargetType::DateTime => Self::DateTime,
+            TargetType::DateTime { .. } | TargetType::Timestamp { .. } => Self::DateTime,
             TargetType::Date => Self::Date,
-            TargetType::Time => Self::Time,
-            TargetType::Binary { .. } | TargetType::VarBinary { .. } | TargetType::LongBlob => {
-                Self::Blob(None)
-            }
+            TargetType::Time { .. } => Self::Time,
+            TargetType::Binary { .. }
+            | TargetType::VarBinary { .. }
+            | TargetType::LongBlob
+            | TargetType::Blob { .. } => Self::Blob(None),
         }
     }
 

@@ -3,14 +3,15 @@
 
 use super::census::{Census, Remark};
 use super::declared::Declared;
+use super::judge;
 use super::types::TargetType;
 use crate::finding::{Finding, Severity};
 
 /// MariaDB's own limits of `DECIMAL`.
-const MOST_PRECISION: u32 = 65;
-const MOST_SCALE: u32 = 38;
+pub(super) const MOST_PRECISION: u32 = 65;
+pub(super) const MOST_SCALE: u32 = 38;
 /// What `rust_decimal`, and so sqlx and sea-orm, can read.
-const DRIVER_PRECISION: u32 = 28;
+pub(super) const DRIVER_PRECISION: u32 = 28;
 /// Room left in a decimal that was declared without precision: `DECIMAL(19,6)` at the least.
 const BARE_DECIMAL: (u32, u32) = (19, 6);
 /// The longest `VARCHAR` we make outside of keys; longer text is `LONGTEXT`.
@@ -30,7 +31,8 @@ pub(crate) struct Proposal {
     pub(crate) findings: Vec<Finding>,
 }
 
-const OVERRIDE: &str = "mend the rows, or override the column's type (LONGTEXT keeps what is there as text)";
+pub(super) const OVERRIDE: &str =
+    "mend the rows, or override the column's type (LONGTEXT keeps what is there as text)";
 
 /// Proposes a type. `place` is only used to word findings.
 pub(crate) fn propose(
@@ -45,7 +47,7 @@ pub(crate) fn propose(
         Some(target) => target,
         None => by_data(declared, declared_name, census, usage, &mut proposal.findings),
     };
-    judge(census, &mut proposal);
+    judge::judge(census, &mut proposal);
     proposal
 }
 
@@ -90,11 +92,15 @@ fn by_data(
         Declared::Boolean if numbers == 0 && blobs == 0 && census.count(Remark::NotBoolean) == texts => {
             class_of(findings, "text", text_type(None, census, usage))
         }
-        Declared::DateTime | Declared::Date | Declared::Time if texts + blobs + reals == 0 => {
-            class_of(findings, "an integer (a time stamp?), kept as it is", TargetType::BigInt)
-        }
         Declared::DateTime | Declared::Date | Declared::Time if texts + blobs == 0 => {
-            class_of(findings, "a number (a Julian day?), kept as it is", TargetType::Double)
+            let target = number_type(census);
+            findings.push(Finding::new(
+                "MIG-DATETIME-NUMBER",
+                Severity::ChangesData,
+                format!("declared `{name}`, every value is a number (a time stamp?); kept as it is, as {target}"),
+                "nothing, or say what it counts by a policy: convert:epoch-seconds, epoch-millis, epoch-micros or julian-day",
+            ));
+            target
         }
         Declared::Text(_)
         | Declared::Json
@@ -117,7 +123,7 @@ fn by_data(
                     "not valid JSON to MariaDB; the column becomes LONGTEXT, without its JSON check",
                     "mend the documents if the application expects JSON in MariaDB too",
                 )
-                .rows(census.count(Remark::NotJson), census.keys(Remark::NotJson)),
+                .tally(census.tally(Remark::NotJson)),
             );
             text_type(None, census, usage)
         }
@@ -138,10 +144,10 @@ fn natural(declared: Declared, census: &Census, usage: Usage) -> TargetType {
         Declared::Decimal(pair) => decimal_type(pair, census),
         Declared::Text(limit) => text_type(limit, census, usage),
         Declared::Json => TargetType::Json,
-        Declared::DateTime => TargetType::DateTime,
-        Declared::Date if census.count(Remark::TimeInDate) > 0 => TargetType::DateTime,
+        Declared::DateTime => TargetType::DATETIME,
+        Declared::Date if census.count(Remark::TimeInDate) > 0 => TargetType::DATETIME,
         Declared::Date => TargetType::Date,
-        Declared::Time => TargetType::Time,
+        Declared::Time => TargetType::TIME,
         Declared::Uuid if census.texts > 0 => text_type(Some(36), census, usage),
         Declared::Uuid if census.blobs == 0 || census.max_bytes == 16 => TargetType::Binary { bytes: 16 },
         Declared::Uuid => blob_type(None, census, usage),
@@ -201,264 +207,17 @@ fn blob_type(limit: Option<u32>, census: &Census, usage: Usage) -> TargetType {
     }
 }
 
-/// Says what of the data does not go into the type, or changes on the way.
-fn judge(census: &Census, proposal: &mut Proposal) {
-    let target = proposal.target;
-    let mut say = |remark: Remark, id, severity, what: String, remedy: &str| {
-        let count = census.count(remark);
-        if count > 0 {
-            proposal.findings.push(Finding::new(id, severity, what, remedy).rows(count, census.keys(remark)));
-        }
-    };
-    match target {
-        TargetType::BigInt | TargetType::Boolean | TargetType::Double => judge_number(target, &mut say),
-        TargetType::Decimal { .. } => judge_decimal(census, target, &mut say),
-        TargetType::DateTime | TargetType::Date => judge_datetime(target, &mut say),
-        TargetType::Time => judge_time(target, &mut say),
-        TargetType::Varchar { .. } | TargetType::LongText | TargetType::Json => judge_text(target, &mut say),
-        TargetType::Binary { .. } | TargetType::VarBinary { .. } | TargetType::LongBlob => {
-            let fixed = matches!(target, TargetType::Binary { .. });
-            let severity = if fixed { Severity::Blocks } else { Severity::ChangesData };
-            let what = "text among blobs; its bytes are kept, its storage class is not".to_owned();
-            say(Remark::IsText, "MIG-BLOB-TEXT", severity, what, OVERRIDE);
-            mixed(&[Remark::IsInteger, Remark::IsReal], target, &mut say);
-        }
-    }
-    judge_lengths(census, proposal);
-}
-
-type Say<'a> = &'a mut dyn FnMut(Remark, &'static str, Severity, String, &str);
-
-/// Storage classes that the type cannot take.
-fn mixed(classes: &[Remark], target: TargetType, say: Say<'_>) {
-    for class in classes {
-        let what = match class {
-            Remark::IsText => "text",
-            Remark::IsBlob => "blobs",
-            Remark::IsReal => "fractions",
-            _ => "integers",
-        };
-        let what = format!("{what} in a column that becomes {target}");
-        say(*class, "MIG-TYPE-MIXED", Severity::Blocks, what, OVERRIDE);
-    }
-}
-
-fn judge_number(target: TargetType, say: Say<'_>) {
-    use Severity::{Blocks, ChangesData};
-    match target {
-        TargetType::Boolean => {
-            let words = "words for true and false become 1 and 0".to_owned();
-            say(Remark::NotBoolean, "MIG-BOOL-VALUE", Blocks, "neither true nor false".to_owned(), OVERRIDE);
-            say(
-                Remark::BooleanWord,
-                "MIG-BOOL-WORD",
-                ChangesData,
-                words,
-                "nothing, unless something reads the words",
-            );
-            mixed(&[Remark::IsReal, Remark::IsBlob], target, say);
-        }
-        TargetType::BigInt => mixed(&[Remark::IsText, Remark::IsBlob, Remark::IsReal], target, say),
-        _ => {
-            let infinite = "infinite, which MariaDB cannot hold".to_owned();
-            let inexact = "integers beyond 2^53 would lose digits in a DOUBLE".to_owned();
-            let zero = "negative zero becomes zero".to_owned();
-            mixed(&[Remark::IsText, Remark::IsBlob], target, say);
-            say(
-                Remark::NotFinite,
-                "MIG-REAL-INFINITE",
-                Blocks,
-                infinite,
-                "replace them by NULL or a bound in the source",
-            );
-            say(
-                Remark::InexactInteger,
-                "MIG-REAL-INTEGER",
-                Blocks,
-                inexact,
-                "override the column's type with DECIMAL(20,0) or BIGINT",
-            );
-            say(
-                Remark::NegativeZero,
-                "MIG-REAL-ZERO",
-                ChangesData,
-                zero,
-                "nothing, unless its sign means something",
-            );
-        }
-    }
-}
-
-fn judge_time(target: TargetType, say: Say<'_>) {
-    let what = "not a time of day HH:MM:SS".to_owned();
-    say(Remark::NotTime, "MIG-TIME-FORMAT", Severity::Blocks, what, OVERRIDE);
-    let what = "digits beyond the microsecond are cut".to_owned();
-    say(
-        Remark::FractionCut,
-        "MIG-DATETIME-FRACTION",
-        Severity::ChangesData,
-        what,
-        "nothing, unless nanoseconds matter",
-    );
-    mixed(&[Remark::IsInteger, Remark::IsReal, Remark::IsBlob], target, say);
-}
-
-fn judge_decimal(census: &Census, target: TargetType, say: Say<'_>) {
-    let nothing = "nothing, the column is widened so that no digit is lost";
-    let wide = census.whole_digits + census.fraction_digits;
-    let fits = census.fraction_digits <= MOST_SCALE && wide <= MOST_PRECISION;
-    say(
-        Remark::NotDecimal,
-        "MIG-DECIMAL-VALUE",
-        Severity::Blocks,
-        "not a decimal number".to_owned(),
-        OVERRIDE,
-    );
-    say(Remark::IsBlob, "MIG-TYPE-MIXED", Severity::Blocks, "blobs in a decimal column".to_owned(), OVERRIDE);
-    let (severity, what, remedy) = if !fits {
-        (
-            Severity::Blocks,
-            format!(
-                "{} digits before and {} after the point, more than DECIMAL can hold",
-                census.whole_digits, census.fraction_digits
-            ),
-            "round them in the source, or override the column's type with DOUBLE",
-        )
-    } else if wide > DRIVER_PRECISION {
-        (
-            Severity::ChangesData,
-            format!(
-                "more digits than declared; the column becomes {target}, of which rust_decimal reads 28 digits"
-            ),
-            nothing,
-        )
-    } else {
-        (Severity::Note, format!("more digits than declared; the column becomes {target}"), nothing)
-    };
-    say(Remark::MoreScaleThanDeclared, "MIG-DECIMAL-SCALE", severity, what, remedy);
-}
-
-fn judge_datetime(target: TargetType, say: Say<'_>) {
-    use Severity::{Blocks, ChangesData};
-    say(
-        Remark::NotDateTime,
-        "MIG-DATETIME-FORMAT",
-        Blocks,
-        "not a date or datetime that can be read without guessing".to_owned(),
-        OVERRIDE,
-    );
-    mixed(&[Remark::IsInteger, Remark::IsReal, Remark::IsBlob], target, say);
-    say(
-        Remark::OffsetShifted,
-        "MIG-DATETIME-OFFSET",
-        ChangesData,
-        "an offset other than UTC; the instant is kept in UTC, the offset is not".to_owned(),
-        "nothing, unless the local offset itself matters",
-    );
-    say(
-        Remark::FractionCut,
-        "MIG-DATETIME-FRACTION",
-        ChangesData,
-        "digits beyond the microsecond are cut".to_owned(),
-        "nothing, unless nanoseconds matter",
-    );
-    if target == TargetType::Date {
-        // Only reachable by an override: by itself such a column becomes DATETIME(6).
-        say(
-            Remark::TimeInDate,
-            "MIG-DATE-TIME",
-            Blocks,
-            "a time of day in a DATE column".to_owned(),
-            "leave the type to the survey, it takes DATETIME(6)",
-        );
-    }
-}
-
-fn judge_text(target: TargetType, say: Say<'_>) {
-    use Severity::{Blocks, ChangesData, Note};
-    say(
-        Remark::InvalidUtf8,
-        "MIG-TEXT-UTF8",
-        Blocks,
-        "bytes that are no UTF-8".to_owned(),
-        "mend the rows, or override the column's type with LONGBLOB",
-    );
-    say(
-        Remark::NulCharacter,
-        "MIG-TEXT-NUL",
-        Note,
-        "text with a NUL character, which is kept".to_owned(),
-        "check that the application copes with it",
-    );
-    say(
-        Remark::IsBlob,
-        "MIG-TYPE-MIXED",
-        Blocks,
-        format!("blobs in a column that becomes {target}"),
-        "mend the rows, or override the column's type with LONGBLOB",
-    );
-    say(
-        Remark::IsInteger,
-        "MIG-TEXT-NUMBER",
-        ChangesData,
-        "integers become their decimal text".to_owned(),
-        "nothing, unless something tells 5 from '5'",
-    );
-    say(
-        Remark::IsReal,
-        "MIG-TEXT-NUMBER",
-        ChangesData,
-        "reals become their shortest decimal text".to_owned(),
-        "nothing, unless something tells 5.5 from '5.5'",
-    );
-    say(
-        Remark::LongerThanDeclared,
-        "MIG-TEXT-LENGTH",
-        Note,
-        format!("longer than declared; the column becomes {target}"),
-        "nothing, the column is widened",
-    );
-    if target == TargetType::Json {
-        say(Remark::NotJson, "MIG-JSON-INVALID", Blocks, "not valid JSON to MariaDB".to_owned(), OVERRIDE);
-    }
-}
-
-/// Overrides may be too narrow.
-fn judge_lengths(census: &Census, proposal: &mut Proposal) {
-    let (longest, limit) = match proposal.target {
-        TargetType::Varchar { chars } => (census.max_chars, u64::from(chars)),
-        TargetType::VarBinary { bytes } => (census.max_bytes, u64::from(bytes)),
-        TargetType::Binary { bytes } if census.blobs > 0 && census.min_blob_bytes != u64::from(bytes) => {
-            (u64::MAX, u64::from(bytes))
-        }
-        TargetType::Binary { bytes } => (census.max_bytes, u64::from(bytes)),
-        TargetType::Decimal { precision, scale } => {
-            let fits = census.fraction_digits <= u32::from(scale)
-                && census.whole_digits <= u32::from(precision) - u32::from(scale);
-            (u64::from(!fits), 0)
-        }
-        _ => return,
-    };
-    if longest > limit {
-        proposal.findings.push(Finding::new(
-            "MIG-TYPE-NARROW",
-            Severity::Blocks,
-            format!("some values do not fit {}", proposal.target),
-            "override the column's type with a wider one",
-        ));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::census::Example;
     use rusqlite::types::ValueRef;
 
     fn of(declared: &str, values: &[ValueRef<'_>]) -> (String, Vec<&'static str>) {
         let meaning = Declared::parse(declared);
         let mut census = Census::default();
         for value in values {
-            census.observe(meaning, *value, &|| "id=1".to_owned());
+            census.observe(meaning, *value, &|| Example { key: "id=1".to_owned(), value: None });
         }
         let proposal = propose(meaning, declared, &census, Usage::default(), None);
         let blocking =

@@ -2,12 +2,15 @@
 //! is a function over plain data; no file, no connection, no clock.
 
 pub(crate) mod census;
+pub(crate) mod conversion;
 pub(crate) mod convert;
 pub(crate) mod datetime;
 pub(crate) mod decimal;
 pub(crate) mod declared;
+mod judge;
 pub(crate) mod mapping;
 pub(crate) mod order;
 pub(crate) mod sqltext;
 pub(crate) mod translate;
 pub(crate) mod types;
+pub(crate) mod view;

@@ -26,6 +26,9 @@ pub(crate) fn expression(tokens: &[Token], columns: &[String]) -> Result<String,
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         let calls = tokens.get(at + 1).is_some_and(|next| next.is_symbol("("));
+        if token.is_word("is") && !is_null_follows(&tokens[at + 1..]) {
+            return Err("`IS` with anything but NULL".to_owned());
+        }
         let piece = match token {
             Token::Word(word) if calls && function(word).is_some() => {
                 function(word).unwrap_or_default().to_owned()
@@ -54,6 +57,12 @@ pub(crate) fn expression(tokens: &[Token], columns: &[String]) -> Result<String,
         at += 1;
     }
     if sql.is_empty() { Err("an empty expression".to_owned()) } else { Ok(sql) }
+}
+
+/// `IS` compares any two values in SQLite, and only with NULL, TRUE and FALSE in MariaDB.
+pub(super) fn is_null_follows(rest: &[Token]) -> bool {
+    let rest = if rest.first().is_some_and(|token| token.is_word("not")) { &rest[1..] } else { rest };
+    rest.first().is_some_and(|token| token.is_word("null"))
 }
 
 fn follows_function(tokens: &[Token], at: usize) -> bool {
@@ -116,7 +125,12 @@ pub(crate) fn default(text: &str, target: TargetType) -> Result<Option<String>, 
     }
     let written = String::from_utf8(written).map_err(|_| refused())?;
     Ok(Some(match target {
-        TargetType::BigInt | TargetType::Boolean | TargetType::Double | TargetType::Decimal { .. } => written,
+        TargetType::BigInt
+        | TargetType::Int { .. }
+        | TargetType::Boolean
+        | TargetType::Double
+        | TargetType::Float
+        | TargetType::Decimal { .. } => written,
         _ => ident::mariadb_literal(&written),
     }))
 }
@@ -155,14 +169,15 @@ fn now(tokens: &[Token], target: TargetType) -> Option<String> {
     };
     let called = tokens.len() > 1;
     match (stamp.as_str(), called, target) {
-        ("current_timestamp", false, TargetType::DateTime) | ("datetime", true, TargetType::DateTime) => {
+        ("current_timestamp", false, TargetType::DateTime { .. })
+        | ("datetime", true, TargetType::DateTime { .. }) => {
             // Whole seconds, as SQLite's.
             Some("(UTC_TIMESTAMP())".to_owned())
         }
         ("current_date", false, TargetType::Date) | ("date", true, TargetType::Date) => {
             Some("(UTC_DATE())".to_owned())
         }
-        ("current_time", false, TargetType::Time) | ("time", true, TargetType::Time) => {
+        ("current_time", false, TargetType::Time { .. }) | ("time", true, TargetType::Time { .. }) => {
             Some("(UTC_TIME())".to_owned())
         }
         ("current_timestamp", false, TargetType::Varchar { .. } | TargetType::LongText)
@@ -186,9 +201,15 @@ mod tests {
         assert_eq!(check("a IN ('x', 'y\\z')").unwrap(), "`a` IN ('x', 'y\\\\z')");
         assert_eq!(check("length(a) >= 3 AND [b c] == 1").unwrap(), "CHAR_LENGTH(`a`) >= 3 AND `b c` = 1");
         assert_eq!(check("(a > 0 OR a IS NULL)").unwrap(), "(`a` > 0 OR `a` IS NULL)");
-        for sql in
-            ["a GLOB 'x*'", "a LIKE 'x%'", "typeof(a) = 'text'", "a || 'x' = 'y'", "a / 2 = 1", "unknown > 1"]
-        {
+        for sql in [
+            "a GLOB 'x*'",
+            "a LIKE 'x%'",
+            "typeof(a) = 'text'",
+            "a || 'x' = 'y'",
+            "a / 2 = 1",
+            "unknown > 1",
+            "a IS 1",
+        ] {
             assert!(check(sql).is_err(), "{sql}");
         }
     }

@@ -14,6 +14,7 @@ pub(crate) struct CatalogTable {
     /// Names, in key order.
     pub(crate) primary_key: Vec<String>,
     pub(crate) without_rowid: bool,
+    pub(crate) strict: bool,
     /// The single `INTEGER PRIMARY KEY` column, which is the row's number.
     pub(crate) rowid_alias: Option<String>,
     pub(crate) indexes: Vec<CatalogIndex>,
@@ -58,11 +59,18 @@ pub(crate) struct CatalogForeignKey {
     pub(crate) on_delete: String,
 }
 
+/// A view, as its statement's tokens.
+#[derive(Debug, Clone)]
+pub(crate) struct CatalogView {
+    pub(crate) name: String,
+    pub(crate) tokens: Vec<Token>,
+}
+
 /// Everything in the source's schema.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalog {
     pub(crate) tables: Vec<CatalogTable>,
-    pub(crate) views: Vec<String>,
+    pub(crate) views: Vec<CatalogView>,
     /// With the table each is on.
     pub(crate) triggers: Vec<(String, String)>,
     /// FTS, R-tree and other virtual tables.
@@ -102,22 +110,33 @@ impl CatalogTable {
 /// Reads the whole schema.
 pub(crate) fn read(connection: &Connection) -> Result<Catalog> {
     let mut catalog = Catalog::default();
-    let mut list = connection
-        .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' ORDER BY name")?;
-    let entries: Vec<(String, String, bool)> =
-        list.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_>>()?;
+    let mut list = connection.prepare(
+        "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' ORDER BY name",
+    )?;
+    let entries: Vec<(String, String, bool, bool)> = list
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<Result<_>>()?;
     let sequences = sequences(connection)?;
-    for (name, kind, without_rowid) in entries {
+    for (name, kind, without_rowid, strict) in entries {
         if name.to_ascii_lowercase().starts_with("sqlite_") {
             continue;
         }
         match kind.as_str() {
             "table" => {
                 let mut table = table(connection, name, without_rowid)?;
+                table.strict = strict;
                 table.sequence = sequences.get(&table.name).copied();
                 catalog.tables.push(table);
             }
-            "view" => catalog.views.push(name),
+            "view" => {
+                let sql: Option<String> = connection.query_row(
+                    "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?",
+                    [&name],
+                    |row| row.get(0),
+                )?;
+                let tokens = sql.as_deref().and_then(sqltext::tokenize).unwrap_or_default();
+                catalog.views.push(CatalogView { name, tokens });
+            }
             "virtual" => catalog.virtual_tables.push(name),
             // Shadow tables are the inside of virtual ones.
             _ => {}
@@ -175,6 +194,7 @@ fn table(connection: &Connection, name: String, without_rowid: bool) -> Result<C
         columns,
         primary_key,
         without_rowid,
+        strict: false,
         rowid_alias,
         indexes,
         foreign_keys,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::catalog::{Catalog, CatalogIndex, CatalogTable};
-use super::model::{SurveyedForeignKey, SurveyedIndex, SurveyedIndexColumn, SurveyedTable};
+use super::model::{SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable};
 use crate::core::census::Tally;
 use crate::core::sqltext::{self, Token};
+use crate::core::translate;
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
@@ -17,7 +18,12 @@ const ROW_BYTES: u32 = 65_000;
 const INDEXES: usize = 64;
 
 /// The unique keys and indexes of a table that can be carried.
-pub(crate) fn indexes(table: &CatalogTable, findings: &mut Vec<Finding>) -> Vec<SurveyedIndex> {
+/// `names` are the columns that an expression of MariaDB may name.
+pub(crate) fn indexes(
+    table: &CatalogTable,
+    names: &[String],
+    findings: &mut Vec<Finding>,
+) -> Vec<SurveyedIndex> {
     let mut carried: Vec<SurveyedIndex> = Vec::new();
     for index in table.indexes.iter().filter(|index| !index.primary) {
         let place = |finding: Finding| finding.table(&table.name).column(index.name.clone());
@@ -35,23 +41,21 @@ pub(crate) fn indexes(table: &CatalogTable, findings: &mut Vec<Finding>) -> Vec<
             )));
         }
         let mut unique = index.unique;
+        let mut helper = None;
         if index.partial && !only_not_null(index, &columns) {
             if unique {
-                findings.push(place(Finding::new(
-                    "MIG-INDEX-PARTIAL",
-                    Severity::ChangesData,
-                    "is unique only under a condition; it becomes a plain index and MariaDB does not enforce it",
-                    "enforce it in the application, or add a generated column that is NULL where it does not apply",
-                )));
+                helper = emulated(index, names);
+                findings.push(place(partial_unique(helper.as_ref())));
             }
-            unique = false;
+            unique = helper.is_some();
         }
         let name = if index.implicit { unique_name(&columns) } else { ident::bounded(&[&index.name]) };
         let columns = columns.into_iter().zip(&index.descending);
         let columns = columns
             .map(|(name, down)| SurveyedIndexColumn { name, descending: *down, prefix: None })
             .collect();
-        carried.push(SurveyedIndex { name: distinct(name, &carried), unique, columns });
+        let name = distinct(name, &carried);
+        carried.push(SurveyedIndex { name, unique, columns, helper, quarantine: false });
     }
     if carried.len() > INDEXES - 1 {
         findings.push(
@@ -65,6 +69,31 @@ pub(crate) fn indexes(table: &CatalogTable, findings: &mut Vec<Finding>) -> Vec<
         );
     }
     carried
+}
+
+/// A hidden column that is 1 where the condition holds and NULL where not: NULLs are distinct in a unique key, so the key
+/// binds exactly the rows that SQLite's bound.
+fn emulated(index: &CatalogIndex, names: &[String]) -> Option<SurveyedHelper> {
+    let condition = translate::expression(sqltext::index_condition(&index.tokens)?, names).ok()?;
+    let name = ident::bounded(&[ident::HELPER, &index.name]);
+    Some(SurveyedHelper { name, expression: format!("CASE WHEN {condition} THEN 1 END") })
+}
+
+fn partial_unique(helper: Option<&SurveyedHelper>) -> Finding {
+    match helper {
+        Some(helper) => Finding::new(
+            "MIG-INDEX-PARTIAL",
+            Severity::Note,
+            format!("is unique only under a condition; an invisible column `{}` carries it", helper.name),
+            "nothing, MariaDB enforces it as SQLite did",
+        ),
+        None => Finding::new(
+            "MIG-INDEX-PARTIAL",
+            Severity::ChangesData,
+            "is unique only under a condition that MariaDB has no equal for; it becomes a plain index, which enforces nothing",
+            "enforce it in the application, or add a generated column that is NULL where it does not apply",
+        ),
+    }
 }
 
 fn not_carried(index: &CatalogIndex, id: &'static str, why: &str) -> Finding {
@@ -169,6 +198,7 @@ pub(crate) fn foreign_keys(
             on_delete,
             on_update,
             orphans: tally.count,
+            quarantine: false,
         });
     }
     carried

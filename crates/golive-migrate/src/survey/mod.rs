@@ -1,33 +1,41 @@
 //! Looks at everything that would go wrong before anything does: one pass over the source, and a look at the target.
 //! It writes nothing anywhere.
 
+mod against;
 mod catalog;
+mod collisions;
+mod columns;
+mod decide;
+mod existing;
 mod galera;
+mod gather;
 mod keys;
 mod model;
 mod objects;
+mod reserved;
 mod scan;
 
 use std::collections::BTreeSet;
 
-use mysql_async::prelude::Queryable;
 use rusqlite::Connection;
 
-pub(crate) use self::catalog::{Catalog, CatalogTable, read as read_catalog};
-pub use self::model::{
-    DEFAULT_COLLATION, Survey, SurveyOptions, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,
-    SurveyedIndexColumn, SurveyedTable,
+pub(crate) use self::catalog::{
+    Catalog, CatalogColumn, CatalogForeignKey, CatalogIndex, CatalogTable, read as read_catalog,
 };
+use self::gather::Gathered;
+pub use self::model::{
+    DEFAULT_COLLATION, SchemaOrigin, Survey, SurveyOptions, SurveyedCheck, SurveyedColumn,
+    SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable, SurveyedView,
+};
+use self::scan::Look;
 pub(crate) use self::scan::key_text;
 use crate::core::declared::Declared;
-use crate::core::mapping::{self, Usage};
 use crate::core::sqltext;
 use crate::core::translate;
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
-use crate::journal;
-use crate::source::{Source, data_version};
+use crate::source::{Source, WatchError};
 use crate::target::Target;
 
 /// Why a survey could not be made.
@@ -48,11 +56,12 @@ pub enum SurveyError {
     Changed,
     /// An override names no type that we make.
     #[error(
-        "use the type given for `{column}`: `{given}` is none of BIGINT, TINYINT(1), DOUBLE, DECIMAL(p,s), VARCHAR(n), \
-             LONGTEXT, JSON, DATETIME(6), DATE, TIME(6), BINARY(n), VARBINARY(n), LONGBLOB"
+        "use the type given for `{column}`: `{given}` is none of TINYINT, SMALLINT, MEDIUMINT, INT, BIGINT (also UNSIGNED), \
+             TINYINT(1), FLOAT, DOUBLE, DECIMAL(p,s), CHAR(n), VARCHAR(n), TINYTEXT, TEXT, MEDIUMTEXT, LONGTEXT, JSON, \
+             DATETIME(0..6), TIMESTAMP(0..6), DATE, TIME(0..6), BINARY(n), VARBINARY(n), TINYBLOB, BLOB, MEDIUMBLOB, LONGBLOB"
     )]
     UnknownType {
-        /// The column, as `table.column`.
+        /// The column, as `table.column`, or the declared type.
         column: String,
         /// What was given.
         given: String,
@@ -63,6 +72,9 @@ pub enum SurveyError {
         /// The table or column.
         name: String,
     },
+    /// The target's own tables are to be used, and no target was given.
+    #[error("measure the source against the target's own tables: name the target")]
+    NoTarget,
     /// The collation is none that golive can prove.
     #[error("use the collation `{collation}`: it must belong to utf8mb4, like utf8mb4_nopad_bin")]
     Collation {
@@ -72,6 +84,15 @@ pub enum SurveyError {
     /// The reading thread died.
     #[error("finish reading the source")]
     Worker(#[from] tokio::task::JoinError),
+}
+
+impl From<WatchError> for SurveyError {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Sqlite(error) => Self::Source(error),
+            WatchError::File(error) => Self::Fingerprint(error),
+        }
+    }
 }
 
 /// Surveys the source, and the target too where one is given.
@@ -89,11 +110,26 @@ pub async fn survey(
     {
         return Err(SurveyError::Collation { collation });
     }
-    let (source, options) = (source.clone(), options.clone());
-    let mut survey = tokio::task::spawn_blocking(move || survey_source(&source, &options)).await??;
-    if let Some(target) = target {
-        survey_target(target, &mut survey).await?;
+    let (reading, mut options) = (source.clone(), options.clone());
+    let existing = match (options.schema, target) {
+        (SchemaOrigin::Source, _) => None,
+        (SchemaOrigin::Target, None) => return Err(SurveyError::NoTarget),
+        (SchemaOrigin::Target, Some(target)) => {
+            let mut conn = target.open().await?;
+            let existing = existing::read(&mut conn).await?;
+            let _ = conn.disconnect().await;
+            existing.choose_types(&mut options);
+            Some(existing)
+        }
+    };
+    let mut survey = tokio::task::spawn_blocking(move || survey_source(&reading, &options)).await??;
+    if let Some(existing) = existing {
+        existing.compare(&mut survey);
     }
+    if let Some(target) = target {
+        against::survey(source, target, &mut survey).await?;
+    }
+    decide::settle(&mut survey);
     survey.findings.sort_by(|a, b| {
         (a.severity, a.id, &a.table, &a.column).cmp(&(b.severity, b.id, &b.table, &b.column))
     });
@@ -101,15 +137,17 @@ pub async fn survey(
 }
 
 fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, SurveyError> {
+    let watch = source.watch()?;
     let connection = source.connect()?;
-    let before = (data_version(&connection)?, source.digest()?);
     let mut findings = Vec::new();
     let mut catalog = catalog::read(&connection)?;
     check_options(&catalog, options)?;
     catalog.tables.retain(|table| !options.exclude.contains(&table.name));
+    let looks: Vec<Vec<Look>> = catalog.tables.iter().map(|table| columns::looks(table, options)).collect();
+    let (gathered, digest) = gather::gather(source, &catalog.tables, &looks, options.show_values)?;
     let mut tables = Vec::with_capacity(catalog.tables.len());
-    for table in &catalog.tables {
-        tables.push(survey_table(&connection, table, &catalog, options, &mut findings)?);
+    for (table, gathered) in catalog.tables.iter().zip(gathered) {
+        tables.push(survey_table(&connection, table, gathered, &catalog, options, &mut findings)?);
     }
     keys::unify(&mut tables, &mut findings);
     for table in &mut tables {
@@ -124,11 +162,19 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
         settle_defaults(table, declared, &mut findings);
     }
     objects::findings(&catalog, &tables, source.is_wal(), options, &mut findings);
-    let after = (data_version(&connection)?, source.digest()?);
-    if before != after {
+    let views = objects::views(&catalog, &tables, &mut findings);
+    if !watch.is_unchanged(&digest)? {
         return Err(SurveyError::Changed);
     }
-    Ok(Survey { source_digest: after.1, collation: options.collation.clone(), tables, findings })
+    Ok(Survey {
+        source_digest: digest,
+        collation: options.collation.clone(),
+        schema: options.schema,
+        policies: options.policies.clone(),
+        views,
+        tables,
+        findings,
+    })
 }
 
 fn check_options(catalog: &Catalog, options: &SurveyOptions) -> Result<(), SurveyError> {
@@ -137,9 +183,13 @@ fn check_options(catalog: &Catalog, options: &SurveyOptions) -> Result<(), Surve
             return Err(SurveyError::UnknownType { column: name.clone(), given: given.clone() });
         }
         let known = catalog.tables.iter().any(|table| {
-            table.columns.iter().any(|column| *name == format!("{}.{}", table.name, column.name))
+            table.columns.iter().any(|column| {
+                *name == format!("{}.{}", table.name, column.name)
+                    || name.eq_ignore_ascii_case(&column.declared)
+            })
         });
-        if !known {
+        // The target's own tables may be more than the source's.
+        if !known && options.schema == SchemaOrigin::Source {
             return Err(SurveyError::UnknownName { name: name.clone() });
         }
     }
@@ -152,23 +202,24 @@ fn check_options(catalog: &Catalog, options: &SurveyOptions) -> Result<(), Surve
 fn survey_table(
     connection: &Connection,
     table: &CatalogTable,
+    gathered: Gathered,
     catalog: &Catalog,
     options: &SurveyOptions,
     findings: &mut Vec<Finding>,
 ) -> Result<SurveyedTable, SurveyError> {
-    let indexes = keys::indexes(table, findings);
-    let orphans = if table.foreign_keys.is_empty() { None } else { scan::orphans(connection, table)? };
-    let foreign_keys = keys::foreign_keys(table, catalog, orphans.as_ref(), findings);
+    let foreign_keys = keys::foreign_keys(table, catalog, gathered.orphans.as_ref(), findings);
     // MariaDB refuses expressions over the column that numbers rows.
     let names: Vec<String> =
         table.column_names().into_iter().filter(|name| Some(name) != table.rowid_alias.as_ref()).collect();
+    let indexes = keys::indexes(table, &names, findings);
     let mut indexed: BTreeSet<String> = table.primary_key.iter().cloned().collect();
     indexed.extend(indexes.iter().flat_map(|index| index.columns.iter().map(|column| column.name.clone())));
     indexed.extend(foreign_keys.iter().flat_map(|key| key.columns.clone()));
     let referring = catalog.tables.iter().flat_map(|other| &other.foreign_keys);
     indexed
         .extend(referring.filter(|key| key.parent == table.name).flat_map(|key| key.parent_columns.clone()));
-    let columns = survey_columns(connection, table, options, &indexed, &names, findings)?;
+    let given = columns::Given { table, options, indexed: &indexed, names: &names };
+    let columns = columns::survey(connection, &given, gathered.census, findings)?;
     let rows = columns.first().map_or(0, |column| column.census.rows);
     let checks = checks(connection, table, &names, findings)?;
     Ok(SurveyedTable {
@@ -176,6 +227,7 @@ fn survey_table(
         rows,
         primary_key: table.primary_key.clone(),
         auto_increment: auto_increment(connection, table)?,
+        without_rowid: table.without_rowid,
         rowid_name: table.rowid_name().map(str::to_owned),
         columns,
         indexes,
@@ -184,97 +236,25 @@ fn survey_table(
     })
 }
 
-fn survey_columns(
-    connection: &Connection,
-    table: &CatalogTable,
-    options: &SurveyOptions,
-    indexed: &BTreeSet<String>,
-    names: &[String],
-    findings: &mut Vec<Finding>,
-) -> Result<Vec<SurveyedColumn>, SurveyError> {
-    let chosen = |column: &str| {
-        let given = options.column_types.get(&format!("{}.{column}", table.name));
-        given.and_then(|given| TargetType::parse(given))
-    };
-    let meanings: Vec<Declared> = table
-        .columns
-        .iter()
-        .map(|column| chosen(&column.name).map_or_else(|| scan::meaning(column), Declared::of_target))
-        .collect();
-    let census = scan::census(connection, table, &meanings)?;
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for ((column, census), meaning) in table.columns.iter().zip(census).zip(meanings) {
-        let place = |finding: Finding| finding.table(&table.name).column(column.name.clone());
-        let usage = Usage { indexed: indexed.contains(&column.name) };
-        let proposal = mapping::propose(meaning, &column.declared, &census, usage, chosen(&column.name));
-        findings.extend(proposal.findings.into_iter().map(place));
-        let primary = table.primary_key.contains(&column.name);
-        if primary && census.nulls > 0 {
-            let remedy = "give those rows a key in the source";
-            let finding = Finding::new("MIG-KEY-NULL", Severity::Blocks, "NULL in the primary key", remedy);
-            findings.push(place(finding).rows(census.nulls, Vec::new()));
-        }
-        let generated = if column.generated { generated(table, &column.name, names, findings) } else { None };
-        columns.push(SurveyedColumn {
-            name: column.name.clone(),
-            declared: column.declared.clone(),
-            not_null: column.not_null || primary,
-            target: proposal.target,
-            default: None,
-            generated,
-            census,
-        });
-    }
-    Ok(columns)
-}
-
-fn generated(
-    table: &CatalogTable,
-    column: &str,
-    names: &[String],
-    findings: &mut Vec<Finding>,
-) -> Option<String> {
-    let expression = sqltext::generated(&table.tokens, column);
-    let carried = expression
-        .ok_or_else(|| "its expression".to_owned())
-        .and_then(|tokens| translate::expression(&tokens, names));
-    match carried {
-        Ok(sql) => Some(sql),
-        Err(part) => {
-            findings.push(
-                Finding::new(
-                    "MIG-GENERATED",
-                    Severity::ChangesData,
-                    format!("is generated, and {part} has no equal in MariaDB; it becomes a plain column with its present values"),
-                    "let the application compute it, or write the expression in MariaDB's words",
-                )
-                .table(&table.name)
-                .column(column),
-            );
-            None
-        }
-    }
-}
-
 fn checks(
     connection: &Connection,
     table: &CatalogTable,
     names: &[String],
     findings: &mut Vec<Finding>,
-) -> Result<Vec<String>, SurveyError> {
+) -> Result<Vec<SurveyedCheck>, SurveyError> {
     let mut carried = Vec::new();
     for tokens in sqltext::checks(&table.tokens) {
         let text = sqltext::render(&tokens);
         match translate::expression(&tokens, names) {
-            Ok(sql) => {
-                let breaking = scan::breaking_rows(connection, table, &tokens)?;
+            Ok(clause) => {
+                let breaking = scan::breaking_rows(connection, table, &text)?;
                 if breaking > 0 {
-                    let remedy = "mend the rows in the source";
+                    let remedy = "mend the rows in the source; or set them aside by a policy, or accept, and the check is left out";
                     let what = format!("break the constraint CHECK ({text})");
                     let finding = Finding::new("MIG-CHECK-BROKEN", Severity::Blocks, what, remedy);
                     findings.push(finding.table(&table.name).rows(breaking, Vec::new()));
                 }
-                carried.push(sql);
+                carried.push(SurveyedCheck { clause, source: text, breaking, quarantine: false });
             }
             Err(part) => findings.push(
                 Finding::new(
@@ -322,49 +302,4 @@ fn settle_defaults(table: &mut SurveyedTable, catalog: Option<&CatalogTable>, fi
             ),
         }
     }
-}
-
-async fn survey_target(target: &Target, survey: &mut Survey) -> Result<(), SurveyError> {
-    let mut conn = target.open().await?;
-    let known: Option<String> = conn
-        .exec_first(
-            "SELECT COLLATION_NAME FROM information_schema.COLLATIONS WHERE COLLATION_NAME = ?",
-            (&survey.collation,),
-        )
-        .await?;
-    if known.is_none() {
-        return Err(SurveyError::Collation { collation: survey.collation.clone() });
-    }
-    let foreign = journal::foreign_tables(&mut conn).await?;
-    let begun = journal::exists(&mut conn).await?;
-    let _ = conn.disconnect().await;
-    if let (Some(first), false) = (foreign.first(), begun) {
-        let what =
-            format!("the target is not empty: it holds `{first}` and {} more tables", foreign.len() - 1);
-        let remedy = "drop and create the database again, or name an empty one";
-        survey.findings.push(Finding::new("MIG-TARGET-NOT-EMPTY", Severity::Blocks, what, remedy));
-    }
-    let server = target.server();
-    galera::findings(server, survey);
-    if !server.local_infile {
-        let what = "the server does not allow LOAD DATA LOCAL INFILE; rows go by INSERT, which takes about half as long again";
-        let remedy = "nothing, or SET GLOBAL local_infile = 1 during the migration";
-        survey.findings.push(Finding::new("MIG-TARGET-INFILE", Severity::Note, what, remedy));
-    }
-    let packet = server.max_allowed_packet_bytes;
-    for table in &survey.tables {
-        for column in table.columns.iter().filter(|column| column.census.max_bytes + 1024 > packet) {
-            let what = format!(
-                "holds a value of {} bytes, the server takes packets of {packet}",
-                column.census.max_bytes
-            );
-            let remedy = format!(
-                "SET GLOBAL max_allowed_packet = {}",
-                (column.census.max_bytes + 1024).next_power_of_two()
-            );
-            let finding = Finding::new("MIG-PACKET", Severity::Blocks, what, remedy);
-            survey.findings.push(finding.table(&table.name).column(column.name.clone()));
-        }
-    }
-    Ok(())
 }

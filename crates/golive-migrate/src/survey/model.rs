@@ -2,15 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::census::Census;
+use crate::core::conversion::Conversion;
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
+use crate::policy::Policies;
 
 /// The collation that compares as SQLite does: byte by byte, trailing spaces included.
 pub const DEFAULT_COLLATION: &str = "utf8mb4_nopad_bin";
+
+/// Who makes the tables in the target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SchemaOrigin {
+    /// golive, from the source's schema and data.
+    #[default]
+    Source,
+    /// The application's own migrations, which ran before: rows go into the tables that are there, by name.
+    Target,
+}
 
 /// What may be chosen before a survey.
 #[derive(Debug, Clone)]
@@ -19,10 +33,16 @@ pub struct SurveyOptions {
     /// The collation of every table. The default, `utf8mb4_nopad_bin`, keeps SQLite's meaning: `'a'`, `'A'` and
     /// `'a '` are three values in comparisons and in unique keys. Any other may make unique keys collide.
     pub collation: String,
-    /// MariaDB types by `table.column`, over what the survey would propose.
+    /// MariaDB types over what the survey would propose, by `table.column` or by the type that the source declares.
     pub column_types: BTreeMap<String, String>,
     /// Tables that stay behind.
     pub exclude: BTreeSet<String>,
+    /// What was decided about findings.
+    pub policies: Policies,
+    /// Who makes the tables.
+    pub schema: SchemaOrigin,
+    /// Whether findings show the values of their examples, which may be anybody's data.
+    pub show_values: bool,
     /// Cancelling it ends the survey, which changes nothing anyway.
     pub cancel: CancellationToken,
 }
@@ -33,6 +53,9 @@ impl Default for SurveyOptions {
             collation: DEFAULT_COLLATION.to_owned(),
             column_types: BTreeMap::new(),
             exclude: BTreeSet::new(),
+            policies: Policies::default(),
+            schema: SchemaOrigin::default(),
+            show_values: false,
             cancel: CancellationToken::new(),
         }
     }
@@ -46,8 +69,14 @@ pub struct Survey {
     pub source_digest: String,
     /// The collation that was asked for.
     pub collation: String,
+    /// Who makes the tables.
+    pub schema: SchemaOrigin,
+    /// What was decided before the survey.
+    pub policies: Policies,
     /// The tables that will move, by name.
     pub tables: Vec<SurveyedTable>,
+    /// The views that are carried.
+    pub views: Vec<SurveyedView>,
     /// Everything that would go wrong, change or deserves to be known; the gravest first.
     pub findings: Vec<Finding>,
 }
@@ -84,8 +113,34 @@ pub struct SurveyedTable {
     pub indexes: Vec<SurveyedIndex>,
     /// Foreign keys that are carried.
     pub foreign_keys: Vec<SurveyedForeignKey>,
-    /// CHECK constraints that are carried, in MariaDB's words.
-    pub checks: Vec<String>,
+    /// CHECK constraints that can be carried.
+    pub checks: Vec<SurveyedCheck>,
+    /// Whether it is a WITHOUT ROWID table.
+    pub without_rowid: bool,
+}
+
+/// One CHECK constraint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SurveyedCheck {
+    /// In MariaDB's words.
+    pub clause: String,
+    /// In SQLite's words.
+    pub source: String,
+    /// Rows that break it.
+    pub breaking: u64,
+    /// Whether those rows are set aside.
+    pub quarantine: bool,
+}
+
+/// One view that is carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SurveyedView {
+    /// Its name.
+    pub name: String,
+    /// The statement that makes it in MariaDB.
+    pub create: String,
 }
 
 /// One column.
@@ -104,6 +159,10 @@ pub struct SurveyedColumn {
     pub default: Option<String>,
     /// The expression of a generated column in MariaDB's words; such a column is computed, not copied.
     pub generated: Option<String>,
+    /// Conversions that policies ask for; the first that applies to a value is made.
+    pub conversions: Vec<Conversion>,
+    /// Whether rows whose value does not fit are set aside.
+    pub quarantine: bool,
     /// What the column holds.
     pub census: Census,
 }
@@ -118,6 +177,20 @@ pub struct SurveyedIndex {
     pub unique: bool,
     /// Its columns, in order.
     pub columns: Vec<SurveyedIndexColumn>,
+    /// The hidden column by which a unique key holds only where its condition does.
+    pub helper: Option<SurveyedHelper>,
+    /// Whether rows that collide in it are set aside, all but the first of each.
+    pub quarantine: bool,
+}
+
+/// An invisible column that MariaDB computes, so that a unique key can have a condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SurveyedHelper {
+    /// Its name, which begins with `_golive`.
+    pub name: String,
+    /// Its expression: 1 where the key binds, NULL where it does not.
+    pub expression: String,
 }
 
 /// One column of an index.
@@ -150,4 +223,6 @@ pub struct SurveyedForeignKey {
     pub on_update: String,
     /// Rows whose parent is missing.
     pub orphans: u64,
+    /// Whether those rows are set aside.
+    pub quarantine: bool,
 }

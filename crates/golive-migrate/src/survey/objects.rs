@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalog::Catalog;
-use super::model::{SurveyOptions, SurveyedTable};
+use super::catalog::{Catalog, CatalogTable};
+use super::model::{SurveyOptions, SurveyedTable, SurveyedView};
+use super::reserved::RESERVED;
 use crate::core::order;
+use crate::core::view;
 use crate::finding::{Finding, Severity};
 use crate::ident::MARIADB_NAME_CHARS;
 use crate::journal;
@@ -18,11 +20,6 @@ pub(crate) fn findings(
     options: &SurveyOptions,
     findings: &mut Vec<Finding>,
 ) {
-    for view in &catalog.views {
-        let remedy = "create it in MariaDB by hand, or by the application's own migrations";
-        let finding = Finding::new("MIG-VIEW", Severity::ChangesData, "a view, which is not carried", remedy);
-        findings.push(finding.table(view));
-    }
     for (trigger, table) in &catalog.triggers {
         let remedy = "write it in MariaDB's words, or let the application do it";
         let what = format!("the trigger `{trigger}` is not carried");
@@ -38,7 +35,8 @@ pub(crate) fn findings(
             Finding::new("MIG-EXCLUDED", Severity::ChangesData, "stays behind, as asked for", "nothing");
         findings.push(finding.table(table));
     }
-    for table in catalog.tables.iter() {
+    for table in &catalog.tables {
+        kinds(table, findings);
         let nocase =
             table.tokens.windows(2).filter(|pair| pair[0].is_word("collate") && pair[1].is_word("nocase"));
         let count = nocase.count() as u64;
@@ -74,6 +72,49 @@ pub(crate) fn findings(
     }
 }
 
+/// The views that are carried; a finding says which are not, and why.
+pub(crate) fn views(
+    catalog: &Catalog,
+    tables: &[SurveyedTable],
+    findings: &mut Vec<Finding>,
+) -> Vec<SurveyedView> {
+    let names = tables.iter().map(|table| table.name.clone());
+    let names: Vec<String> = names.chain(catalog.views.iter().map(|view| view.name.clone())).collect();
+    let mut carried = Vec::new();
+    for view in &catalog.views {
+        match view::create(&view.name, &view.tokens, &names) {
+            Ok(create) => carried.push(SurveyedView { name: view.name.clone(), create }),
+            Err(part) => {
+                let what = format!("a view, which is not carried: {part} has no equal in MariaDB");
+                let remedy = "create it in MariaDB's words by hand, or by the application's own migrations";
+                findings
+                    .push(Finding::new("MIG-VIEW", Severity::ChangesData, what, remedy).table(&view.name));
+            }
+        }
+    }
+    carried
+}
+
+/// What SQLite promises of a table beyond its columns.
+fn kinds(table: &CatalogTable, findings: &mut Vec<Finding>) {
+    let mut note = |id, what: String, remedy: &str| {
+        findings.push(Finding::new(id, Severity::Note, what, remedy).table(&table.name));
+    };
+    if table.without_rowid {
+        let what =
+            "is WITHOUT ROWID; InnoDB keeps every table by its primary key, so nothing changes".to_owned();
+        note("MIG-WITHOUT-ROWID", what, "nothing");
+    }
+    if table.strict {
+        let what = "is STRICT; MariaDB's types are as strict, each column's own".to_owned();
+        note("MIG-STRICT", what, "nothing");
+    }
+    if let Some(sequence) = table.sequence.filter(|sequence| *sequence > 0) {
+        let what = format!("AUTOINCREMENT has given numbers up to {sequence}; MariaDB goes on after it");
+        note("MIG-SEQUENCE", what, "nothing");
+    }
+}
+
 fn names(table: &SurveyedTable, findings: &mut Vec<Finding>) {
     let mut refuse = |column: Option<&str>, why: String| {
         let remedy = "rename it in the source";
@@ -92,6 +133,13 @@ fn names(table: &SurveyedTable, findings: &mut Vec<Finding>) {
     if table.columns.len() > MOST_COLUMNS {
         refuse(None, format!("has {} columns, InnoDB allows {MOST_COLUMNS}", table.columns.len()));
     }
+    let reserved = |name: &str| RESERVED.binary_search(&name.to_ascii_lowercase().as_str()).is_ok();
+    let columns = table.columns.iter().map(|column| &column.name);
+    let words: Vec<&str> = std::iter::once(&table.name)
+        .chain(columns)
+        .filter(|name| reserved(name))
+        .map(String::as_str)
+        .collect();
     let mut seen: BTreeSet<String> = BTreeSet::new();
     for column in &table.columns {
         if let Some(why) = bad_name(&column.name) {
@@ -100,6 +148,12 @@ fn names(table: &SurveyedTable, findings: &mut Vec<Finding>) {
         if !seen.insert(column.name.to_lowercase()) {
             refuse(Some(&column.name), "differs from another column only in case".to_owned());
         }
+    }
+    if !words.is_empty() {
+        let what = format!("words that MariaDB reserves, here always quoted: {}", words.join(", "));
+        let remedy = "see that the application quotes them too";
+        let finding = Finding::new("MIG-NAME-RESERVED", Severity::Note, what, remedy).table(&table.name);
+        findings.push(finding.rows(words.len() as u64, Vec::new()));
     }
 }
 

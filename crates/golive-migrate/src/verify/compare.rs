@@ -1,143 +1,162 @@
-//! Compares one table, both sides streamed in key order. Where a side does not come in that order (keys whose text sorts
-//! unlike their meaning) or there is no key, `content` compares without an order.
+//! Compares a range of one table, both sides streamed in key order. Where a side does not come in that order (keys whose
+//! text sorts unlike their meaning) the caller compares without an order.
 
 use std::cmp::Ordering;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use mysql_async::prelude::Queryable;
+use mysql_async::Conn;
 use rusqlite::Connection;
 
-use super::content;
+use super::aside::Aside;
 use super::layout::Layout;
-use super::report::{MismatchKind, VerifiedTable, VerifyError, VerifyOptions};
-use super::rows::{CanonicalRow, SourceRows, TargetRows, key_for_people};
-use crate::progress::{OnProgress, Phase, Progress};
-use crate::target::Target;
+use super::progress::Teller;
+use super::ranges::Range;
+use super::report::{MismatchKind, VerifiedTable, VerifyError};
+use super::rows::{self, Block, Blocks, Row, key_for_people};
 
-/// How often progress is told.
-const TELL_EVERY: Duration = Duration::from_millis(250);
+/// What is compared, and where it is told.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) layout: &'a Arc<Layout>,
+    /// Mismatches to name.
+    pub(super) limit: usize,
+    pub(super) teller: Teller<'a>,
+    /// Rows that a policy set aside.
+    pub(super) aside: &'a Aside,
+}
 
-/// Compares a table and gives the source's connection back.
-pub(super) async fn table(
+/// `None` when a side turned out not to come in key order. The connections come back, the target's only when its rows
+/// were read to the end.
+pub(super) async fn range(
     source: Connection,
-    target: &Target,
-    layout: &Layout,
-    options: &VerifyOptions,
-    progress: OnProgress<'_>,
-) -> Result<(VerifiedTable, Connection), VerifyError> {
-    let (total, source) = super::rows::count(source, &layout.table).await?;
-    let mut teller = Teller { layout, total, start: Instant::now(), told: Instant::now(), progress };
-    let mut conn = target.open().await?;
-    conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let (verified, source) = if layout.key.is_empty() {
-        (None, source)
-    } else {
-        in_key_order(source, &mut conn, layout, options, &mut teller).await?
-    };
-    let (verified, source) = match verified {
-        Some(verified) => (verified, source),
-        None => content::compare(source, &mut conn, layout, options, &mut teller).await?,
-    };
-    teller.tell(verified.rows_source);
-    // The result may not be read to its end; closing is cheaper than reading it.
-    drop(conn);
-    Ok((verified, source))
+    target: Conn,
+    task: Task<'_>,
+    range: &Range,
+) -> Result<(Option<VerifiedTable>, Connection, Option<Conn>), VerifyError> {
+    let mut left = rows::source(source, task.layout, true, range);
+    let mut right = rows::target(target, task.layout, true, range);
+    let result = merge(&mut left, &mut right, task, range).await;
+    let (source, target) = (left.finish().await?, right.finish().await?);
+    Ok((result?, source, target))
 }
 
-/// Tells progress, but not too often.
-pub(super) struct Teller<'a> {
-    layout: &'a Layout,
-    pub(super) total: u64,
-    start: Instant,
-    told: Instant,
-    progress: OnProgress<'a>,
+/// One side, row by row or block by block.
+struct Side<'b, C> {
+    blocks: &'b mut Blocks<C>,
+    block: Option<Block>,
+    at: usize,
+    ascending: bool,
 }
 
-impl Teller<'_> {
-    pub(super) fn maybe(&mut self, rows: u64) {
-        if rows.is_multiple_of(1024) && self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            self.tell(rows);
+impl<'b, C> Side<'b, C> {
+    fn new(blocks: &'b mut Blocks<C>) -> Self {
+        Self { blocks, block: None, at: 0, ascending: true }
+    }
+
+    /// Makes sure that there is a row, unless all were seen.
+    async fn fill(&mut self) -> Result<(), VerifyError> {
+        while self.block.as_ref().is_none_or(|block| self.at >= block.rows()) {
+            self.at = 0;
+            self.block = self.blocks.next().await?;
+            match &self.block {
+                Some(block) => self.ascending &= block.ascending,
+                None => return Ok(()),
+            }
         }
+        Ok(())
     }
 
-    fn tell(&self, rows: u64) {
-        let (table, elapsed) = (&self.layout.table, self.start.elapsed());
-        (self.progress)(Progress::of_table(Phase::Verify, table, rows, self.total, elapsed));
+    fn row(&self) -> Option<Row<'_>> {
+        self.block.as_ref().map(|block| block.row(self.at))
     }
-}
-
-/// `None` when a side turned out not to come in key order.
-async fn in_key_order(
-    source: Connection,
-    conn: &mut mysql_async::Conn,
-    layout: &Layout,
-    options: &VerifyOptions,
-    teller: &mut Teller<'_>,
-) -> Result<(Option<VerifiedTable>, Connection), VerifyError> {
-    let mut left = SourceRows::start(source, layout, true);
-    let result = merge(&mut left, conn, layout, options, teller).await;
-    let source = left.finish().await?;
-    Ok((result?, source))
 }
 
 async fn merge(
-    left: &mut SourceRows,
-    conn: &mut mysql_async::Conn,
-    layout: &Layout,
-    options: &VerifyOptions,
-    teller: &mut Teller<'_>,
+    left: &mut Blocks<Connection>,
+    right: &mut Blocks<Option<Conn>>,
+    task: Task<'_>,
+    range: &Range,
 ) -> Result<Option<VerifiedTable>, VerifyError> {
-    let mut right = TargetRows::start(conn, layout, true).await?;
+    let layout = task.layout;
     let mut verified = VerifiedTable::new(&layout.table, layout.columns.len());
-    let mut one = left.next().await?;
-    let mut other = right.next().await?;
-    let limit = options.mismatches_per_table;
+    let (mut one, mut other) = (Side::new(left), Side::new(right));
     loop {
-        let order = match (&one, &other) {
-            (None, None) => return Ok(Some(verified)),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(one), Some(other)) => one.cmp_key(other, &layout.key),
-        };
-        if order.is_le() {
-            let row = one.take().unwrap_or_default();
-            verified.rows_source += 1;
-            teller.maybe(verified.rows_source);
-            match &other {
-                Some(other) if order.is_eq() => cells(&row, other, layout, limit, &mut verified),
-                _ => {
-                    verified.add(limit, MismatchKind::MissingInTarget, || key_for_people(layout, &row), None);
+        one.fill().await?;
+        other.fill().await?;
+        if !(one.ascending
+            && other.ascending
+            && one.block.as_ref().is_none_or(|block| range.holds(block, layout)))
+        {
+            return Ok(None);
+        }
+        let (Some(ours), Some(theirs)) = (&one.block, &other.block) else {
+            match (one.row(), other.row()) {
+                (None, None) => return Ok(Some(verified)),
+                (ours, theirs) => {
+                    let side =
+                        ours.map(|row| (row, Ordering::Less)).or(theirs.map(|row| (row, Ordering::Greater)));
+                    if let Some((row, order)) = side {
+                        lone(&row, order, task, &mut verified);
+                    }
                 }
             }
-            one = left.next().await?;
-            if one.as_ref().is_some_and(|next| row.cmp_key(next, &layout.key).is_ge()) {
-                return Ok(None);
-            }
+            one.at += 1;
+            other.at += 1;
+            continue;
+        };
+        task.teller.take_up()?;
+        if one.at == 0 && other.at == 0 && ours.is_same(theirs) {
+            let rows = ours.rows() as u64;
+            verified.rows_source += rows;
+            verified.rows_target += rows;
+            task.teller.add(rows);
+            (one.at, other.at) = (ours.rows(), theirs.rows());
+            continue;
         }
-        if order.is_ge() {
-            let row = other.take().unwrap_or_default();
-            verified.rows_target += 1;
-            if order.is_gt() {
-                verified.add(limit, MismatchKind::OnlyInTarget, || key_for_people(layout, &row), None);
+        // As long as both have rows here.
+        while one.at < ours.rows() && other.at < theirs.rows() {
+            let (row, partner) = (ours.row(one.at), theirs.row(other.at));
+            let order = row.cmp_key(&partner, &layout.key);
+            if order.is_eq() {
+                verified.rows_source += 1;
+                verified.rows_target += 1;
+                task.teller.add(1);
+                cells(&row, &partner, layout, task.limit, &mut verified);
+            } else {
+                lone(if order.is_lt() { &row } else { &partner }, order, task, &mut verified);
             }
-            other = right.next().await?;
-            if other.as_ref().is_some_and(|next| row.cmp_key(next, &layout.key).is_ge()) {
-                return Ok(None);
-            }
+            one.at += usize::from(order.is_le());
+            other.at += usize::from(order.is_ge());
         }
     }
+}
+
+/// A row that only one side has: the source when its key comes first.
+fn lone(row: &Row<'_>, order: Ordering, task: Task<'_>, verified: &mut VerifiedTable) {
+    let kind = if order.is_lt() {
+        verified.rows_source += 1;
+        task.teller.add(1);
+        if task.aside.take(row) {
+            verified.set_aside += 1;
+            return;
+        }
+        MismatchKind::MissingInTarget
+    } else {
+        verified.rows_target += 1;
+        MismatchKind::OnlyInTarget
+    };
+    verified.add(task.limit, kind, || key_for_people(task.layout, row), None);
 }
 
 /// Names every column in which two rows of one key differ.
 pub(super) fn cells(
-    one: &CanonicalRow,
-    other: &CanonicalRow,
+    one: &Row<'_>,
+    other: &Row<'_>,
     layout: &Layout,
     limit: usize,
     verified: &mut VerifiedTable,
 ) {
-    if one.bytes == other.bytes {
+    if one.is_same(other) {
         return;
     }
     for (at, column) in layout.columns.iter().enumerate() {

@@ -1,56 +1,8 @@
 //! What a verification says. Never a cell's value: keys and columns only.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
-use crate::plan::Plan;
-
-/// What may be chosen before a verification.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct VerifyOptions {
-    /// Tables that stayed behind by intention.
-    pub exclude: BTreeSet<String>,
-    /// Foreign keys that were left out by intention, as `table.column` (columns joined by `, `).
-    pub left_out_foreign_keys: BTreeSet<String>,
-    /// Mismatches named a table; more are only counted. 20.
-    pub mismatches_per_table: usize,
-    /// Cancelling it ends the verification without a verdict.
-    pub cancel: CancellationToken,
-}
-
-impl Default for VerifyOptions {
-    fn default() -> Self {
-        Self {
-            exclude: BTreeSet::new(),
-            left_out_foreign_keys: BTreeSet::new(),
-            mismatches_per_table: 20,
-            cancel: CancellationToken::new(),
-        }
-    }
-}
-
-impl VerifyOptions {
-    /// Expects what the plan intended: tables that stay behind, and foreign keys left out because their finding was
-    /// accepted.
-    pub fn for_plan(plan: &Plan) -> Self {
-        let mut options = Self::default();
-        for finding in &plan.findings {
-            match (finding.id, &finding.table) {
-                ("MIG-EXCLUDED", Some(table)) => {
-                    options.exclude.insert(table.clone());
-                }
-                ("MIG-FK-ORPHAN" | "MIG-FK-TYPE", _) => {
-                    options.left_out_foreign_keys.insert(finding.place());
-                }
-                _ => {}
-            }
-        }
-        options
-    }
-}
+use super::options::{Intentions, Method};
 
 /// Whether target and source agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,6 +11,8 @@ impl VerifyOptions {
 pub enum Verdict {
     /// Every row, every column and the schema agree.
     Match,
+    /// What was sampled and the schema agree. Nothing is known of the rest, so this proves nothing.
+    SampleMatch,
     /// Something differs.
     Mismatch,
 }
@@ -69,6 +23,10 @@ pub enum Verdict {
 pub struct Verification {
     /// Whether they agree.
     pub verdict: Verdict,
+    /// `rows`, `digests` or `sample`.
+    pub method: &'static str,
+    /// What was sampled, when it was a sample.
+    pub sample: Option<Sampled>,
     /// `host:port/database`.
     pub target: String,
     /// Fingerprint of the source that was compared.
@@ -83,10 +41,30 @@ pub struct Verification {
     pub cells: u64,
     /// One entry a table.
     pub tables: Vec<VerifiedTable>,
-    /// Where the schema differs.
+    /// Views that both sides have, compared by what they show.
+    pub views: Vec<VerifiedTable>,
+    /// Where the schema differs, and nobody is known to have intended it.
     pub schema: Vec<SchemaDifference>,
+    /// Where the schema differs as the plan declared.
+    pub intended: Vec<SchemaDifference>,
+    /// The target's foreign keys, each with the rows whose parent is missing.
+    pub foreign_keys: Vec<CheckedForeignKey>,
+    /// Bytes that the server sent for all of this.
+    pub bytes_from_target: u64,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// What a sample covered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Sampled {
+    /// The seed: with it the same ranges are chosen again.
+    pub seed: u64,
+    /// Rows that were compared.
+    pub rows: u64,
+    /// Rows of the source in all.
+    pub of_rows: u64,
 }
 
 /// One table's result.
@@ -99,9 +77,17 @@ pub struct VerifiedTable {
     pub rows_source: u64,
     /// Rows in the target.
     pub rows_target: u64,
+    /// Rows of the source that were compared: all of them, but for a sample.
+    pub rows_compared: u64,
     /// Columns that were compared.
     pub columns: usize,
-    /// Mismatches in all.
+    /// Ranges of keys that were digested, and how many of them differed; 0 where rows were streamed.
+    pub chunks: u64,
+    /// Of them those that differed.
+    pub chunks_differing: u64,
+    /// Rows of the source that a policy set aside and that are there, unchanged.
+    pub set_aside: u64,
+    /// Mismatches in all; at least so many where digests or a table without key left some unnamed.
     pub mismatch_count: u64,
     /// The first of them.
     pub mismatches: Vec<Mismatch>,
@@ -113,7 +99,11 @@ impl VerifiedTable {
             name: name.to_owned(),
             rows_source: 0,
             rows_target: 0,
+            rows_compared: 0,
             columns,
+            chunks: 0,
+            chunks_differing: 0,
+            set_aside: 0,
             mismatch_count: 0,
             mismatches: Vec::new(),
         }
@@ -126,7 +116,7 @@ impl VerifiedTable {
 
     /// Whether both sides agree.
     pub fn is_equal(&self) -> bool {
-        self.mismatch_count == 0 && self.rows_source == self.rows_target
+        self.mismatch_count == 0 && self.rows_source == self.rows_target + self.set_aside
     }
 
     pub(super) fn add(
@@ -141,6 +131,26 @@ impl VerifiedTable {
             self.mismatches.push(Mismatch { kind, key: key(), column: column.map(str::to_owned) });
         }
     }
+
+    /// Rows that lie aside and are not in the source so.
+    pub(super) fn add_aside(&mut self, rows: u64, limit: usize) {
+        let key = || "a row in `_golive_migrate_quarantine`".to_owned();
+        self.add(limit, MismatchKind::SetAsideDiffers, key, None);
+        self.mismatch_count += rows - 1;
+    }
+
+    /// Takes in what was found in a further range of the same table.
+    pub(super) fn join(&mut self, part: Self, limit: usize) {
+        self.rows_source += part.rows_source;
+        self.rows_target += part.rows_target;
+        self.rows_compared += part.rows_compared;
+        self.chunks += part.chunks;
+        self.chunks_differing += part.chunks_differing;
+        self.set_aside += part.set_aside;
+        self.mismatch_count += part.mismatch_count;
+        self.mismatches.extend(part.mismatches);
+        self.mismatches.truncate(limit);
+    }
 }
 
 /// One cell or row that differs.
@@ -149,7 +159,7 @@ impl VerifiedTable {
 pub struct Mismatch {
     /// How it differs.
     pub kind: MismatchKind,
-    /// The row's key, as `column=value`.
+    /// The row's key, as `column=value`; a range of keys where rows of it are only known to differ.
     pub key: String,
     /// The column, when a cell differs.
     pub column: Option<String>,
@@ -166,45 +176,179 @@ pub enum MismatchKind {
     MissingInTarget,
     /// The row is only in the target.
     OnlyInTarget,
+    /// A row that was set aside is not in the source as it lies there, or is in the target too.
+    SetAsideDiffers,
+}
+
+/// What of a schema differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Difference {
+    /// A table is missing or only in the target.
+    Table,
+    /// A view is missing, only in the target, or has other columns.
+    View,
+    /// A column is missing or only in the target.
+    Column,
+    /// A column's type.
+    Type,
+    /// Whether a column takes NULL.
+    Nullability,
+    /// A column's default.
+    Default,
+    /// Whether a column is computed.
+    Generated,
+    /// A CHECK constraint.
+    Check,
+    /// The storage engine.
+    Engine,
+    /// A character set or collation.
+    Collation,
+    /// The primary key.
+    PrimaryKey,
+    /// A unique key.
+    UniqueKey,
+    /// An index.
+    Index,
+    /// A foreign key, its action, or rows without a parent.
+    ForeignKey,
+    /// Which column numbers new rows, or the number it would give next.
+    NextNumber,
+    /// A trigger.
+    Trigger,
+}
+
+/// Whether a difference was meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Intended {
+    /// The plan declares it.
+    Yes,
+    /// No plan declares such a thing: somebody or something changed the target.
+    No,
+    /// A survey declares such things, but no plan was given and the target keeps none. It counts as a difference.
+    Unknown,
 }
 
 /// One difference between the schemas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SchemaDifference {
-    /// The table.
+    /// The table or view.
     pub table: String,
     /// What differs.
+    pub kind: Difference,
+    /// What differs, in words.
     pub what: String,
+    /// The finding by which a survey declares it, where there is one.
+    pub finding: Option<&'static str>,
+    /// Whether it was meant.
+    pub intended: Intended,
+    #[serde(skip)]
+    candidates: Vec<String>,
 }
 
 impl SchemaDifference {
-    pub(super) fn new(table: &str, what: impl Into<String>) -> Self {
-        Self { table: table.to_owned(), what: what.into() }
+    pub(super) fn new(table: &str, kind: Difference, what: impl Into<String>) -> Self {
+        Self {
+            table: table.to_owned(),
+            kind,
+            what: what.into(),
+            finding: None,
+            intended: Intended::No,
+            candidates: Vec::new(),
+        }
+    }
+
+    /// A survey declares it under one of these ids, at `table.part`, or at the table.
+    pub(super) fn declared(mut self, findings: &[&'static str], part: Option<&str>) -> Self {
+        let place = part.map_or_else(|| self.table.clone(), |part| format!("{}.{part}", self.table));
+        self.finding = findings.first().copied();
+        self.candidates = findings.iter().map(|id| format!("{id}:{place}")).collect();
+        self
+    }
+
+    /// Settles whether it was meant; each declaration covers as many differences as it was made for.
+    pub(super) fn settle(&mut self, intentions: &mut Intentions) {
+        let lost =
+            matches!(self.kind, Difference::Table | Difference::Column) && self.what.ends_with("is missing");
+        if intentions.own_tables && !lost {
+            self.intended = Intended::Yes;
+            return;
+        }
+        if self.candidates.is_empty() {
+            return;
+        }
+        let planned = !intentions.is_empty();
+        for candidate in &self.candidates {
+            if let Some(left) = intentions.findings.get_mut(candidate).filter(|left| **left > 0) {
+                *left -= 1;
+                self.intended = Intended::Yes;
+                return;
+            }
+        }
+        self.intended = if planned { Intended::No } else { Intended::Unknown };
     }
 }
 
-/// The proof that a switch needs: only a verification that matched can make it.
+/// A foreign key of the target, proven by an anti-join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CheckedForeignKey {
+    /// The referring table.
+    pub table: String,
+    /// The referring columns.
+    pub columns: Vec<String>,
+    /// The table referred to.
+    pub parent: String,
+    /// Rows whose parent is missing.
+    pub orphans: u64,
+}
+
+/// The proof that a switch needs: only a verification of everything that matched can make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     target: String,
     source_digest: String,
     plan_digest: Option<String>,
+    rows: u64,
 }
 
 impl Verification {
-    /// The proof, when everything matched.
+    /// The proof, when everything was compared and matched. A sample never gives one.
+    ///
+    /// ```
+    /// # fn demo(verification: &golive_migrate::Verification) {
+    /// if verification.verdict == golive_migrate::Verdict::SampleMatch {
+    ///     assert!(verification.verified().is_none());
+    /// }
+    /// # }
+    /// ```
     pub fn verified(&self) -> Option<Verified> {
-        (self.verdict == Verdict::Match).then(|| Verified {
+        (self.verdict == Verdict::Match && self.sample.is_none()).then(|| Verified {
             target: self.target.clone(),
             source_digest: self.source_digest.clone(),
             plan_digest: self.plan_digest.clone(),
+            rows: self.rows,
         })
     }
 
-    /// Mismatches of all tables.
+    /// Mismatches of all tables and views.
     pub fn mismatch_count(&self) -> u64 {
-        self.tables.iter().map(|table| table.mismatch_count).sum()
+        self.tables.iter().chain(&self.views).map(|table| table.mismatch_count).sum()
+    }
+
+    /// The verdict that follows from everything else.
+    pub(super) fn judge(&self, method: Method) -> Verdict {
+        let content = self.tables.iter().chain(&self.views).all(VerifiedTable::is_equal);
+        let orphans = self.foreign_keys.iter().any(|key| key.orphans > 0);
+        match method {
+            _ if !content || !self.schema.is_empty() || orphans => Verdict::Mismatch,
+            Method::Sample(_) => Verdict::SampleMatch,
+            _ => Verdict::Match,
+        }
     }
 }
 
@@ -224,9 +368,19 @@ impl Verified {
         self.plan_digest.as_deref()
     }
 
+    /// Rows that were compared.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
     #[cfg(test)]
     pub(crate) fn for_test(target: &str, source_digest: &str) -> Self {
-        Self { target: target.to_owned(), source_digest: source_digest.to_owned(), plan_digest: None }
+        Self {
+            target: target.to_owned(),
+            source_digest: source_digest.to_owned(),
+            plan_digest: None,
+            rows: 0,
+        }
     }
 }
 
@@ -248,6 +402,25 @@ pub enum VerifyError {
         "verify against a source at rest: it was written to meanwhile, stop the application and verify again"
     )]
     SourceChanged,
+    /// The target keeps no recorded state.
+    #[error(
+        "compare {target} with what was recorded at cut-over: nothing was recorded there, verify against the source"
+    )]
+    NothingRecorded {
+        /// The target.
+        target: String,
+    },
+    /// A recorded state cannot be read.
+    #[error("read the state recorded in {target}: {what}")]
+    Recorded {
+        /// The target.
+        target: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// It was cancelled.
+    #[error("finish the verification: it was cancelled, verify again")]
+    Cancelled,
     /// A reading thread died.
     #[error("finish reading the source")]
     Worker(#[from] tokio::task::JoinError),

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use golive_migrate::{
-    Plan, PlanError, PlanOptions, ProviderState, Source, Survey, SurveyOptions, Target, TargetOptions,
-    VerifyOptions, survey,
+    Plan, PlanError, PlanOptions, ProviderState, Source, Survey, Target, TargetOptions, VerifyOptions, survey,
 };
 
 use secrecy::ExposeSecret;
@@ -41,13 +40,7 @@ pub(crate) async fn surveyed(context: &Context) -> Result<Arc<Survey>, StepError
         return Ok(Arc::clone(survey));
     }
     let (source, target) = (open_source(context).await?, connect_target(context).await?);
-    let mut options = SurveyOptions::default();
-    let config = &context.config.migrate;
-    if let Some(collation) = &config.collation {
-        options.collation.clone_from(collation);
-    }
-    options.column_types.clone_from(&config.types);
-    options.exclude.clone_from(&config.exclude);
+    let options = context.config.migrate.survey_options();
     let found = Arc::new(survey(&source, Some(&target), &options).await.doing("survey the source")?);
     known.survey = Some(Arc::clone(&found));
     Ok(found)
@@ -60,9 +53,7 @@ pub(crate) async fn planned(context: &Context) -> Result<Arc<Plan>, StepError> {
     if let Some(plan) = &known.plan {
         return Ok(Arc::clone(plan));
     }
-    let mut options = PlanOptions::default();
-    options.accept.clone_from(&context.config.migrate.accept);
-    let plan = match Plan::new(&survey, &options) {
+    let plan = match Plan::new(&survey, &PlanOptions::default()) {
         Ok(plan) => Arc::new(plan),
         Err(PlanError::Blocked(findings)) => {
             let first: Vec<String> = findings.iter().take(5).map(ToString::to_string).collect();

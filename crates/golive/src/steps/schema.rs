@@ -26,7 +26,7 @@ impl Step for Schema {
                 .enumerate()
                 .map(|(tier, tables)| format!("tier {}: {}", tier + 1, tables.join(", "))),
         );
-        lines.extend(plan.tables.iter().map(|table| table.create.clone()));
+        lines.extend(plan.tables.iter().filter_map(|table| table.create.clone()));
         Ok(Plan::lines(lines))
     }
 

@@ -1,7 +1,7 @@
 //! 1.1: everything that would go wrong, found before anything is touched.
 
 use async_trait::async_trait;
-use golive_migrate::Severity;
+use golive_migrate::{Policy, Severity};
 
 use super::migrating::{connect_target, open_source, surveyed};
 use crate::context::Context;
@@ -36,8 +36,7 @@ impl Step for Survey {
             .saw("survey.changing", count(Severity::ChangesData))
             .saw("survey.notes", count(Severity::Note));
         for finding in survey.findings.iter().filter(|finding| finding.severity == Severity::Blocks) {
-            let accepted = context.config.migrate.accept.contains(&finding.selector());
-            if !accepted {
+            if finding.policy != Some(Policy::Accept) {
                 seen.finds(finding.to_string());
             }
         }

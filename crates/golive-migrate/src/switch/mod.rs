@@ -1,12 +1,21 @@
-//! The provider state: the one small file that says which database the application uses. It is replaced atomically,
-//! holds no secret, and cannot be switched without a verification that matched.
+//! The provider state: what says which database the application uses. It is replaced atomically, holds no secret, and
+//! cannot be switched without a verification that matched. `store` keeps it, `proof` asks whether the application
+//! follows it.
 
-use std::io::Write;
+mod back;
+mod observe;
+mod proof;
+mod store;
+
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::back::{AcceptedLoss, SwitchBackRequest, WritesSince, switch_back};
+pub use self::observe::observe;
+pub use self::proof::{ApplicationQuestion, DatabaseInUse, SwitchProof, judge_answer, judge_observation};
+pub use self::store::{ProviderFile, ProviderStore};
 use crate::verify::Verified;
 
 /// How many former states are kept.
@@ -29,16 +38,22 @@ pub enum Provider {
 pub struct ProviderState {
     /// The engine in use.
     pub provider: Provider,
-    /// `host:port/database`; never user or password.
+    /// `host:port/database`; never user or password. After a switch back: the MariaDB that was left.
     pub target: String,
     /// Fingerprint of the SQLite file that was verified against the target.
     pub source_digest: String,
     /// Digest of the plan by which the target was built, when it was built by one.
     pub plan_digest: Option<String>,
+    /// Digest of the state recorded in the target at cut-over, when it was.
+    #[serde(default)]
+    pub record_digest: Option<String>,
     /// When the switch was made.
     pub switched_at: DateTime<Utc>,
     /// Who made it.
     pub switched_by: String,
+    /// Why, and what was given up; of a switch back.
+    #[serde(default)]
+    pub note: Option<String>,
     /// Former states, newest last.
     #[serde(default)]
     pub history: Vec<PastState>,
@@ -54,10 +69,19 @@ pub struct PastState {
     pub target: String,
     /// The fingerprint of that time.
     pub source_digest: String,
+    /// The plan of that time.
+    #[serde(default)]
+    pub plan_digest: Option<String>,
+    /// The record of that time.
+    #[serde(default)]
+    pub record_digest: Option<String>,
     /// Since when it was in use.
     pub switched_at: DateTime<Utc>,
     /// Who had switched to it.
     pub switched_by: String,
+    /// Why.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// A switch that may be made: it can only be built from a verification that matched.
@@ -70,16 +94,18 @@ pub struct SwitchRequest {
     pub now: DateTime<Utc>,
     /// Who: a person or a program, for the record.
     pub by: String,
+    /// Digest of the state recorded in the target, from [`record`](crate::record).
+    pub record_digest: Option<String>,
 }
 
 impl SwitchRequest {
     /// Asks for a switch to the verified target.
     pub fn new(verified: Verified, now: DateTime<Utc>, by: impl Into<String>) -> Self {
-        Self { verified, now, by: by.into() }
+        Self { verified, now, by: by.into(), record_digest: None }
     }
 }
 
-/// Why the state was not switched. The file is as it was.
+/// Why the state was not switched. It is as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SwitchError {
@@ -112,6 +138,39 @@ pub enum SwitchError {
         #[source]
         source: std::io::Error,
     },
+    /// Somebody else switched meanwhile.
+    #[error(
+        "replace the provider state {place}: somebody else changed it meanwhile, look at it and try again"
+    )]
+    Changed {
+        /// The state file, or what an embedder calls its store.
+        place: String,
+    },
+    /// An embedder's store failed.
+    #[error("reach the provider state's store")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is nothing to go back from.
+    #[error("switch back: the provider state does not say MariaDB, so nothing was switched")]
+    NotSwitched,
+    /// Rows were written to MariaDB since.
+    #[error(
+        "switch back to SQLite: {added} rows were added to MariaDB since the switch, {changed} changed and {deleted} deleted, \
+         and the file has none of that; carry them over, or accept the loss of exactly {} rows", added + changed + deleted
+    )]
+    WouldLose {
+        /// Rows that came since.
+        added: u64,
+        /// Rows changed since.
+        changed: u64,
+        /// Rows deleted since.
+        deleted: u64,
+    },
+    /// It is not known what was written to MariaDB since.
+    #[error(
+        "switch back to SQLite: it is not known what was written to MariaDB since the switch, because no state was \
+         recorded then; stop the application, look, and accept an unknown loss"
+    )]
+    LossUnknown,
 }
 
 impl ProviderState {
@@ -120,104 +179,70 @@ impl ProviderState {
     /// # Errors
     /// When the file cannot be read or is not a provider state.
     pub fn read(path: &Path) -> Result<Option<Self>, SwitchError> {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(SwitchError::Read { path: path.to_owned(), source }),
-        };
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|source| SwitchError::Malformed { path: path.to_owned(), source })
+        ProviderFile::new(path).read()
     }
 
-    fn into_past(self) -> (Vec<PastState>, PastState) {
-        let past = PastState {
+    /// The history with this state at its end.
+    fn into_history(self) -> Vec<PastState> {
+        let mut history = self.history;
+        history.push(PastState {
             provider: self.provider,
             target: self.target,
             source_digest: self.source_digest,
+            plan_digest: self.plan_digest,
+            record_digest: self.record_digest,
             switched_at: self.switched_at,
             switched_by: self.switched_by,
-        };
-        (self.history, past)
+            note: self.note,
+        });
+        let surplus = history.len().saturating_sub(HISTORY_ENTRIES);
+        history.drain(..surplus);
+        history
     }
 }
 
-/// Switches the provider state to the verified MariaDB. A reader sees the old file or the new one, never a part.
+/// Switches the provider state in a file to the verified MariaDB. A reader sees the old file or the new one, never a part.
 ///
 /// # Errors
 /// When the present state cannot be read or the new one not be written; the file is then as it was.
 pub fn switch(path: &Path, request: &SwitchRequest) -> Result<ProviderState, SwitchError> {
-    let mut history = Vec::new();
-    if let Some(present) = ProviderState::read(path)? {
-        if present.provider == Provider::Mariadb
-            && present.target == request.verified.target()
-            && present.source_digest == request.verified.source_digest()
-        {
-            // Switched before: asking again is not another switch.
-            return Ok(present);
-        }
-        let (earlier, past) = present.into_past();
-        history = earlier;
-        history.push(past);
-        let surplus = history.len().saturating_sub(HISTORY_ENTRIES);
-        history.drain(..surplus);
+    switch_in(&ProviderFile::new(path), request)
+}
+
+/// Switches a provider state, wherever it is kept, to the verified MariaDB.
+///
+/// # Errors
+/// When the present state cannot be read or not be replaced; it is then as it was.
+pub fn switch_in(store: &dyn ProviderStore, request: &SwitchRequest) -> Result<ProviderState, SwitchError> {
+    let present = store.read()?;
+    if let Some(present) = &present
+        && present.provider == Provider::Mariadb
+        && present.target == request.verified.target()
+        && present.source_digest == request.verified.source_digest()
+    {
+        // Switched before: asking again is not another switch.
+        return Ok(present.clone());
     }
     let state = ProviderState {
         provider: Provider::Mariadb,
         target: request.verified.target().to_owned(),
         source_digest: request.verified.source_digest().to_owned(),
         plan_digest: request.verified.plan_digest().map(str::to_owned),
+        record_digest: request.record_digest.clone(),
         switched_at: request.now,
         switched_by: request.by.clone(),
-        history,
+        note: None,
+        history: present.clone().map(ProviderState::into_history).unwrap_or_default(),
     };
-    write_atomically(path, &state).map_err(|source| SwitchError::Write { path: path.to_owned(), source })?;
+    store.replace(present.as_ref(), &state)?;
     Ok(state)
-}
-
-fn write_atomically(path: &Path, state: &ProviderState) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut text = serde_json::to_vec_pretty(state)?;
-    text.push(b'\n');
-    let mut file = tempfile::Builder::new().prefix(".provider-state-").tempfile_in(folder)?;
-    file.write_all(&text)?;
-    readable_by_the_application(file.as_file())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    sync_folder(folder)
-}
-
-/// It holds no secret, and the application seldom runs as the operator.
-#[cfg(unix)]
-fn readable_by_the_application(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_the_application(_file: &std::fs::File) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// The rename itself is only durable once its folder is.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn request(digest: &str, by: &str) -> SwitchRequest {
+    pub(super) fn request(digest: &str, by: &str) -> SwitchRequest {
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         SwitchRequest::new(Verified::for_test("db:3306/prod", digest), now, by)
     }
@@ -244,5 +269,14 @@ mod tests {
         std::fs::write(&path, "something else").unwrap();
         assert!(matches!(switch(&path, &request("one", "ann")), Err(SwitchError::Malformed { .. })));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "something else");
+    }
+
+    #[test]
+    fn a_state_written_before_these_fields_were_is_still_read() {
+        let old = r#"{"provider":"mariadb","target":"db:3306/prod","source_digest":"one","plan_digest":null,
+            "switched_at":"2024-01-01T00:00:00Z","switched_by":"ann","history":[{"provider":"sqlite","target":"x",
+            "source_digest":"y","switched_at":"2023-01-01T00:00:00Z","switched_by":"bob"}]}"#;
+        let read: ProviderState = serde_json::from_str(old).unwrap();
+        assert_eq!((read.record_digest, read.history.len()), (None, 1));
     }
 }

@@ -1,0 +1,163 @@
+//! Unique keys whose rows SQLite tells apart and the target's collation does not. Only the server knows its collations, so
+//! the keys are put into a temporary table there and grouped. Nothing else is written.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, Params, Value};
+use rusqlite::types::ValueRef;
+use tokio::sync::mpsc::{self, Sender};
+
+use super::SurveyError;
+use super::model::{DEFAULT_COLLATION, Survey, SurveyedTable};
+use crate::core::convert::write_value;
+use crate::core::types::TargetType;
+use crate::finding::{Finding, Severity};
+use crate::ident;
+use crate::source::Source;
+
+/// Keys sent at once.
+const BATCH: usize = 500;
+/// "Access denied" to the database, and to a table.
+const DENIED: [u16; 2] = [1044, 1142];
+
+/// One unique key that has text in it.
+struct Key {
+    table: String,
+    /// The index's name; `None` for the primary key.
+    index: Option<String>,
+    columns: Vec<(String, TargetType)>,
+}
+
+/// Adds a finding for each unique key in which rows collide.
+pub(super) async fn find(source: &Source, conn: &mut Conn, survey: &mut Survey) -> Result<(), SurveyError> {
+    if survey.collation == DEFAULT_COLLATION {
+        // It compares as SQLite does: nothing can collide.
+        return Ok(());
+    }
+    let keys: Vec<Key> = survey.tables.iter().flat_map(keys).collect();
+    for key in keys {
+        let finding = match colliding(source, conn, &key, &survey.collation).await {
+            Ok(0) => continue,
+            Ok(count) => collision(&key, &survey.collation).rows(count, Vec::new()),
+            Err(SurveyError::Target(Error::Server(error))) if DENIED.contains(&error.code) => unknown(&key),
+            Err(error) => return Err(error),
+        };
+        let place = key.index.clone().unwrap_or_else(|| {
+            key.columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        });
+        survey.findings.push(finding.table(&key.table).column(place));
+    }
+    Ok(())
+}
+
+fn keys(table: &SurveyedTable) -> Vec<Key> {
+    let target = |name: &String| {
+        let column = table.columns.iter().find(|column| column.name == *name);
+        column.map(|column| (name.clone(), column.target))
+    };
+    let key = |index: Option<String>, names: Vec<&String>| {
+        let columns: Option<Vec<(String, TargetType)>> = names.into_iter().map(target).collect();
+        let columns = columns?;
+        let has_text = columns.iter().any(|(_, target)| target.is_text());
+        has_text.then(|| Key { table: table.name.clone(), index, columns })
+    };
+    // A key with a condition binds fewer rows than are compared here; MariaDB says so itself when it is built.
+    let unique = table.indexes.iter().filter(|index| index.unique && index.helper.is_none());
+    let unique = unique.filter_map(|index| {
+        key(Some(index.name.clone()), index.columns.iter().map(|column| &column.name).collect())
+    });
+    key(None, table.primary_key.iter().collect()).into_iter().chain(unique).collect()
+}
+
+fn collision(key: &Key, collation: &str) -> Finding {
+    let what = format!("values that SQLite tells apart are equal under {collation}");
+    let remedy = match key.index {
+        Some(_) => {
+            "use utf8mb4_nopad_bin, mend the rows, set the later ones aside by a policy, or accept: the key is then not unique"
+        }
+        None => "use utf8mb4_nopad_bin, or mend the rows in the source",
+    };
+    Finding::new(id(key), Severity::Blocks, what, remedy)
+}
+
+/// Without a primary key a table cannot be; a unique key may be left out.
+fn id(key: &Key) -> &'static str {
+    if key.index.is_some() { "MIG-UNIQUE-COLLISION" } else { "MIG-KEY-COLLISION" }
+}
+
+fn unknown(key: &Key) -> Finding {
+    let what =
+        format!("it is unknown whether values of `{}` collide: no temporary table could be made", key.table);
+    Finding::new(
+        id(key),
+        Severity::Blocks,
+        what,
+        "GRANT CREATE TEMPORARY TABLES on the database, or use utf8mb4_nopad_bin",
+    )
+}
+
+/// Rows that are equal to an earlier one.
+async fn colliding(source: &Source, conn: &mut Conn, key: &Key, collation: &str) -> Result<u64, SurveyError> {
+    let columns: Vec<String> =
+        key.columns.iter().map(|(name, target)| format!("{} {target}", ident::mariadb(name))).collect();
+    conn.query_drop("DROP TEMPORARY TABLE IF EXISTS `_golive_migrate_collision`").await?;
+    conn.query_drop(format!(
+        "CREATE TEMPORARY TABLE `_golive_migrate_collision` ({}) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation}",
+        columns.join(", ")
+    ))
+    .await?;
+    let (sender, mut batches) = mpsc::channel(4);
+    let (reading, table, columns) = (source.clone(), key.table.clone(), key.columns.clone());
+    let thread = tokio::task::spawn_blocking(move || read(&reading, &table, &columns, &sender));
+    while let Some(values) = batches.recv().await {
+        let one = format!("({})", vec!["?"; key.columns.len()].join(","));
+        let rows = vec![one; values.len() / key.columns.len()].join(",");
+        let sql = format!("INSERT INTO `_golive_migrate_collision` VALUES {rows}");
+        conn.exec_drop(sql, Params::Positional(values)).await?;
+    }
+    thread.await??;
+    let names: Vec<&String> = key.columns.iter().map(|(name, _)| name).collect();
+    let names = ident::mariadb_list(names);
+    let count: Option<u64> = conn
+        .query_first(format!(
+            "SELECT CAST(COALESCE(SUM(`n` - 1), 0) AS UNSIGNED) FROM \
+             (SELECT COUNT(*) AS `n` FROM `_golive_migrate_collision` GROUP BY {names} HAVING `n` > 1) `groups`"
+        ))
+        .await?;
+    conn.query_drop("DROP TEMPORARY TABLE `_golive_migrate_collision`").await?;
+    Ok(count.unwrap_or(0))
+}
+
+/// Hands on the keys without NULL, which collide with nothing; what does not fit has a finding of its own.
+fn read(
+    source: &Source,
+    table: &str,
+    columns: &[(String, TargetType)],
+    batches: &Sender<Vec<Value>>,
+) -> rusqlite::Result<()> {
+    let connection = source.connect()?;
+    let names: Vec<&String> = columns.iter().map(|(name, _)| name).collect();
+    let sql = format!("SELECT {} FROM {}", ident::sqlite_list(names), ident::sqlite(table));
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut batch = Vec::with_capacity(BATCH * columns.len());
+    while let Some(row) = rows.next()? {
+        let start = batch.len();
+        for (at, (_, target)) in columns.iter().enumerate() {
+            let mut written = Vec::new();
+            let value = row.get_ref(at).unwrap_or(ValueRef::Null);
+            if !matches!(write_value(value, *target, &mut written), Ok(true)) {
+                batch.truncate(start);
+                break;
+            }
+            batch.push(Value::Bytes(written));
+        }
+        if batch.len() >= BATCH * columns.len() && batches.blocking_send(std::mem::take(&mut batch)).is_err()
+        {
+            return Ok(());
+        }
+    }
+    if !batch.is_empty() {
+        let _ = batches.blocking_send(batch);
+    }
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! Policies: what is converted, set aside, left out or stopped, and that nothing of it is lost or goes unsaid. Also the
+//! tables that an application's own migrations made.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod support;
+
+use golive_migrate::{
+    CopyOptions, Plan, PlanError, PlanOptions, SchemaOrigin, Severity, Source, Survey, SurveyOptions, Target,
+    Verdict, VerifyOptions, add_constraints, copy, create_schema, quarantined, survey, verify,
+};
+
+fn options(policies: &[(&str, &str)]) -> SurveyOptions {
+    let mut options = SurveyOptions::default();
+    options.policies.0 =
+        policies.iter().map(|(selector, policy)| ((*selector).to_owned(), policy.parse().unwrap())).collect();
+    options
+}
+
+async fn migrated(source: &Source, target: &Target, options: &SurveyOptions) -> (Survey, Plan) {
+    let survey = survey(source, Some(target), options).await.unwrap();
+    let plan = Plan::new(&survey, &PlanOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    create_schema(target, &plan).await.unwrap();
+    copy(source, target, &plan, &CopyOptions::default(), &|_| {}).await.unwrap();
+    add_constraints(target, &plan).await.unwrap();
+    (survey, plan)
+}
+
+const MIXED: &str = "
+CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE item (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent(id), qty INTEGER, made DATETIME, day DATE,
+  price NUMERIC(6,2), name VARCHAR(3), note TEXT, size INTEGER CHECK (size > 0));
+CREATE TABLE part (item INTEGER PRIMARY KEY REFERENCES item(id));
+PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;
+INSERT INTO parent VALUES (1, 'one');
+INSERT INTO item VALUES
+ (1, 1, 5, 1700000000, '02/18/2024', 1.005, 'abcdef', 'ok', 1),
+ (2, 1, 'many', 1700000001, '12/31/2023', 2.5, 'abc', CAST(x'61ff' AS TEXT), 1),
+ (3, 99, 7, '', NULL, 3, NULL, NULL, 1),
+ (4, 1, 8, NULL, NULL, 4, NULL, NULL, -1);
+INSERT INTO part VALUES (1), (3);
+CREATE UNIQUE INDEX one_open ON item(parent) WHERE qty = 5;
+CREATE VIEW named AS SELECT item.id, parent.name FROM item JOIN parent ON parent.id = item.parent;
+";
+
+const DECIDED: [(&str, &str); 9] = [
+    ("MIG-TYPE-MIXED:item.qty", "quarantine"),
+    ("MIG-TYPE-MIXED:item.made", "convert:epoch-seconds"),
+    ("MIG-DATETIME-FORMAT:item.made", "convert:empty-as-null"),
+    ("MIG-DATETIME-FORMAT:item.day", "convert:date-mdy"),
+    ("MIG-DECIMAL-SCALE", "convert:round"),
+    ("MIG-TEXT-LENGTH:item", "convert:truncate"),
+    ("MIG-TEXT-UTF8", "convert:lossy-utf8"),
+    ("MIG-CHECK-BROKEN", "quarantine"),
+    ("MIG-FK-ORPHAN", "quarantine"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_row_is_converted_or_set_aside_as_decided_and_all_of_it_is_proven() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = support::sqlite(folder.path(), MIXED);
+    let source = Source::open(&path).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let plain = survey(&source, Some(&target), &SurveyOptions::default()).await.unwrap();
+    assert!(
+        matches!(Plan::new(&plain, &PlanOptions::default()), Err(PlanError::Blocked(open)) if open.len() >= 6)
+    );
+
+    let (survey, plan) = migrated(&source, &target, &options(&DECIDED)).await;
+    let converted = survey.findings.iter().filter(|finding| finding.id == "MIG-CONVERTED");
+    assert_eq!(converted.map(|finding| finding.count).sum::<u64>(), 3 + 2 + 1 + 1 + 1);
+    assert!(
+        !survey.findings.iter().any(|finding| finding.id == "MIG-POLICY-UNUSED"),
+        "{:#?}",
+        survey.findings
+    );
+
+    let shown = db
+        .execute(
+            "USE app; SELECT id, made, day, price, name, note FROM item ORDER BY id; SELECT item FROM part",
+        )
+        .unwrap();
+    let row = "1\t2023-11-14 22:13:20.000000\t2024-02-18\t1.01\tabc\tok";
+    assert!(shown.contains(row) && shown.trim_end().ends_with("\n1"), "{shown}");
+    let aside = quarantined(&target).await.unwrap();
+    let places: Vec<(&str, &str, u64)> = aside
+        .iter()
+        .map(|rows| (rows.table.as_str(), rows.reason.split(':').next().unwrap(), rows.count))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("item", "MIG-CHECK-BROKEN", 1),
+            ("item", "MIG-FK-ORPHAN", 1),
+            ("item", "qty", 1),
+            ("part", "MIG-FK-ORPHAN", 1)
+        ]
+    );
+    let content =
+        db.execute("USE app; SELECT content FROM _golive_migrate_quarantine WHERE row_key = 'id=2'").unwrap();
+    assert!(content.contains("many"), "the whole row is kept: {content}");
+
+    let second = db.execute("USE app; INSERT INTO item (id, parent, qty) VALUES (9, 1, 5)");
+    assert!(second.is_err(), "the key with a condition binds where it holds");
+    db.execute("USE app; INSERT INTO item (id, parent, qty) VALUES (10, 1, 6), (11, 1, 6)").unwrap();
+    db.execute("USE app; DELETE FROM item WHERE id > 9").unwrap();
+    let named = db.execute("USE app; SELECT * FROM named ORDER BY id").unwrap();
+    assert!(named.contains("1\tone"), "{named}");
+
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+    let item = verification.tables.iter().find(|table| table.name == "item").unwrap();
+    assert_eq!((item.rows_source, item.rows_target, item.set_aside), (4, 1, 3));
+
+    what_is_changed_afterwards_is_found(&db, &source, &target, &plan).await;
+}
+
+/// Neither a conversion nor the quarantine hides a change.
+async fn what_is_changed_afterwards_is_found(
+    db: &golive_sandbox::MariaDb,
+    source: &Source,
+    target: &Target,
+    plan: &Plan,
+) {
+    for (change, back) in [
+        (
+            "UPDATE item SET made = made + INTERVAL 1 SECOND",
+            "UPDATE item SET made = made - INTERVAL 1 SECOND",
+        ),
+        ("UPDATE item SET price = 1.00", "UPDATE item SET price = 1.01"),
+        (
+            "UPDATE _golive_migrate_quarantine SET content = REPLACE(content, 'many', 'few') WHERE row_key = 'id=2'",
+            "UPDATE _golive_migrate_quarantine SET content = REPLACE(content, 'few', 'many') WHERE row_key = 'id=2'",
+        ),
+    ] {
+        db.execute(&format!("USE app; {change}")).unwrap();
+        let found = verify(source, target, &VerifyOptions::for_plan(plan), &|_| {}).await.unwrap();
+        assert_eq!(found.verdict, Verdict::Mismatch, "{change}");
+        db.execute(&format!("USE app; {back}")).unwrap();
+    }
+    let found = verify(source, target, &VerifyOptions::for_plan(plan), &|_| {}).await.unwrap();
+    assert_eq!(found.verdict, Verdict::Match, "{found:#?}");
+    db.execute("USE app; DELETE FROM _golive_migrate_quarantine WHERE row_key = 'id=3'").unwrap();
+    let found = verify(source, target, &VerifyOptions::for_plan(plan), &|_| {}).await.unwrap();
+    assert_eq!(found.verdict, Verdict::Mismatch, "a row that was set aside is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn collisions_under_another_collation_are_found_before_and_set_aside_if_decided() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = support::sqlite(
+        folder.path(),
+        "CREATE TABLE user (id INTEGER PRIMARY KEY, name VARCHAR(20) UNIQUE);
+         INSERT INTO user VALUES (1, 'ann'), (2, 'Ann'), (3, 'bob'), (4, 'bob '), (5, NULL), (6, NULL)",
+    );
+    let source = Source::open(&path).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let mut chosen = options(&[]);
+    chosen.collation = "utf8mb4_unicode_ci".to_owned();
+    let found = survey(&source, Some(&target), &chosen).await.unwrap();
+    let collision = found.findings.iter().find(|finding| finding.id == "MIG-UNIQUE-COLLISION").unwrap();
+    assert_eq!((collision.count, collision.severity), (2, Severity::Blocks));
+
+    chosen.policies = options(&[("MIG-UNIQUE-COLLISION", "quarantine")]).policies;
+    let (_, plan) = migrated(&source, &target, &chosen).await;
+    let left = db.execute("USE app; SELECT GROUP_CONCAT(id ORDER BY id) FROM user").unwrap();
+    assert!(left.contains("1,3,5,6"), "{left}");
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+}
+
+#[tokio::test]
+async fn stop_blocks_a_note_and_a_policy_in_vain_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = support::sqlite(
+        folder.path(),
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END",
+    );
+    let source = Source::open(&path).unwrap();
+    let chosen = options(&[("MIG-TRIGGER", "stop"), ("MIG-TYPE-MIXED:t.b", "quarantine")]);
+    let found = survey(&source, None, &chosen).await.unwrap();
+    assert!(
+        matches!(Plan::new(&found, &PlanOptions::default()), Err(PlanError::Blocked(open)) if open[0].id == "MIG-TRIGGER")
+    );
+    assert!(found.findings.iter().any(|finding| finding.id == "MIG-POLICY-UNUSED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_go_into_the_tables_that_the_applications_migrations_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = support::sqlite(
+        folder.path(),
+        "CREATE TABLE author (id integer PRIMARY KEY AUTOINCREMENT, name varchar NOT NULL, born datetime_text, alive boolean);
+         CREATE TABLE book (id integer PRIMARY KEY, author integer REFERENCES author(id), price real(10,2), state text);
+         INSERT INTO author VALUES (1, 'ann', '2024-02-18 01:02:03', 1), (7, 'bob', NULL, 0);
+         INSERT INTO book VALUES (1, 1, 12.5, 'open'), (2, 7, 3, 'closed')",
+    );
+    let source = Source::open(&path).unwrap();
+    let db = support::server();
+    let made = "USE app; CREATE TABLE seaql_migrations (version varchar(255) PRIMARY KEY, applied_at bigint NOT NULL);
+        INSERT INTO seaql_migrations VALUES ('m1', 1);
+        CREATE TABLE author (alive tinyint(1), id int AUTO_INCREMENT PRIMARY KEY, name varchar(40) NOT NULL, born datetime,
+          added timestamp DEFAULT CURRENT_TIMESTAMP);
+        CREATE TABLE book (id int NOT NULL PRIMARY KEY, author int, price decimal(10,2), state enum('open','closed'),
+          CONSTRAINT theirs FOREIGN KEY (author) REFERENCES author (id))";
+    db.execute(made).unwrap();
+    let target = support::target(&db).await;
+    let mut chosen = options(&[]);
+    chosen.schema = SchemaOrigin::Target;
+    let (_, plan) = migrated(&source, &target, &chosen).await;
+    assert!(plan.statements().iter().all(|statement| !statement.contains("CREATE TABLE")), "{plan}");
+    let shown = db.execute("USE app; SELECT b.id, a.name, b.price, b.state, a.born FROM book b JOIN author a ON a.id = b.author").unwrap();
+    assert!(shown.contains("1\tann\t12.50\topen\t2024-02-18 01:02:03"), "{shown}");
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+
+    for (change, id) in [
+        ("ALTER TABLE author DROP COLUMN born", "MIG-SCHEMA-COLUMN"),
+        ("ALTER TABLE author MODIFY name varchar(2) NOT NULL", "MIG-TYPE-NARROW"),
+        ("ALTER TABLE author ADD COLUMN must int NOT NULL", "MIG-SCHEMA-EXTRA"),
+        ("ALTER TABLE book MODIFY state point", "MIG-SCHEMA-TYPE"),
+        ("SELECT 1", "MIG-SCHEMA-ROWS"),
+    ] {
+        db.execute(&format!("DROP DATABASE app; CREATE DATABASE app; {made}; {change}")).unwrap();
+        if id == "MIG-SCHEMA-ROWS" {
+            db.execute("USE app; INSERT INTO author (name) VALUES ('there')").unwrap();
+        }
+        let found = survey(&source, Some(&target), &chosen).await.unwrap();
+        let blocking =
+            found.findings.iter().any(|finding| finding.id == id && finding.severity == Severity::Blocks);
+        assert!(blocking, "{id}: {:#?}", found.findings);
+    }
+}
