@@ -132,16 +132,6 @@ pub enum CopyError {
         /// The server's error code; 0 when it only warned.
         code: u16,
     },
-    /// A policy sets aside more than a few rows.
-    #[error(
-        "set aside rows of `{table}`: more than {limit} do not fit, mend them in the source or choose a wider type"
-    )]
-    TooManySetAside {
-        /// The table.
-        table: String,
-        /// How many may be.
-        limit: u64,
-    },
     /// A row needs a larger packet than the server takes, which holds for `INSERT` but not for `LOAD DATA`.
     #[error(
         "copy `{table}`, row {key}: it takes {bytes} bytes in one packet, the server takes {packet_bytes}; \
@@ -156,6 +146,16 @@ pub enum CopyError {
         bytes: u64,
         /// `max_allowed_packet`.
         packet_bytes: u64,
+    },
+    /// A policy sets aside more than a few rows.
+    #[error(
+        "set aside rows of `{table}`: more than {limit} do not fit, mend them in the source or choose a wider type"
+    )]
+    TooManySetAside {
+        /// The table.
+        table: String,
+        /// How many may be.
+        limit: u64,
     },
     /// The source could not be read.
     #[error("read `{table}` from the source")]

@@ -190,30 +190,38 @@ impl<'a> Chunk<'a> {
     }
 
     fn take(&mut self, row: &Row<'_>, pieces: &Sender<Piece>) -> Result<(), Piece> {
-        if self.form == Form::Rows(1) || matches!(self.form, Form::Rows(_)) && self.piece_rows == 0 {
+        if matches!(self.form, Form::Rows(_)) && self.piece_rows == 0 {
             self.piece_key = row_key(row, self.plan);
         }
         if let Some(reason) = self.broken_condition(row) {
             return self.put_aside(row, reason);
         }
-        if self.form == Form::Lines && self.row_bytes(row) > PIECE_BYTES as u64 {
-            return self.take_large(row, pieces);
-        }
         let (lines, values, piece_bytes) = (self.lines.len(), self.values.len(), self.piece_bytes);
         let plan = self.plan;
         for (at, column) in plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
-            if let Err(why) = self.cell(at, value, column) {
+            if self.form == Form::Lines && size(value) > PIECE_BYTES {
                 self.lines.truncate(lines);
-                self.values.truncate(values);
-                self.piece_bytes = piece_bytes;
-                return self.misfit(row, column, why);
+                return self.take_large(row, pieces);
+            }
+            match self.cell(at, value, column) {
+                Ok(()) => {}
+                Err(why) if column.quarantine => {
+                    self.lines.truncate(lines);
+                    self.values.truncate(values);
+                    self.piece_bytes = piece_bytes;
+                    return self.put_aside(row, format!("{}: {}", column.name, why.0));
+                }
+                Err(why) => {
+                    let (key, column) = (row_key(row, self.plan), column.name.clone());
+                    return Err(Piece::Misfit { key, column, what: why.0 });
+                }
             }
         }
         if self.form == Form::Lines {
             self.lines.push(b'\n');
         }
-        self.bytes += self.row_bytes(row);
+        self.bytes += (self.lines.len() - lines + self.piece_bytes - piece_bytes) as u64;
         self.rows += 1;
         self.piece_rows += 1;
         Ok(())
@@ -225,21 +233,33 @@ impl<'a> Chunk<'a> {
         let plan = self.plan;
         for (at, column) in plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
-            if let Err(why) = check(value, column) {
-                return self.misfit(row, column, why);
+            if streams(value, column).is_some() {
+                continue;
+            }
+            let start = self.lines.len();
+            let looked_at = self.cell(at, value, column);
+            self.lines.truncate(start);
+            match looked_at {
+                Ok(()) => {}
+                Err(why) if column.quarantine => {
+                    return self.put_aside(row, format!("{}: {}", column.name, why.0));
+                }
+                Err(why) => {
+                    let (key, column) = (row_key(row, plan), column.name.clone());
+                    return Err(Piece::Misfit { key, column, what: why.0 });
+                }
             }
         }
         for (at, column) in plan.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(Piece::Failed)?;
-            match as_is(value, column.target).filter(|_| column.conversions.is_empty()) {
+            match streams(value, column) {
                 Some(bytes) => {
                     if at > 0 {
                         self.lines.push(b'\t');
                     }
                     self.stream(bytes, pieces)?;
                 }
-                // It was looked at above.
-                None => drop(self.cell(at, value, column)),
+                None => self.cell(at, value, column).expect("it was looked at before"),
             }
         }
         self.lines.push(b'\n');
@@ -249,12 +269,27 @@ impl<'a> Chunk<'a> {
         Ok(())
     }
 
-    /// A row with a value that does not fit is set aside where a policy says so.
-    fn misfit(&mut self, row: &Row<'_>, column: &PlannedColumn, why: Misfit) -> Result<(), Piece> {
-        if column.quarantine {
-            return self.put_aside(row, format!("{}: {}", column.name, why.0));
+    fn stream(&mut self, bytes: &[u8], pieces: &Sender<Piece>) -> Result<(), Piece> {
+        for part in bytes.chunks(PIECE_BYTES) {
+            escape(part, &mut self.lines);
+            if self.lines.len() >= PIECE_BYTES {
+                let full = std::mem::replace(&mut self.lines, Vec::with_capacity(PIECE_BYTES + 4096));
+                pieces.blocking_send(Piece::Lines(Bytes::from(full))).map_err(|_| Piece::Unheard)?;
+            }
         }
-        Err(Piece::Misfit { key: row_key(row, self.plan), column: column.name.clone(), what: why.0 })
+        Ok(())
+    }
+
+    /// What a row takes, about: its texts and blobs, and some for each other cell.
+    fn row_bytes(&self, row: &Row<'_>) -> u64 {
+        let cells = 0..self.plan.columns.len();
+        cells.map(|at| size(row.get_ref(at).unwrap_or(ValueRef::Null)) as u64 + 1).sum()
+    }
+
+    fn is_piece_full_before(&self, row: &Row<'_>) -> bool {
+        matches!(self.form, Form::Rows(_))
+            && self.piece_rows > 0
+            && self.piece_bytes as u64 + self.row_bytes(row) > PIECE_BYTES as u64
     }
 
     /// Puts a cell into the piece as its column's policies have it.
@@ -271,13 +306,13 @@ impl<'a> Chunk<'a> {
             let given = write_value(value, column.target, &mut self.scratch)?;
             self.piece_bytes += self.scratch.len();
             self.values.push(match given {
-                false => Value::NULL,
                 true if self.scratch.len() > PIECE_BYTES => Value::Bytes(std::mem::take(&mut self.scratch)),
                 true => Value::Bytes(self.scratch.clone()),
+                false => Value::NULL,
             });
             given
         };
-        if given || !column.not_null { Ok(()) } else { Err(IS_NULL) }
+        if given || !column.not_null { Ok(()) } else { Err(Misfit("is NULL, which its column refuses")) }
     }
 
     fn broken_condition(&self, row: &Row<'_>) -> Option<String> {
@@ -289,42 +324,18 @@ impl<'a> Chunk<'a> {
     }
 
     fn put_aside(&mut self, row: &Row<'_>, reason: String) -> Result<(), Piece> {
-        let key = row_key(row, self.plan);
-        if self.row_bytes(row) > quarantine::ROW_BYTES_AT_MOST as u64 {
-            let what = "does not fit, and its row is too large to be set aside";
-            return Err(Piece::Misfit { key, column: self.plan.table.clone(), what });
-        }
-        let plan = self.plan;
         let cell = |(at, column): (usize, &'a PlannedColumn)| {
             (column.name.as_str(), row.get_ref(at).unwrap_or(ValueRef::Null))
         };
-        let content = quarantine::of_source(plan.columns.iter().enumerate().map(cell));
+        let content = quarantine::of_source(self.plan.columns.iter().enumerate().map(cell));
+        let key = row_key(row, self.plan);
+        if content.len() > quarantine::ROW_BYTES_AT_MOST {
+            let what = "does not fit, and its row is too large to be set aside";
+            return Err(Piece::Misfit { key, column: self.plan.table.clone(), what });
+        }
         self.bytes += content.len() as u64;
         self.set_aside.push(SetAside { key, reason: reason.chars().take(255).collect(), content });
         Ok(())
-    }
-
-    fn stream(&mut self, bytes: &[u8], pieces: &Sender<Piece>) -> Result<(), Piece> {
-        for part in bytes.chunks(PIECE_BYTES) {
-            escape(part, &mut self.lines);
-            if self.lines.len() >= PIECE_BYTES {
-                let full = std::mem::replace(&mut self.lines, Vec::with_capacity(PIECE_BYTES + 4096));
-                pieces.blocking_send(Piece::Lines(Bytes::from(full))).map_err(|_| Piece::Unheard)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What a row takes, about: its texts and blobs, and some for each other cell. Told alike for both forms.
-    fn row_bytes(&self, row: &Row<'_>) -> u64 {
-        let cells = 0..self.plan.columns.len();
-        cells.map(|at| size(row.get_ref(at).unwrap_or(ValueRef::Null)) as u64 + 1).sum()
-    }
-
-    fn is_piece_full_before(&self, row: &Row<'_>) -> bool {
-        matches!(self.form, Form::Rows(_))
-            && self.piece_rows > 0
-            && self.piece_bytes as u64 + self.row_bytes(row) > PIECE_BYTES as u64
     }
 
     fn is_piece_full(&self) -> bool {
@@ -335,7 +346,7 @@ impl<'a> Chunk<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.rows >= self.plan.chunk_rows as u64
+        self.rows + self.set_aside.len() as u64 >= self.plan.chunk_rows as u64
             || self.bytes >= self.plan.chunk_bytes as u64
             || self.set_aside.len() >= SET_ASIDE_A_CHUNK
     }
@@ -380,23 +391,16 @@ impl<'a> Chunk<'a> {
     }
 }
 
+/// The bytes of a large value that goes as it is; policies that change it, and what does not fit, are for the usual way.
+fn streams<'v>(value: ValueRef<'v>, column: &PlannedColumn) -> Option<&'v [u8]> {
+    let changed = || column.conversions.iter().any(|one| one.apply(value, column.target).is_some());
+    if size(value) > PIECE_BYTES && !changed() { as_is(value, column.target) } else { None }
+}
+
 /// Large rows do not queue up: the next one is read when this one is on its way.
 fn wait_until_taken(pieces: &Sender<Piece>) -> bool {
     let all = pieces.max_capacity();
     tokio::runtime::Handle::current().block_on(pieces.reserve_many(all)).is_ok()
-}
-
-const IS_NULL: Misfit = Misfit("is NULL, which its column refuses");
-
-/// Whether a cell goes into its column, without copying a large one.
-fn check(value: ValueRef<'_>, column: &PlannedColumn) -> Result<(), Misfit> {
-    if column.conversions.is_empty() && as_is(value, column.target).is_some() {
-        return Ok(());
-    }
-    let converted = column.conversions.iter().find_map(|one| one.apply(value, column.target));
-    let value = converted.as_ref().map_or(value, Converted::as_value);
-    let given = write_value(value, column.target, &mut Vec::new())?;
-    if given || !column.not_null { Ok(()) } else { Err(IS_NULL) }
 }
 
 /// Bytes of a value's text or blob; numbers are written in a few.

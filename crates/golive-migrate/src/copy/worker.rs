@@ -129,25 +129,6 @@ impl<'a> Worker<'a> {
         Err(CopyError::AnotherRun { target: self.target.display_name() })
     }
 
-    /// Rows that a policy keeps out go into the side table, in the chunk's own transaction.
-    async fn put_aside(
-        &self,
-        conn: &mut Conn,
-        table: &PlannedTable,
-        end: &ChunkEnd,
-    ) -> Result<(), CopyError> {
-        if end.set_aside.is_empty() {
-            return Ok(());
-        }
-        let server = CopyError::server(&table.name);
-        quarantine::enter(conn, &table.name, &end.set_aside).await.map_err(&server)?;
-        if quarantine::count(conn, &table.name).await.map_err(&server)? <= quarantine::ROWS_AT_MOST {
-            return Ok(());
-        }
-        conn.query_drop("ROLLBACK").await.map_err(&server)?;
-        Err(CopyError::TooManySetAside { table: table.name.clone(), limit: quarantine::ROWS_AT_MOST })
-    }
-
     /// Rows and bytes of a chunk, which must fit into what a cluster takes at once.
     fn chunk_limits(&self) -> (usize, usize) {
         let (mut rows, mut bytes) = (self.options.chunk_rows, self.options.chunk_bytes);
@@ -163,6 +144,38 @@ impl<'a> Worker<'a> {
             }
         }
         (rows.max(1), bytes.max(1))
+    }
+
+    /// What remains of a chunk's transaction when its rows are in.
+    async fn commit(
+        &self,
+        conn: &mut Conn,
+        table: &PlannedTable,
+        chunk: i64,
+        end: &ChunkEnd,
+    ) -> Result<(), CopyError> {
+        let server = CopyError::server(&table.name);
+        self.put_aside(conn, table, end).await?;
+        journal::complete(conn, &table.name, chunk, end).await.map_err(&server)?;
+        conn.query_drop("COMMIT").await.map_err(&server)
+    }
+
+    /// Rows that a policy keeps out go into the side table, in the chunk's own transaction.
+    async fn put_aside(
+        &self,
+        conn: &mut Conn,
+        table: &PlannedTable,
+        end: &ChunkEnd,
+    ) -> Result<(), CopyError> {
+        if end.set_aside.is_empty() {
+            return Ok(());
+        }
+        let server = CopyError::server(&table.name);
+        quarantine::enter(conn, &table.name, &end.set_aside).await.map_err(&server)?;
+        if quarantine::count(conn, &table.name).await.map_err(&server)? <= quarantine::ROWS_AT_MOST {
+            return Ok(());
+        }
+        Err(CopyError::TooManySetAside { table: table.name.clone(), limit: quarantine::ROWS_AT_MOST })
     }
 
     fn cancelled(&self) -> CopyError {
@@ -232,12 +245,7 @@ impl<'a> Worker<'a> {
                     return if lost_a_race(&error) { Ok(Outcome::Raced) } else { Err(error) };
                 }
             };
-            self.put_aside(conn, table, &end).await?;
-            let committed = match journal::complete(conn, &table.name, state.chunks, &end).await {
-                Ok(()) => conn.query_drop("COMMIT").await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = committed.map_err(&server) {
+            if let Err(error) = self.commit(conn, table, state.chunks, &end).await {
                 let _ = conn.query_drop("ROLLBACK").await;
                 return if lost_a_race(&error) { Ok(Outcome::Raced) } else { Err(error) };
             }

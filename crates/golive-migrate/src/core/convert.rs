@@ -114,7 +114,7 @@ pub(crate) fn write_field(
     Ok(given)
 }
 
-/// Appends a field's text with everything special escaped.
+/// Appends text of a field, everything special escaped.
 pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(at) = special(rest) {

@@ -8,7 +8,7 @@ use super::{SurveyError, collisions, galera};
 use crate::finding::{Finding, Severity};
 use crate::journal;
 use crate::source::Source;
-use crate::target::Target;
+use crate::target::{ServerInfo, Target};
 
 /// Looks at the target, and adds what it says.
 pub(super) async fn survey(source: &Source, target: &Target, survey: &mut Survey) -> Result<(), SurveyError> {
@@ -50,20 +50,29 @@ pub(super) async fn survey(source: &Source, target: &Target, survey: &mut Survey
                 .push(Finding::new("MIG-NAME-CASE", Severity::Blocks, what, remedy).table(&table.name));
         }
     }
+    packets(server, survey);
+    Ok(())
+}
+
+/// LOAD DATA LOCAL carries a row of any size, and reading it back needs nothing of the server either (measured: 100 MiB at
+/// packets of 1 MiB); what binds is one statement or parameter, as in an INSERT.
+fn packets(server: &ServerInfo, survey: &mut Survey) {
     let packet = server.max_allowed_packet_bytes;
     for table in &survey.tables {
         for column in table.columns.iter().filter(|column| column.census.max_bytes + 1024 > packet) {
+            let bytes = column.census.max_bytes;
+            let (severity, consequence) = match server.local_infile {
+                true => {
+                    (Severity::ChangesData, "it is carried, but the application could not write it again")
+                }
+                false => (Severity::Blocks, "an INSERT cannot carry it"),
+            };
             let what = format!(
-                "holds a value of {} bytes, the server takes packets of {packet}",
-                column.census.max_bytes
+                "holds a value of {bytes} bytes, the server takes packets of {packet}: {consequence}"
             );
-            let remedy = format!(
-                "SET GLOBAL max_allowed_packet = {}",
-                (column.census.max_bytes + 1024).next_power_of_two()
-            );
-            let finding = Finding::new("MIG-PACKET", Severity::Blocks, what, remedy);
+            let remedy = format!("SET GLOBAL max_allowed_packet = {}", (bytes + 1024).next_power_of_two());
+            let finding = Finding::new("MIG-PACKET", severity, what, remedy);
             survey.findings.push(finding.table(&table.name).column(column.name.clone()));
         }
     }
-    Ok(())
 }
