@@ -112,7 +112,7 @@ pub(super) async fn run(global: &Global, args: &SwitchArgs) -> Result {
     show(global, &json!({ "state_file": args.state, "state": state, "proof": proof }), || {
         told(args, &state, &proof)
     });
-    Ok(proof.is_none_or(|proof| proof.passes()).then_some(End::Ready).unwrap_or(End::NotReady))
+    Ok(if proof.is_none_or(|proof| proof.passes()) { End::Ready } else { End::NotReady })
 }
 
 async fn back(global: &Global, args: &SwitchArgs, target: &Target, by: &str) -> Result {

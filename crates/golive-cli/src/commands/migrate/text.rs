@@ -184,11 +184,6 @@ pub(super) fn verification(found: &Verification) -> String {
         };
         let _ = writeln!(text, "  {}: {}{known}", difference.table, difference.what);
     }
-    for key in found.foreign_keys.iter().filter(|key| key.orphans > 0) {
-        let columns = key.columns.join(", ");
-        let _ =
-            writeln!(text, "  {}.{columns}: {} rows have no row of {}", key.table, key.orphans, key.parent);
-    }
     for difference in &found.intended {
         let id = difference.finding.unwrap_or_default();
         let _ = writeln!(text, "  as planned ({id}), {}: {}", difference.table, difference.what);
