@@ -89,7 +89,7 @@ def key_of(row, places):
         if isinstance(value, str):
             return value.encode(errors="surrogateescape")
         if isinstance(value, (int, float, decimal.Decimal)):
-            return str(number(value).normalize()).encode()
+            return format(number(value).normalize(), "f").encode()
         return str(value).encode()
 
     return tuple(plain(row[place]) for place in places)

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use golive::Config;
 use golive_migrate::{
-    ConstraintOptions, CopyOptions, Finding, Method, Plan, PlanError, PlanOptions, Policy, Progress,
-    Provider, ProviderState, Severity, Source, Survey, SurveyError, SurveyOptions, Target, TargetOptions,
-    add_constraints_with, copy, create_schema, quarantined, survey,
+    ConstraintOptions, CopyOptions, Finding, Plan, PlanError, PlanOptions, Policy, Progress, Provider,
+    ProviderState, Severity, Source, Survey, SurveyError, SurveyOptions, Target, TargetOptions,
+    VerifyOptions, add_constraints_with, copy, create_schema, quarantined, survey,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -172,7 +172,8 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
     let constraints =
         add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
-    let verification = verify::compared(global, source, &target, Method::Rows, cancel).await?;
+    let intended = VerifyOptions::for_plan(&plan);
+    let verification = verify::compared(global, source, &target, intended, cancel).await?;
     let aside = quarantined(&target).await.map_err(Failure::reach)?;
     let value = json!({
         "source": held.json(), "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
@@ -234,6 +235,19 @@ async fn looked_at(
     let found = survey(source, target, &options).await;
     meter.clear();
     found
+}
+
+/// What the plan intended: it follows from the source and golive.toml, as it did when the target was made. Where there is
+/// no plan nothing was intended, and every difference counts.
+async fn intended(
+    global: &Global,
+    sides: &Sides,
+    source: &Source,
+) -> std::result::Result<VerifyOptions, Failure> {
+    let options = survey_options(&commands::config_or_nothing(global)?, sides);
+    let survey = looked_at(global, source, None, options, &CancellationToken::new()).await;
+    let plan = survey.ok().and_then(|survey| Plan::new(&survey, &PlanOptions::default()).ok());
+    Ok(plan.map_or_else(VerifyOptions::default, |plan| VerifyOptions::for_plan(&plan)))
 }
 
 /// What golive.toml and the command line ask for together; the command line wins.

@@ -6,7 +6,7 @@ use golive_migrate::{
 };
 
 use super::failure::ToFailure;
-use super::{Sides, connect, moving, open, text};
+use super::{Sides, connect, intended, moving, open, text};
 use crate::args::Global;
 use crate::commands::support::{Meter, show};
 use crate::exit::{End, Failure, Result};
@@ -66,7 +66,9 @@ pub(super) async fn run(global: &Global, args: &VerifyArgs) -> Result {
         None if args.digest => Method::DIGESTS,
         None => Method::Rows,
     };
-    let verification = compared(global, &source, &target, method, CancellationToken::new()).await?;
+    let mut intended = intended(global, &args.sides, &source).await?;
+    intended.method = method;
+    let verification = compared(global, &source, &target, intended, CancellationToken::new()).await?;
     show(global, &verification, || text::verification(&verification));
     Ok(end(global, &verification))
 }
@@ -82,18 +84,16 @@ pub(super) fn end(global: &Global, verification: &Verification) -> End {
     }
 }
 
-/// Compares both sides.
+/// Compares both sides, with what was intended.
 pub(super) async fn compared(
     global: &Global,
     source: &Source,
     target: &Target,
-    method: Method,
+    mut options: VerifyOptions,
     cancel: CancellationToken,
 ) -> std::result::Result<Verification, Failure> {
     let config = commands::config_or_nothing(global)?;
-    let mut options = VerifyOptions::default();
-    options.exclude.clone_from(&config.migrate.exclude);
-    options.method = method;
+    options.exclude.extend(config.migrate.exclude.iter().cloned());
     options.cancel = cancel;
     let meter = Meter::new(global, "comparing both sides");
     let verification = verify(source, target, &options, &moving(&meter, "comparing", 0)).await;
