@@ -5,6 +5,8 @@
 //! what was built, through its command line.
 
 mod binaries;
+pub mod corpus;
+pub mod independent;
 mod platform;
 mod processes;
 mod program;
@@ -19,5 +21,5 @@ pub use processes::{CommandLineWatch, leftovers};
 pub use program::{Ended, Running};
 pub use report::Document;
 pub use run::Run;
-pub use sqlite::sqlite;
+pub use sqlite::{Beside, sqlite, sqlite_raw};
 pub use wait::{seconds, wait_until};

@@ -8,7 +8,7 @@ mod meter;
 mod migrate;
 mod options;
 mod rounds;
-mod server;
+pub(crate) mod server;
 
 use std::ffi::OsString;
 
@@ -23,6 +23,7 @@ cargo xtask bench NAME [OPTIONS]
               --repeats N     rounds, both sides in each (3)
               --peer-rows N   rows for sqlite3-to-mysql, which is slow and linear (100000); 0 leaves it out, and its
                               bounds unknown
+              --golive FILE   measures this program instead of building it
               --format json   the results as one JSON document; they are kept under target/bench either way
 ";
 

@@ -4,6 +4,7 @@
 //! be here: a dependency that makes the first build on a new machine wait.
 
 mod bench;
+mod compare;
 mod golive;
 mod run;
 mod stages;
@@ -24,6 +25,8 @@ cargo xtask COMMAND [ARGUMENTS]
   tidy                     the house rules over sources, manifests, documents and the dependency graph
   bench [NAME] [OPTIONS]   measures against what else does the same work, and exits with 10 where a bound is missed;
                            alone, it lists the benchmarks
+  compare [DATABASE …]     databases in common use, moved by golive and by a peer, compared value by value; without
+                           arguments writes docs/comparison.md
   help                     this text
 ";
 
@@ -46,6 +49,7 @@ fn dispatch(command: Option<&str>, arguments: Vec<OsString>) -> Result<u8, Failu
         Some("test") => test::run(arguments),
         Some("tidy") => tidy::run(&arguments),
         Some("bench") => bench::run(&arguments),
+        Some("compare") => compare::run(&arguments),
         Some("help" | "--help" | "-h") => {
             say(HELP);
             Ok(0)

@@ -108,6 +108,24 @@ pub(crate) fn capture(mut program: Command) -> Result<String, Failure> {
         .map_err(|_| Failure::out_of_reach(format!("{} printed what is not text", shown(&program))))
 }
 
+/// How a program ended, and what it printed.
+pub(crate) struct Ended {
+    /// Its exit code, or 1 where a signal ended it.
+    pub(crate) code: u8,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+/// Runs to the end and keeps both outputs, whatever the exit code.
+pub(crate) fn captured(mut program: Command) -> Result<Ended, Failure> {
+    let output = program.stdin(Stdio::null()).output().map_err(|error| cannot_start(&program, &error))?;
+    Ok(Ended {
+        code: output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
+        output: String::from_utf8_lossy(&output.stdout).into_owned(),
+        errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
 /// Becomes that program, so that signals and the exit code are its own; returns only where it cannot start.
 #[cfg(unix)]
 pub(crate) fn become_program(mut program: Command) -> Result<u8, Failure> {

@@ -22,6 +22,9 @@
 //!
 //! Strings keep SQLite's meaning in MariaDB: tables are made with the collation `utf8mb4_nopad_bin`, under which
 //! `'a'`, `'A'` and `'a '` differ as they do in SQLite. [`SurveyOptions::collation`] chooses another.
+//!
+//! Once there, the schema goes on by versioned migrations ([`Migrations`], [`schema_up`]): under a lock, journalled, taken up
+//! after a crash, and proven on a disposable server ([`prove_migrations`], [`schema_drift`]).
 
 mod constraints;
 mod copy;
@@ -36,6 +39,7 @@ mod pool;
 mod pool_probe;
 mod progress;
 mod quarantine;
+mod rules;
 mod schema;
 mod set_aside;
 mod source;
@@ -60,6 +64,7 @@ pub use self::pool::{PoolSettings, PoolSettingsError, ServerLimits};
 pub use self::pool_probe::{PoolProbe, PoolProbeError, PoolRun, probe_pool};
 pub use self::progress::{OnProgress, Phase, Progress, ProgressEvents, ProgressStream};
 pub use self::quarantine::{QuarantinedRows, quarantined};
+pub use self::rules::{SurveyRule, survey_rules};
 pub use self::schema::{SchemaError, SchemaReport, begun_from, create_schema, require_unused};
 pub use self::source::{Activity, OpenSourceError, Source};
 pub use self::survey::{

@@ -20,6 +20,100 @@ INSERT INTO parent VALUES (1, 'a'), (2, 'b'); UPDATE sqlite_sequence SET seq = 5
 INSERT INTO child (id, parent_id, qty) VALUES (1, 1, 3), (2, NULL, 4);
 ";
 
+/// A change of the target, what undoes it, the kind it is told as, and a part of what is said.
+type Change = (&'static str, &'static str, Difference, &'static str);
+
+const CHANGES: &[Change] = &[
+    (
+        "ALTER TABLE child MODIFY note VARCHAR(300)",
+        "ALTER TABLE child MODIFY note LONGTEXT",
+        Difference::Type,
+        "`note`",
+    ),
+    (
+        "ALTER TABLE child MODIFY state VARCHAR(10) DEFAULT 'other'",
+        "ALTER TABLE child MODIFY state VARCHAR(10) DEFAULT 'it''s'",
+        Difference::Default,
+        "`state`",
+    ),
+    (
+        "ALTER TABLE child ALTER made DROP DEFAULT",
+        "ALTER TABLE child MODIFY made DATETIME(6) DEFAULT (UTC_TIMESTAMP())",
+        Difference::Default,
+        "`made`",
+    ),
+    (
+        "ALTER TABLE child MODIFY price DECIMAL(10,2) NOT NULL DEFAULT -1.5",
+        "ALTER TABLE child MODIFY price DECIMAL(10,2) DEFAULT -1.5",
+        Difference::Nullability,
+        "`price` refuses",
+    ),
+    (
+        "DROP INDEX child_state ON child",
+        "CREATE INDEX child_state ON child(state, qty)",
+        Difference::Index,
+        "state, qty",
+    ),
+    (
+        "DROP INDEX child_state ON child; CREATE INDEX child_state ON child(qty, state)",
+        "DROP INDEX child_state ON child; CREATE INDEX child_state ON child(state, qty)",
+        Difference::Index,
+        "state, qty",
+    ),
+    (
+        "ALTER TABLE child ADD UNIQUE KEY more (id, made)",
+        "ALTER TABLE child DROP KEY more",
+        Difference::UniqueKey,
+        "id, made",
+    ),
+    (
+        "ALTER TABLE child DROP CONSTRAINT ck_child_1",
+        "ALTER TABLE child ADD CONSTRAINT ck_child_1 CHECK (qty > 0)",
+        Difference::Check,
+        "qty",
+    ),
+    (
+        "ALTER TABLE child ADD CONSTRAINT c2 CHECK (price < 100)",
+        "ALTER TABLE child DROP CONSTRAINT c2",
+        Difference::Check,
+        "price",
+    ),
+    (
+        "CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET NEW.note = 'x'",
+        "DROP TRIGGER tr",
+        Difference::Trigger,
+        "`tr`",
+    ),
+    ("CREATE VIEW extra AS SELECT 1 one", "DROP VIEW extra", Difference::View, "only in the target"),
+    (
+        "ALTER TABLE child ADD COLUMN more INT",
+        "ALTER TABLE child DROP COLUMN more",
+        Difference::Column,
+        "`more`",
+    ),
+    (
+        "ALTER TABLE child DROP FOREIGN KEY fk_child_parent_id; ALTER TABLE child ADD CONSTRAINT fk_child_parent_id \
+             FOREIGN KEY (parent_id) REFERENCES parent(id) ON DELETE SET NULL",
+        "ALTER TABLE child DROP FOREIGN KEY fk_child_parent_id; ALTER TABLE child ADD CONSTRAINT fk_child_parent_id \
+             FOREIGN KEY (parent_id) REFERENCES parent(id) ON DELETE CASCADE",
+        Difference::ForeignKey,
+        "ON DELETE SET NULL",
+    ),
+    (
+        "ALTER TABLE parent AUTO_INCREMENT = 3",
+        "ALTER TABLE parent AUTO_INCREMENT = 51",
+        Difference::NextNumber,
+        "twice",
+    ),
+    (
+        "ALTER TABLE parent CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+        "ALTER TABLE parent CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+        Difference::Collation,
+        "utf8mb4_general_ci",
+    ),
+    ("ALTER TABLE child ENGINE = Aria", "", Difference::Engine, "InnoDB"),
+];
+
 async fn migrated(sql: &str) -> (tempfile::TempDir, MariaDb, Source, Target, VerifyOptions) {
     let folder = tempfile::tempdir().unwrap();
     let source = Source::open(&support::sqlite(folder.path(), sql)).unwrap();
@@ -44,97 +138,7 @@ async fn each_change_of_the_schema_is_told_once_and_by_its_kind() {
         assert_eq!(found.verdict, Verdict::Match, "{found:#?}");
         assert_eq!(found.foreign_keys.len(), 1);
     }
-    let changes = [
-        (
-            "ALTER TABLE child MODIFY note VARCHAR(300)",
-            "ALTER TABLE child MODIFY note LONGTEXT",
-            Difference::Type,
-            "`note`",
-        ),
-        (
-            "ALTER TABLE child MODIFY state VARCHAR(10) DEFAULT 'other'",
-            "ALTER TABLE child MODIFY state VARCHAR(10) DEFAULT 'it''s'",
-            Difference::Default,
-            "`state`",
-        ),
-        (
-            "ALTER TABLE child ALTER made DROP DEFAULT",
-            "ALTER TABLE child MODIFY made DATETIME(6) DEFAULT (UTC_TIMESTAMP())",
-            Difference::Default,
-            "`made`",
-        ),
-        (
-            "ALTER TABLE child MODIFY price DECIMAL(10,2) NOT NULL DEFAULT -1.5",
-            "ALTER TABLE child MODIFY price DECIMAL(10,2) DEFAULT -1.5",
-            Difference::Nullability,
-            "`price` refuses",
-        ),
-        (
-            "DROP INDEX child_state ON child",
-            "CREATE INDEX child_state ON child(state, qty)",
-            Difference::Index,
-            "state, qty",
-        ),
-        (
-            "DROP INDEX child_state ON child; CREATE INDEX child_state ON child(qty, state)",
-            "DROP INDEX child_state ON child; CREATE INDEX child_state ON child(state, qty)",
-            Difference::Index,
-            "state, qty",
-        ),
-        (
-            "ALTER TABLE child ADD UNIQUE KEY more (id, made)",
-            "ALTER TABLE child DROP KEY more",
-            Difference::UniqueKey,
-            "id, made",
-        ),
-        (
-            "ALTER TABLE child DROP CONSTRAINT ck_child_1",
-            "ALTER TABLE child ADD CONSTRAINT ck_child_1 CHECK (qty > 0)",
-            Difference::Check,
-            "qty",
-        ),
-        (
-            "ALTER TABLE child ADD CONSTRAINT c2 CHECK (id > 0)",
-            "ALTER TABLE child DROP CONSTRAINT c2",
-            Difference::Check,
-            "id",
-        ),
-        (
-            "CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET NEW.note = 'x'",
-            "DROP TRIGGER tr",
-            Difference::Trigger,
-            "`tr`",
-        ),
-        ("CREATE VIEW extra AS SELECT 1 one", "DROP VIEW extra", Difference::View, "only in the target"),
-        (
-            "ALTER TABLE child ADD COLUMN more INT",
-            "ALTER TABLE child DROP COLUMN more",
-            Difference::Column,
-            "`more`",
-        ),
-        (
-            "ALTER TABLE child DROP FOREIGN KEY fk_child_parent_id; ALTER TABLE child ADD CONSTRAINT fk_child_parent_id \
-             FOREIGN KEY (parent_id) REFERENCES parent(id) ON DELETE SET NULL",
-            "ALTER TABLE child DROP FOREIGN KEY fk_child_parent_id; ALTER TABLE child ADD CONSTRAINT fk_child_parent_id \
-             FOREIGN KEY (parent_id) REFERENCES parent(id) ON DELETE CASCADE",
-            Difference::ForeignKey,
-            "ON DELETE SET NULL",
-        ),
-        (
-            "ALTER TABLE parent AUTO_INCREMENT = 3",
-            "ALTER TABLE parent AUTO_INCREMENT = 51",
-            Difference::NextNumber,
-            "twice",
-        ),
-        (
-            "ALTER TABLE parent CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
-            "ALTER TABLE parent CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
-            Difference::Collation,
-            "utf8mb4_general_ci",
-        ),
-        ("ALTER TABLE child ENGINE = Aria", "", Difference::Engine, "InnoDB"),
-    ];
-    for (change, back, kind, said) in changes {
+    for (change, back, kind, said) in CHANGES.iter().copied() {
         let prefix = "USE app; SET foreign_key_checks = 0;";
         // Aria takes no foreign key.
         let before = if kind == Difference::Engine {
@@ -162,6 +166,11 @@ async fn orphans_are_counted_key_by_key() {
     let found = check(&source, &target, &options).await;
     assert_eq!((found.foreign_keys[0].table.as_str(), found.foreign_keys[0].orphans), ("child", 1));
     assert_eq!(found.verdict, Verdict::Mismatch);
+    assert!(
+        found.schema.iter().any(|one| one.what.starts_with("1 rows of the foreign key")),
+        "{:#?}",
+        found.schema
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

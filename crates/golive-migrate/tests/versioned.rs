@@ -142,6 +142,8 @@ async fn a_migration_that_failed_halfway_is_told_and_taken_up_after_it_was_mende
     assert_eq!(ids(&status.findings), ["SCH-HALF-RUN"]);
 
     // Its statements that are done may not change, the rest may.
+    write(here, "1_a.up.sql", "CREATE TABLE users (id INT PRIMARY KEY, name VARCHAR(50));\n");
+    assert_eq!(ids(&up(here, &options(&db)).await.findings), ["SCH-HALF-EDITED"]);
     write(here, "1_a.up.sql", "CREATE TABLE other (id INT);\nINSERT INTO users VALUES (9, 'z');\n");
     assert_eq!(ids(&up(here, &options(&db)).await.findings), ["SCH-HALF-EDITED"]);
     write(
@@ -193,6 +195,29 @@ async fn a_connection_cut_in_a_statement_leaves_it_undone_and_the_next_run_goes_
         "CREATE TABLE t (a INT);\nINSERT INTO t SELECT SLEEP(0);\nCREATE TABLE u (a INT);\n",
     );
     assert_eq!(up(here, &options(&db)).await.ran[0].resumed_after, 1);
+    assert_eq!(count(&db, "SELECT COUNT(*) FROM app.t"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_and_the_mark_that_they_are_in_are_one() {
+    let (db, folder) = (server(), tempfile::tempdir().unwrap());
+    let here = folder.path();
+    write(here, "1_a.up.sql", "CREATE TABLE t (a INT);");
+    assert!(up(here, &options(&db)).await.is_done());
+    // The run ends between the statement and its mark.
+    db.execute(
+        "CREATE TRIGGER app.no_mark BEFORE UPDATE ON app._golive_schema_statement FOR EACH ROW \
+         SET NEW.state = IF(NEW.state = 'done', (SELECT 1 UNION SELECT 2), NEW.state)",
+    )
+    .unwrap();
+    write(here, "2_b.up.sql", "INSERT INTO t VALUES (1);\nALTER TABLE t ADD b INT;\n");
+    schema_up(&read(here), &options(&db), &|_| {}).await.unwrap_err();
+    assert_eq!(count(&db, "SELECT COUNT(*) FROM app.t"), 0);
+    db.execute("DROP TRIGGER app.no_mark").unwrap();
+    let status = schema_status(&read(here), &options(&db)).await.unwrap();
+    let half = status.half().unwrap().half.clone().unwrap();
+    assert_eq!((half.statement, half.effect), (1, Effect::NotDone));
+    assert!(up(here, &options(&db)).await.is_done());
     assert_eq!(count(&db, "SELECT COUNT(*) FROM app.t"), 1);
 }
 

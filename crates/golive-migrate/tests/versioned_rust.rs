@@ -146,7 +146,9 @@ async fn two_runs_of_a_migrator_at_once_apply_its_data_once() {
     options.lock_patience = Duration::from_secs(60);
     let (one, two) = (Migrations::of::<Migrator>().await, Migrations::of::<Migrator>().await);
     let (one, two) = tokio::join!(schema_up(&one, &options, &|_| {}), schema_up(&two, &options, &|_| {}));
-    assert_eq!(one.unwrap().ran.len() + two.unwrap().ran.len(), 2);
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert!(one.is_done() && two.is_done(), "{one:?} {two:?}");
+    assert_eq!(one.ran.len() + two.ran.len(), 2);
     assert_eq!(count(&db, "SELECT COUNT(*) FROM app.users"), 1);
 }
 
@@ -230,6 +232,14 @@ async fn a_half_run_rust_migration_is_told_and_waits_for_the_operators_word() {
     assert_eq!(barred.findings[0].id, "SCH-HALF-RUN");
     assert!(barred.findings[0].what.contains("table one"), "{barred:?}");
 
+    // As `kill -9` leaves it: nothing is known but that it was begun.
+    let killed =
+        "UPDATE app._golive_schema_migration SET state = 'started', statement = 0, error_code = NULL";
+    db.execute(killed).unwrap();
+    let barred = schema_up(&migrations, &options(&db), &|_| {}).await.unwrap();
+    assert!(barred.findings[0].what.contains("it was cut off"), "{barred:?}");
+    assert!(barred.findings[0].what.contains("table one"), "{barred:?}");
+
     MENDED.store(true, Ordering::SeqCst);
     let mended = Migrations::of::<Halves>().await;
     let mut said = options(&db);
@@ -258,7 +268,9 @@ async fn a_rust_migration_waits_a_bounded_time_for_its_first_lock_and_is_not_hal
     let mut options = options(&db);
     (options.tries, options.pause) = (2, Duration::from_millis(100));
     let migrations = Migrations::of::<Columns>().await;
+    let began = std::time::Instant::now();
     let given_up = schema_up(&migrations, &options, &|_| {}).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     assert!(matches!(given_up, VersionedError::LockWait { .. }), "{given_up:?}");
     raw_sql("COMMIT").execute(&mut holder).await.unwrap();
     let run = schema_up(&migrations, &options, &|_| {}).await.unwrap();

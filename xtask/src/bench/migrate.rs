@@ -14,17 +14,25 @@ const BYTES_A_ROW: u64 = 1600;
 
 pub(crate) fn run(options: &Options) -> Result<u8, Failure> {
     let workspace = Workspace::find()?;
-    say_error("==> building golive as it ships");
-    let built = finish_on_stderr(workspace.cargo(&["build", "--release", "--locked", "-p", "golive-cli"]))?;
-    if built != 0 {
-        return Ok(built);
-    }
+    let golive = match &options.golive {
+        Some(file) => file.clone(),
+        None => {
+            say_error("==> building golive as it ships");
+            let build = workspace.cargo(&["build", "--release", "--locked", "-p", "golive-cli"]);
+            let built = finish_on_stderr(build)?;
+            if built != 0 {
+                return Ok(built);
+            }
+            workspace.target.join("release/golive")
+        }
+    };
+    let golive = fs::canonicalize(&golive)
+        .map_err(|error| Failure::out_of_reach(format!("{} is not there: {error}", golive.display())))?;
     let directory = workspace.target.join("bench");
     fs::create_dir_all(&directory)
         .map_err(|error| Failure::out_of_reach(format!("{} cannot be made: {error}", directory.display())))?;
     expect_room(&directory, options.rows)?;
     let (source, lines) = source(&workspace, &directory, options.rows, true)?;
-    let golive = workspace.target.join("release/golive");
     let server = Server::start(&golive)?;
     let bench = Bench { golive, directory: directory.clone(), source, lines, server: &server };
     let results = rounds(&workspace, &bench, options)?;

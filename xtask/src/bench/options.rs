@@ -1,21 +1,24 @@
 //! What a benchmark is told on the command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::run::Failure;
 
 /// How much, how often, and how it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) rows: u64,
     pub(crate) repeats: u64,
     pub(crate) peer_rows: u64,
     pub(crate) json: bool,
+    /// What to measure, where it is not to be built.
+    pub(crate) golive: Option<PathBuf>,
 }
 
 impl Options {
     pub(crate) fn parse(arguments: &[OsString]) -> Result<Self, Failure> {
-        let mut options = Self { rows: 2_000_000, repeats: 3, peer_rows: 100_000, json: false };
+        let mut options = Self { rows: 2_000_000, repeats: 3, peer_rows: 100_000, json: false, golive: None };
         let mut words = arguments.iter().map(|word| word.to_string_lossy());
         while let Some(word) = words.next() {
             let (name, given) = match word.split_once('=') {
@@ -29,6 +32,7 @@ impl Options {
                 "--repeats" => options.repeats = number(&name, &value, 1..=100)?,
                 "--peer-rows" => options.peer_rows = number(&name, &value, 0..=10_000_000)?,
                 "--format" => options.json = is_json(&value)?,
+                "--golive" => options.golive = Some(value.into()),
                 _ => return Err(Failure::usage(format!("`{name}` is none of the options of a benchmark"))),
             }
         }
@@ -60,8 +64,12 @@ mod tests {
 
     #[test]
     fn options_come_in_either_form() {
-        let options = parsed(&["--rows", "5000", "--format=json", "--peer-rows=0"]).unwrap();
-        assert_eq!(options, Options { rows: 5000, repeats: 3, peer_rows: 0, json: true });
+        let options =
+            parsed(&["--rows", "5000", "--format=json", "--peer-rows=0", "--golive=a/golive"]).unwrap();
+        assert_eq!(
+            options,
+            Options { rows: 5000, repeats: 3, peer_rows: 0, json: true, golive: Some("a/golive".into()) }
+        );
     }
 
     #[test]

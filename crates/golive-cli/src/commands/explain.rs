@@ -42,7 +42,9 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result {
     // A step and the criterion it serves may bear one name: both are told.
     let found: Vec<&Text> = all.iter().filter(|text| text.id.eq_ignore_ascii_case(wanted)).collect();
     if found.is_empty() {
-        return Err(Failure::usage(unknown(id)));
+        return Err(Failure::usage(format!(
+            "explain {id}: there is no such finding, criterion, step or exit code; `golive explain` lists all"
+        )));
     }
     show(global, &found, || found.iter().map(|text| paragraph(text)).collect::<Vec<_>>().join("\n\n"));
     Ok(End::Ready)
@@ -52,18 +54,6 @@ fn paragraph(text: &Text) -> String {
     let mut lines = vec![format!("{} ({}): {}", text.id, text.kind, text.title)];
     lines.extend(text.says.iter().map(|line| format!("  {line}")));
     lines.join("\n")
-}
-
-/// Findings of a survey carry their own remedy, for it depends on the table.
-fn unknown(id: &str) -> String {
-    if id.to_ascii_uppercase().starts_with("MIG-") {
-        return format!(
-            "explain {id} by itself: `golive migrate survey` prints every such finding with its place and its remedy"
-        );
-    }
-    format!(
-        "explain {id}: there is no such finding, criterion, step or exit code; `golive explain` lists all"
-    )
 }
 
 fn all() -> Vec<Text> {
@@ -101,6 +91,14 @@ fn all() -> Vec<Text> {
             format!("severity: {}", rule.severity),
             format!("why: {}", rule.why),
             format!("mend: {}", rule.remedy),
+        ];
+        all.push(Text { id: rule.id.to_owned(), kind: "finding", title: rule.title.to_owned(), says });
+    }
+    for rule in golive_migrate::survey_rules() {
+        let says = vec![
+            format!("why: {}", rule.why),
+            format!("settle: {}", rule.remedy),
+            "where it is, and which rows: golive migrate survey".to_owned(),
         ];
         all.push(Text { id: rule.id.to_owned(), kind: "finding", title: rule.title.to_owned(), says });
     }

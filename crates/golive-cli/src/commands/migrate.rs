@@ -4,7 +4,9 @@
 
 pub(super) mod failure;
 mod live;
+mod switch;
 mod text;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,9 +14,8 @@ use std::sync::Arc;
 use golive::Config;
 use golive_migrate::{
     ConstraintOptions, CopyOptions, Finding, Plan, PlanError, PlanOptions, Policy, Progress, Provider,
-    ProviderState, Severity, Source, Survey, SurveyError, SurveyOptions, SwitchRequest, Target,
-    TargetOptions, Verdict, Verification, VerifyOptions, add_constraints_with, copy, create_schema, survey,
-    switch, verify,
+    ProviderState, Severity, Source, Survey, SurveyError, SurveyOptions, Target, TargetOptions,
+    VerifyOptions, add_constraints_with, copy, create_schema, quarantined, survey,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -22,25 +23,25 @@ use tokio_util::sync::CancellationToken;
 use self::failure::ToFailure;
 use self::live::Held;
 use crate::args::Global;
+use crate::commands;
 use crate::commands::support::{self, Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
-use crate::{clock, commands};
 
 /// The steps of a migration.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Look at the source (and at the target, if one is named) and say what would go wrong.
-    Survey(Sides),
+    Survey(SurveyArgs),
     /// Print the whole plan: tables in order, every statement.
     Plan(Sides),
     /// Build the schema, copy, add the constraints, verify. After a kill, the same command goes on.
     Run(RunArgs),
-    /// Compare every cell of both sides.
-    Verify(Sides),
+    /// Compare every cell of both sides; or by digests, by a sample, or with what was recorded at the switch.
+    Verify(verify::VerifyArgs),
     /// What is there: the source, the target, and which of them the provider state names.
     Status(StatusArgs),
-    /// Verify, and only if all is equal make the provider state say MariaDB.
-    Switch(SwitchArgs),
+    /// Verify, and only if all is equal make the provider state say MariaDB; or switch back.
+    Switch(switch::SwitchArgs),
 }
 
 /// Where from, where to.
@@ -65,6 +66,17 @@ pub(crate) struct Sides {
     show_values: bool,
 }
 
+/// What `survey` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SurveyArgs {
+    #[command(flatten)]
+    sides: Sides,
+    /// Print what every column becomes, and what was seen in it. `[migrate.types]` of golive.toml overrides it, by
+    /// `table.column` or by declared type.
+    #[arg(long)]
+    types: bool,
+}
+
 /// What `run` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
@@ -84,32 +96,28 @@ pub(crate) struct StatusArgs {
     /// The provider state file.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-}
-
-/// What `switch` takes.
-#[derive(Debug, clap::Args)]
-pub(crate) struct SwitchArgs {
     #[command(flatten)]
-    sides: Sides,
-    /// The provider state file that the application reads.
-    #[arg(long, value_name = "FILE")]
-    state: PathBuf,
+    proof: switch::ProofArgs,
 }
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
-        Command::Survey(sides) => run_survey(global, &sides).await,
+        Command::Survey(args) => run_survey(global, &args).await,
         Command::Plan(sides) => run_plan(global, &sides).await,
         Command::Run(args) => run_all(global, &args).await,
-        Command::Verify(sides) => run_verify(global, &sides).await,
+        Command::Verify(args) => verify::run(global, &args).await,
         Command::Status(args) => run_status(global, &args).await,
-        Command::Switch(args) => run_switch(global, &args).await,
+        Command::Switch(args) => switch::run(global, &args).await,
     }
 }
 
-async fn run_survey(global: &Global, sides: &Sides) -> Result {
+async fn run_survey(global: &Global, args: &SurveyArgs) -> Result {
+    let sides = &args.sides;
     let (_, _, survey) = surveyed(global, sides, named_target(global, sides).await?).await?;
-    show(global, &survey, || text::survey(&survey));
+    show(global, &survey, || {
+        let types = if args.types { text::types(&survey) } else { String::new() };
+        types + &text::survey(&survey)
+    });
     let warns = survey.findings.iter().any(|finding| finding.severity == Severity::ChangesData);
     Ok(match survey.blocks() {
         true => End::NotReady,
@@ -164,50 +172,22 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
     let constraints =
         add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
-    let verification = verified(global, source, &target, cancel).await?;
+    let intended = VerifyOptions::for_plan(&plan);
+    let verification = verify::compared(global, source, &target, intended, cancel).await?;
+    let aside = quarantined(&target).await.map_err(Failure::reach)?;
     let value = json!({
         "source": held.json(), "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
-        "verdict": verification.verdict, "verification": verification,
+        "quarantine": aside, "verdict": verification.verdict, "verification": verification,
     });
     show(global, &value, || {
         let text = text::run(&plan, &schema, &copied, &constraints, &verification);
-        held.note().unwrap_or_default() + &text
+        held.note().unwrap_or_default() + &text + &text::quarantine(&aside)
     });
-    if end(&verification) == End::Ready {
+    let end = verify::end(global, &verification);
+    if end == End::Ready {
         held.done();
     }
-    Ok(end(&verification))
-}
-
-async fn run_verify(global: &Global, sides: &Sides) -> Result {
-    let target = connect(global, sides).await?;
-    let source = open(global, sides).await?;
-    let verification = verified(global, &source, &target, CancellationToken::new()).await?;
-    show(global, &verification, || text::verification(&verification));
-    Ok(end(&verification))
-}
-
-async fn run_switch(global: &Global, args: &SwitchArgs) -> Result {
-    let target = connect(global, &args.sides).await?;
-    let source = open(global, &args.sides).await?;
-    let verification = verified(global, &source, &target, CancellationToken::new()).await?;
-    let Some(proof) = verification.verified() else {
-        show(global, &verification, || {
-            format!("{}\nnot switched: source and target differ", text::verification(&verification))
-        });
-        return Ok(End::NotReady);
-    };
-    let request = SwitchRequest::new(proof, clock::now(), "golive migrate switch");
-    let state = switch(&args.state, &request).map_err(ToFailure::failure)?;
-    show(global, &json!({ "state_file": args.state, "state": state }), || {
-        format!(
-            "{} says mariadb at {} since {}",
-            args.state.display(),
-            state.target,
-            state.switched_at.to_rfc3339()
-        )
-    });
-    Ok(End::Ready)
+    Ok(end)
 }
 
 async fn run_status(global: &Global, args: &StatusArgs) -> Result {
@@ -218,33 +198,17 @@ async fn run_status(global: &Global, args: &StatusArgs) -> Result {
         None => None,
     };
     let switched = state.as_ref().is_some_and(|state| state.provider == Provider::Mariadb);
+    let proof = switch::prove(global, &args.proof, &args.sides, &target).await?;
     let value = json!({
         "source": source.path(), "target": target.display_name(), "server_version": target.server().version,
-        "local_infile": target.server().local_infile, "state_file": args.state, "state": state,
+        "local_infile": target.server().local_infile, "state_file": args.state, "state": state, "proof": proof,
     });
-    show(global, &value, || text::status(&source, &target, args.state.as_deref(), state.as_ref()));
-    Ok(if args.state.is_none() || switched { End::Ready } else { End::NotReady })
-}
-
-fn end(verification: &Verification) -> End {
-    let stale = verification.source_changed_since_copy;
-    if verification.verdict == Verdict::Match && !stale { End::Ready } else { End::NotReady }
-}
-
-async fn verified(
-    global: &Global,
-    source: &Source,
-    target: &Target,
-    cancel: CancellationToken,
-) -> std::result::Result<Verification, Failure> {
-    let config = commands::config_or_nothing(global)?;
-    let mut options = VerifyOptions::default();
-    options.exclude.clone_from(&config.migrate.exclude);
-    options.cancel = cancel;
-    let meter = Meter::new(global, "comparing both sides");
-    let verification = verify(source, target, &options, &moving(&meter, "comparing", 0)).await;
-    meter.clear();
-    verification.map_err(ToFailure::failure)
+    show(global, &value, || {
+        text::status(&source, &target, args.state.as_deref(), state.as_ref())
+            + &switch::proof_text(proof.as_ref())
+    });
+    let follows = proof.is_none_or(|proof| proof.passes());
+    Ok(if follows && (args.state.is_none() || switched) { End::Ready } else { End::NotReady })
 }
 
 /// Opens the source, surveys it, and the target with it where one is named.
@@ -271,6 +235,19 @@ async fn looked_at(
     let found = survey(source, target, &options).await;
     meter.clear();
     found
+}
+
+/// What the plan intended: it follows from the source and golive.toml, as it did when the target was made. Where there is
+/// no plan nothing was intended, and every difference counts.
+async fn intended(
+    global: &Global,
+    sides: &Sides,
+    source: &Source,
+) -> std::result::Result<VerifyOptions, Failure> {
+    let options = survey_options(&commands::config_or_nothing(global)?, sides);
+    let survey = looked_at(global, source, None, options, &CancellationToken::new()).await;
+    let plan = survey.ok().and_then(|survey| Plan::new(&survey, &PlanOptions::default()).ok());
+    Ok(plan.map_or_else(VerifyOptions::default, |plan| VerifyOptions::for_plan(&plan)))
 }
 
 /// What golive.toml and the command line ask for together; the command line wins.

@@ -1,6 +1,7 @@
 //! Moves the rows: one read snapshot, tables side by side, chunks in key order, each chunk and its journal row in one
 //! transaction. It makes no choice: types and order are the plan's.
 
+mod confirm;
 mod reader;
 mod worker;
 
@@ -12,6 +13,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use self::confirm::Confirmation;
 pub(crate) use self::reader::ChunkEnd;
 use self::worker::Worker;
 use crate::journal::{self, Lock};
@@ -243,16 +245,14 @@ async fn copy_locked(
     if !ours {
         return Err(CopyError::OtherRun { target: target.display_name() });
     }
-    // The snapshot first, then the fingerprint: a writer that slips in between is noticed at the end.
+    let watch = confirm::watch(source).await?;
     let workers = options.tables_at_once.clamp(1, 8).min(plan.tables.len().max(1));
     let reading = source.clone();
     let snapshots = tokio::task::spawn_blocking(move || reading.snapshots(workers)).await?;
     let snapshots =
         snapshots.map_err(|source| CopyError::Source { table: "sqlite_schema".to_owned(), source })?;
-    expect_unchanged(source, plan).await?;
-
-    let mut copied = move_rows(target, plan, options, progress, snapshots).await?;
-    expect_unchanged(source, plan).await?;
+    let mut copied = move_rows(source, target, plan, options, progress, snapshots).await?;
+    confirm::expect_unchanged(watch, plan).await?;
     journal::mark(&mut conn, "copied_at").await.map_err(&server)?;
     let _ = conn.disconnect().await;
 
@@ -270,8 +270,10 @@ async fn copy_locked(
     })
 }
 
-/// One worker a snapshot. When one fails the others end as if cancelled, each with its chunk rolled back.
+/// One worker a snapshot. When one fails, or the source is not the planned one, the others end as if cancelled, each with
+/// its chunk rolled back.
 async fn move_rows(
+    source: &Source,
     target: &Target,
     plan: &Plan,
     options: &CopyOptions,
@@ -281,20 +283,29 @@ async fn move_rows(
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..plan.tables.len()).collect());
     let meter = PhaseMeter::new(Phase::Copy, plan.rows(), progress);
     let stop = options.cancel.child_token();
+    let confirmation = Confirmation::new();
     let first_failure = Mutex::new(None);
+    let fail = |failure: CopyError| {
+        stop.cancel();
+        first_failure.lock().expect("no holder of this lock can panic").get_or_insert(failure);
+    };
     let work = join_all(snapshots.into_iter().map(async |snapshot| {
-        match Worker::new(target, options, &meter, &stop).run(snapshot, plan, &queue).await {
+        let worker = Worker::new(target, options, &meter, &stop, &confirmation);
+        match worker.run(snapshot, plan, &queue).await {
             Ok(copied) => copied,
             Err(failure) => {
-                stop.cancel();
-                let mut first = first_failure.lock().expect("no holder of this lock can panic");
-                if first.is_none() {
-                    *first = Some(failure);
-                }
+                fail(failure);
                 Vec::new()
             }
         }
     }));
+    let confirm = async {
+        tokio::select! {
+            confirmed = confirmation.take(source, plan) => confirmed.unwrap_or_else(&fail),
+            () = stop.cancelled() => {}
+        }
+    };
+    let work = async { tokio::join!(work, confirm).0 };
     let copied = tokio::select! {
         copied = work => copied.into_iter().flatten().collect(),
         () = grace_after(&stop) => Vec::new(),
@@ -309,11 +320,4 @@ async fn move_rows(
 async fn grace_after(cancel: &CancellationToken) {
     cancel.cancelled().await;
     tokio::time::sleep(GRACE).await;
-}
-
-async fn expect_unchanged(source: &Source, plan: &Plan) -> Result<(), CopyError> {
-    let reading = source.clone();
-    let digest =
-        tokio::task::spawn_blocking(move || reading.digest()).await?.map_err(CopyError::Fingerprint)?;
-    if digest == plan.source_digest { Ok(()) } else { Err(CopyError::SourceChanged) }
 }

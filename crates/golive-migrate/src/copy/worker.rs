@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::confirm::Confirmation;
 use super::reader::{self, ChunkEnd, Form, Piece, ReadPlan};
 use super::{CopiedTable, CopyError, CopyOptions};
 use crate::ident;
@@ -37,6 +38,7 @@ pub(crate) struct Worker<'a> {
     meter: &'a PhaseMeter<'a>,
     /// Set when the run is cancelled, or another worker failed.
     stop: &'a CancellationToken,
+    confirmation: &'a Confirmation,
 }
 
 /// How a chunk ended.
@@ -62,8 +64,9 @@ impl<'a> Worker<'a> {
         options: &'a CopyOptions,
         meter: &'a PhaseMeter<'a>,
         stop: &'a CancellationToken,
+        confirmation: &'a Confirmation,
     ) -> Self {
-        Self { target, options, meter, stop }
+        Self { target, options, meter, stop, confirmation }
     }
 
     /// Copies tables until the queue is empty.
@@ -261,6 +264,23 @@ impl<'a> Worker<'a> {
                 return Ok(Outcome::Replayed);
             }
         }
+    }
+
+    /// Brings the chunk's rows and its journal row in, once the source is known to be the planned one.
+    async fn commit(
+        &self,
+        conn: &mut Conn,
+        table: &PlannedTable,
+        chunk: i64,
+        end: &ChunkEnd,
+    ) -> Result<(), CopyError> {
+        let server = CopyError::server(&table.name);
+        tokio::select! {
+            () = self.confirmation.known() => {}
+            () = self.stop.cancelled() => return Err(self.cancelled()),
+        }
+        journal::complete(conn, &table.name, chunk, end).await.map_err(&server)?;
+        conn.query_drop("COMMIT").await.map_err(&server)
     }
 }
 

@@ -88,7 +88,7 @@ fn put_together(found: impl Iterator<Item = Found>, tables: usize) -> (Vec<Gathe
             Found::Digest(found) => digest = found,
             Found::Orphans(table, orphans) => gathered[table].orphans = orphans,
             Found::Census(table, census) if gathered[table].census.is_empty() => {
-                gathered[table].census = census
+                gathered[table].census = census;
             }
             Found::Census(table, census) => {
                 for (sum, piece) in gathered[table].census.iter_mut().zip(census) {

@@ -162,6 +162,7 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
         settle_defaults(table, declared, &mut findings);
     }
     objects::findings(&catalog, &tables, source.is_wal(), options, &mut findings);
+    objects::writer(source, &mut findings);
     let views = objects::views(&catalog, &tables, &mut findings);
     if !watch.is_unchanged(&digest)? {
         return Err(SurveyError::Changed);

@@ -10,6 +10,7 @@ use crate::core::view;
 use crate::finding::{Finding, Severity};
 use crate::ident::MARIADB_NAME_CHARS;
 use crate::journal;
+use crate::source::Source;
 
 const MOST_COLUMNS: usize = 1017;
 
@@ -69,6 +70,15 @@ pub(crate) fn findings(
         let what = "the source is in WAL mode, where a writer may work beside the copy";
         let remedy = "stop the application before the copy; rows written later are not in the target";
         findings.push(Finding::new("MIG-SOURCE-WAL", Severity::Note, what, remedy));
+    }
+}
+
+/// Somebody who has the source open for writing may add rows after it was read.
+pub(crate) fn writer(source: &Source, findings: &mut Vec<Finding>) {
+    if Source::activity(source.path()).is_ok_and(|activity| activity.is_live()) {
+        let what = "somebody has the source open for writing; rows written later are not in the target";
+        let remedy = "stop the application before the last copy; until then a run works from a frozen copy of one state";
+        findings.push(Finding::new("MIG-SOURCE-WRITER", Severity::Note, what, remedy));
     }
 }
 

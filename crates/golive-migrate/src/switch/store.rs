@@ -91,9 +91,14 @@ impl ProviderStore for ProviderFile {
     /// Two that switch at once are told apart by a lock on the folder, which dies with its holder.
     fn replace(&self, old: Option<&ProviderState>, new: &ProviderState) -> Result<(), SwitchError> {
         let failed = |source| SwitchError::Write { path: self.path.clone(), source };
-        let _lock = lock_folder(self.folder()).map_err(failed)?;
+        let changed = || SwitchError::Changed { place: self.path.display().to_string() };
+        let _lock = match lock_folder(self.folder()) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Err(changed()),
+            Err(error) => return Err(failed(error)),
+        };
         if self.read()?.as_ref() != old {
-            return Err(SwitchError::Changed { place: self.path.display().to_string() });
+            return Err(changed());
         }
         self.write(new).map_err(failed)
     }

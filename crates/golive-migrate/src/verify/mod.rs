@@ -79,6 +79,7 @@ pub async fn verify(
     let (mut done, foreign_keys) = futures_util::try_join!(shop.run(snapshots), async {
         schema::orphans(&mut conn, &facts).await.map_err(VerifyError::from)
     })?;
+    without_parents(&foreign_keys, &mut differences);
     let sample = match options.method {
         Method::Sample(sample) => {
             Some(count_sampled(&mut conn, &mut done.tables, &subjects, sample.seed).await?)
@@ -114,6 +115,15 @@ pub async fn verify(
     };
     verification.verdict = verification.judge(options.method);
     Ok(verification)
+}
+
+/// Keys that hold in name only, since they are added without the server's checks.
+fn without_parents(foreign_keys: &[CheckedForeignKey], differences: &mut Vec<SchemaDifference>) {
+    for key in foreign_keys.iter().filter(|key| key.orphans > 0) {
+        let (columns, orphans, parent) = (key.columns.join(", "), key.orphans, &key.parent);
+        let what = format!("{orphans} rows of the foreign key {columns} have no row of `{parent}`");
+        differences.push(SchemaDifference::new(&key.table, Difference::ForeignKey, what));
+    }
 }
 
 /// What a plan intended, where the caller does not know it but the target keeps it.

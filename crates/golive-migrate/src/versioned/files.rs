@@ -93,6 +93,15 @@ pub(crate) async fn resume(
         }
         at = index + 1;
     }
+    for mark in marks.iter().filter(|mark| mark.number as usize > work.pieces.len()) {
+        // A statement that was refused may go; one that is done is part of what the file says.
+        if effect(session, mark).await? != Effect::NotDone {
+            return barred(
+                &HALF_EDITED,
+                format!("statement {} is done, and the file no longer has it", mark.number),
+            );
+        }
+    }
     let lost = |piece: &&Piece| statement::parse(&piece.sql).kind == Kind::Variable;
     if at < work.pieces.len()
         && let Some(piece) = work.pieces[..at].iter().find(lost)

@@ -135,7 +135,8 @@ impl Migrations {
     }
 
     /// The migrations of an application's own migrator. Their checksums are taken from the statements that they hand to a
-    /// connection which only records; nothing is run.
+    /// connection which only records; nothing is run. One that writes the time of day to the second may come to the same
+    /// checksum now and to another tomorrow: let the database fill in such values.
     pub async fn of<M: MigratorTrait>() -> Self {
         let mut items: Vec<Item> = Vec::new();
         let mut findings = Vec::new();

@@ -169,7 +169,7 @@ fn parts(was: &Table, is: &Table) -> Vec<String> {
             Some(_) if moved => parts.push(format!("MODIFY COLUMN {text} {place}")),
             // The definition says no character set where it is the table's own, which is another now.
             Some(was) if *was != text || (recoded && is_text(text)) => {
-                parts.push(format!("MODIFY COLUMN {text}"))
+                parts.push(format!("MODIFY COLUMN {text}"));
             }
             Some(_) => {}
         }

@@ -108,7 +108,8 @@ impl Session {
 
     /// Says goodbye; the lock goes with the connection.
     pub(crate) async fn close(self) {
-        self.pool.close().await;
+        // One whose statement never ended would be waited for; dropped, it is closed the hard way.
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.pool.close()).await;
     }
 
     /// The same connection for sea-orm.

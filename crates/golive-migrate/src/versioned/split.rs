@@ -140,8 +140,8 @@ pub(crate) fn comment(rest: &str) -> Result<Option<usize>, &'static str> {
     if dashes || rest.starts_with('#') {
         return Ok(Some(rest.find('\n').unwrap_or(rest.len())));
     }
-    if rest.starts_with("/*") {
-        let length = rest[2..].find("*/").ok_or("a comment opens and never closes")?;
+    if let Some(inside) = rest.strip_prefix("/*") {
+        let length = inside.find("*/").ok_or("a comment opens and never closes")?;
         return Ok(Some(length + 4));
     }
     Ok(None)

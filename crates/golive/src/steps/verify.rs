@@ -34,8 +34,11 @@ impl Step for Verify {
             ),
             context.now(),
         );
-        let counts =
-            verification.tables.iter().filter(|table| table.rows_source != table.rows_target).count();
+        let counts = verification
+            .tables
+            .iter()
+            .filter(|table| table.rows_source != table.rows_target + table.set_aside)
+            .count();
         let unverified = verification.tables.iter().filter(|table| table.columns == 0).count();
         seen.saw("migrate.rows_verified", verification.rows)
             .saw("migrate.cells_verified", verification.cells)
@@ -45,9 +48,12 @@ impl Step for Verify {
             .saw("migrate.value_mismatches", verification.mismatch_count())
             .saw("migrate.schema_mismatches", verification.schema.len());
         let excluded: Vec<&String> = context.config.migrate.exclude.iter().collect();
-        let accepted: Vec<&String> = context.config.migrate.accept.iter().collect();
+        // What was decided stands in the report beside the counts that it made match.
+        let policies = context.config.migrate.survey_options().policies;
+        let set_aside: u64 = verification.tables.iter().map(|table| table.set_aside).sum();
         seen.saw("migrate.tables_excluded", serde_json::json!(excluded))
-            .saw("migrate.findings_accepted", serde_json::json!(accepted));
+            .saw("migrate.policies", serde_json::json!(policies))
+            .saw("migrate.rows_set_aside", set_aside);
         for table in verification.tables.iter().filter(|table| !table.is_equal()).take(5) {
             let first = table.mismatches.first();
             let place = first.map(|first| {

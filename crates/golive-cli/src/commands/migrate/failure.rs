@@ -91,14 +91,18 @@ impl ToFailure for ConstraintError {
 
 impl ToFailure for VerifyError {
     fn failure(self) -> Failure {
-        Failure::reach(self)
+        match self {
+            Self::Cancelled => Failure::Busy(Box::new(self)),
+            _ => Failure::reach(self),
+        }
     }
 }
 
 impl ToFailure for SwitchError {
     fn failure(self) -> Failure {
         match self {
-            Self::Malformed { .. } => Failure::usage(self),
+            Self::Malformed { .. } | Self::NotSwitched => Failure::usage(self),
+            Self::Changed { .. } => Failure::Busy(Box::new(self)),
             _ => Failure::reach(self),
         }
     }

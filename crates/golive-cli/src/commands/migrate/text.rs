@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use golive_migrate::{
-    ConstraintReport, CopyReport, Finding, Mismatch, MismatchKind, Plan, ProviderState, SchemaReport,
-    Severity, Source, Survey, Target, Verdict, Verification,
+    ConstraintReport, CopyReport, Finding, Intended, Mismatch, MismatchKind, Plan, ProviderState,
+    QuarantinedRows, SchemaReport, Severity, Source, Survey, Target, Verdict, Verification,
 };
 
 pub(super) fn survey(survey: &Survey) -> String {
@@ -21,6 +21,58 @@ pub(super) fn survey(survey: &Survey) -> String {
         );
     }
     findings(&mut text, &survey.findings);
+    text
+}
+
+/// What every column becomes, and why.
+pub(super) fn types(survey: &Survey) -> String {
+    let mut text = format!("{:<40} {:<18} {:<18} seen\n", "column", "declared", "becomes");
+    for table in &survey.tables {
+        for column in &table.columns {
+            let seen = &column.census;
+            let kinds = [
+                (seen.integers, "integers"),
+                (seen.reals, "reals"),
+                (seen.texts, "texts"),
+                (seen.blobs, "blobs"),
+                (seen.nulls, "NULL"),
+            ];
+            let kinds: Vec<String> = kinds
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, kind)| format!("{count} {kind}"))
+                .collect();
+            let declared = if column.declared.is_empty() { "-" } else { &column.declared };
+            let _ = writeln!(
+                text,
+                "{:<40} {:<18} {:<18} {}",
+                format!("{}.{}", table.name, column.name),
+                declared,
+                column.target.to_string(),
+                if kinds.is_empty() { "nothing".to_owned() } else { kinds.join(", ") }
+            );
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Rows that policies set aside.
+pub(super) fn quarantine(aside: &[QuarantinedRows]) -> String {
+    let mut text = String::new();
+    for rows in aside {
+        let _ = writeln!(
+            text,
+            "set aside    {} rows of {}: {} (for example {})",
+            rows.count,
+            rows.table,
+            rows.reason,
+            rows.keys.join("; ")
+        );
+    }
+    if !aside.is_empty() {
+        text.push_str("             they lie whole in _golive_migrate_quarantine of the target\n");
+    }
     text
 }
 
@@ -91,16 +143,25 @@ pub(super) fn run(
 pub(super) fn verification(found: &Verification) -> String {
     let verdict = match found.verdict {
         Verdict::Match => "match",
+        Verdict::SampleMatch => "sampled, no difference seen: no proof",
         _ => "mismatch",
     };
     let mut text = format!(
-        "verdict      {verdict}: {} tables, {} rows, {} cells compared in {:.2} s\n",
+        "verdict      {verdict}: {} tables, {} rows, {} cells compared by {} in {:.2} s\n",
         found.tables.len(),
         found.rows,
         found.cells,
+        found.method,
         found.seconds
     );
-    for table in found.tables.iter().filter(|table| !table.is_equal()) {
+    if let Some(sample) = &found.sample {
+        let _ = writeln!(
+            text,
+            "sample       {} of {} rows were compared, the others were only counted; --seed {} chooses the same again",
+            sample.rows, sample.of_rows, sample.seed
+        );
+    }
+    for table in found.tables.iter().chain(&found.views).filter(|table| !table.is_equal()) {
         let _ = writeln!(
             text,
             "  {}: {} mismatches, {} rows in the source, {} in the target",
@@ -115,7 +176,17 @@ pub(super) fn verification(found: &Verification) -> String {
         }
     }
     for difference in &found.schema {
-        let _ = writeln!(text, "  {}: {}", difference.table, difference.what);
+        let known = match difference.finding {
+            Some(id) if difference.intended == Intended::Unknown => {
+                format!(" (a plan may have meant it, {id}, but none is known here)")
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "  {}: {}{known}", difference.table, difference.what);
+    }
+    for difference in &found.intended {
+        let id = difference.finding.unwrap_or_default();
+        let _ = writeln!(text, "  as planned ({id}), {}: {}", difference.table, difference.what);
     }
     if found.source_changed_since_copy {
         text.push_str(

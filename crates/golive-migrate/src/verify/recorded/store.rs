@@ -283,7 +283,7 @@ impl Entries {
                 }
             }
             Self::Unkeyed(rows) => {
-                rows.iter().for_each(|digest| out.extend_from_slice(&digest.0.to_be_bytes()))
+                rows.iter().for_each(|digest| out.extend_from_slice(&digest.0.to_be_bytes()));
             }
         }
         out

@@ -1,0 +1,231 @@
+//! `migrate switch`: to MariaDB after a verification that matched, or back; and whether the application follows.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use golive_migrate::{
+    AcceptedLoss, ApplicationQuestion, CancellationToken, ProviderFile, ProviderState, SwitchBackRequest,
+    SwitchError, SwitchProof, SwitchRequest, Target, VerifyError, VerifyOptions, WritesSince, judge_answer,
+    observe, record, switch, switch_back, verify_recorded,
+};
+use serde_json::json;
+
+use super::failure::ToFailure;
+use super::verify::compared;
+use super::{Sides, connect, intended, moving, open, text};
+use crate::args::Global;
+use crate::commands::support::{self, Meter, show};
+use crate::exit::{End, Failure, Result};
+use crate::{clock, commands};
+
+/// How long one question to the application may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two questions while the application restarts.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// What `switch` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SwitchArgs {
+    #[command(flatten)]
+    sides: Sides,
+    /// The provider state file that the application reads.
+    #[arg(long, value_name = "FILE")]
+    state: PathBuf,
+    /// Who switches, for the record; the name of the user otherwise.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Do not record the state in the target. `verify --against recorded` and the loss of a switch back are then unknown.
+    #[arg(long)]
+    no_record: bool,
+    /// Back to SQLite. Refused when rows were written to MariaDB since, unless their loss is accepted.
+    #[arg(long, requires = "reason")]
+    back: bool,
+    /// Why it is switched back, for the record.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Lose exactly so many rows that were written to MariaDB since the switch, or `unknown`.
+    #[arg(long, value_name = "ROWS|unknown", requires = "back", value_parser = accepted_loss)]
+    dangerous_accept_loss: Option<AcceptedLoss>,
+    #[command(flatten)]
+    proof: ProofArgs,
+}
+
+/// How it is proven that the application follows.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProofArgs {
+    /// Ask the running application which database it uses: GET this URL. Its answer must name MariaDB and the database.
+    #[arg(long, value_name = "URL")]
+    ask: Option<String>,
+    /// Where in the JSON answer it stands, as a JSON pointer; the whole answer otherwise.
+    #[arg(long, value_name = "POINTER", requires = "ask")]
+    ask_pointer: Option<String>,
+    /// What must stand there instead; may be given more than once, and `a|b` is either.
+    #[arg(long, value_name = "TEXT", requires = "ask")]
+    ask_expect: Vec<String>,
+    /// For how long it is asked again while the application restarts.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    ask_for: u64,
+    /// Look, without the application's help, at connections on the target and at processes that hold the SQLite file.
+    #[arg(long)]
+    observe: bool,
+    /// The database user whose connections are the application's; every other than golive's own otherwise.
+    #[arg(long, value_name = "USER", requires = "observe")]
+    application_user: Option<String>,
+}
+
+fn accepted_loss(text: &str) -> std::result::Result<AcceptedLoss, String> {
+    match text {
+        "unknown" => Ok(AcceptedLoss::Unknown),
+        rows => {
+            rows.parse().map(AcceptedLoss::Rows).map_err(|_| "give a number of rows, or unknown".to_owned())
+        }
+    }
+}
+
+pub(super) async fn run(global: &Global, args: &SwitchArgs) -> Result {
+    let target = connect(global, &args.sides).await?;
+    let by =
+        args.by.clone().or_else(|| clock::environment("USER")).unwrap_or_else(|| "an operator".to_owned());
+    if args.back {
+        return back(global, args, &target, &by).await;
+    }
+    let source = open(global, &args.sides).await?;
+    let intended = intended(global, &args.sides, &source).await?;
+    let verification = compared(global, &source, &target, intended, CancellationToken::new()).await?;
+    let Some(proof) = verification.verified() else {
+        show(global, &verification, || {
+            format!("{}\nnot switched: source and target differ", text::verification(&verification))
+        });
+        return Ok(End::NotReady);
+    };
+    let mut request = SwitchRequest::new(proof, clock::now(), by);
+    if !args.no_record {
+        let meter = Meter::new(global, "recording the state");
+        let mut options = VerifyOptions::default();
+        options.exclude.clone_from(&commands::config_or_nothing(global)?.migrate.exclude);
+        let tell = moving(&meter, "recording", 0);
+        let recorded = record(&source, &target, &request.verified, &options, request.now, &tell).await;
+        meter.clear();
+        request.record_digest = Some(recorded.map_err(ToFailure::failure)?.digest);
+    }
+    let state = switch(&args.state, &request).map_err(ToFailure::failure)?;
+    let proof = prove(global, &args.proof, &args.sides, &target).await?;
+    show(global, &json!({ "state_file": args.state, "state": state, "proof": proof }), || {
+        told(args, &state, &proof)
+    });
+    Ok(if proof.is_none_or(|proof| proof.passes()) { End::Ready } else { End::NotReady })
+}
+
+async fn back(global: &Global, args: &SwitchArgs, target: &Target, by: &str) -> Result {
+    let since = match verify_recorded(target, &VerifyOptions::default()).await {
+        Ok(found) => WritesSince::from(&found),
+        Err(VerifyError::NothingRecorded { .. }) => WritesSince::Unknown,
+        Err(error) => return Err(error.failure()),
+    };
+    let reason = args.reason.clone().unwrap_or_default();
+    let mut request = SwitchBackRequest::new(since, clock::now(), by, reason);
+    request.dangerous_loss = args.dangerous_accept_loss;
+    let state = match switch_back(&ProviderFile::new(&args.state), &request) {
+        Ok(state) => state,
+        Err(refusal @ (SwitchError::WouldLose { .. } | SwitchError::LossUnknown)) => {
+            let said = refusal.to_string();
+            show(global, &json!({ "state_file": args.state, "refused": said }), || {
+                format!("refused to {said}")
+            });
+            return Ok(End::NotReady);
+        }
+        Err(error) => return Err(error.failure()),
+    };
+    show(global, &json!({ "state_file": args.state, "state": state }), || told(args, &state, &None));
+    Ok(End::Ready)
+}
+
+fn told(args: &SwitchArgs, state: &ProviderState, proof: &Option<SwitchProof>) -> String {
+    let provider = format!("{:?}", state.provider).to_lowercase();
+    let mut text = format!(
+        "{} says {provider} at {} since {}, by {}\n",
+        args.state.display(),
+        state.target,
+        state.switched_at.to_rfc3339(),
+        state.switched_by
+    );
+    text.push_str(&proof_text(proof.as_ref()));
+    text
+}
+
+/// What was seen of the application.
+pub(super) fn proof_text(proof: Option<&SwitchProof>) -> String {
+    let Some(proof) = proof else { return String::new() };
+    let verdict = format!("{:?}", proof.uses).to_lowercase();
+    let seen: String = proof.seen.iter().map(|one| format!("  {one}\n")).collect();
+    format!("the application uses {verdict}\n{seen}")
+}
+
+/// Asks and looks, as wanted; `None` when neither is.
+pub(super) async fn prove(
+    global: &Global,
+    args: &ProofArgs,
+    sides: &Sides,
+    target: &Target,
+) -> std::result::Result<Option<SwitchProof>, Failure> {
+    let asked = match &args.ask {
+        Some(url) => Some(ask(global, args, url, target).await?),
+        None => None,
+    };
+    if !args.observe {
+        return Ok(asked);
+    }
+    let path = support::source(global, sides.source.as_deref())?;
+    let seen = observe(target, args.application_user.as_deref(), &path).await.map_err(Failure::reach)?;
+    Ok(Some(match asked {
+        Some(asked) => asked.and(seen),
+        None => seen,
+    }))
+}
+
+async fn ask(
+    global: &Global,
+    args: &ProofArgs,
+    url: &str,
+    target: &Target,
+) -> std::result::Result<SwitchProof, Failure> {
+    let mut question = ApplicationQuestion::new(target.database());
+    question.pointer.clone_from(&args.ask_pointer);
+    if !args.ask_expect.is_empty() {
+        question.expected.clone_from(&args.ask_expect);
+    }
+    let client =
+        reqwest::Client::builder().timeout(ASK_TIMEOUT).no_proxy().build().map_err(Failure::reach)?;
+    let meter = Meter::new(global, "asking the application which database it uses");
+    let until = tokio::time::Instant::now() + Duration::from_secs(args.ask_for);
+    loop {
+        let answer = answer(&client, url).await;
+        let proof = judge_answer(&question, answer.as_deref().map_err(String::as_str));
+        if proof.passes() || tokio::time::Instant::now() >= until {
+            meter.clear();
+            return Ok(proof);
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+async fn answer(client: &reqwest::Client, url: &str) -> std::result::Result<String, String> {
+    let plain = |error: reqwest::Error| golive::error_chain(&error.without_url());
+    let response = client.get(url).send().await.map_err(plain)?;
+    if !response.status().is_success() {
+        return Err(format!("it answered {}", response.status().as_u16()));
+    }
+    response.text().await.map_err(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_accepted_in_numbers() {
+        assert_eq!(accepted_loss("12"), Ok(AcceptedLoss::Rows(12)));
+        assert_eq!(accepted_loss("unknown"), Ok(AcceptedLoss::Unknown));
+        assert!(accepted_loss("yes").is_err());
+    }
+}
