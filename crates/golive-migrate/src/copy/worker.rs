@@ -149,20 +149,6 @@ impl<'a> Worker<'a> {
         (rows.max(1), bytes.max(1))
     }
 
-    /// What remains of a chunk's transaction when its rows are in.
-    async fn commit(
-        &self,
-        conn: &mut Conn,
-        table: &PlannedTable,
-        chunk: i64,
-        end: &ChunkEnd,
-    ) -> Result<(), CopyError> {
-        let server = CopyError::server(&table.name);
-        self.put_aside(conn, table, end).await?;
-        journal::complete(conn, &table.name, chunk, end).await.map_err(&server)?;
-        conn.query_drop("COMMIT").await.map_err(&server)
-    }
-
     /// Rows that a policy keeps out go into the side table, in the chunk's own transaction.
     async fn put_aside(
         &self,
@@ -279,6 +265,7 @@ impl<'a> Worker<'a> {
             () = self.confirmation.known() => {}
             () = self.stop.cancelled() => return Err(self.cancelled()),
         }
+        self.put_aside(conn, table, end).await?;
         journal::complete(conn, &table.name, chunk, end).await.map_err(&server)?;
         conn.query_drop("COMMIT").await.map_err(&server)
     }
