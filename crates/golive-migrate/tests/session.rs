@@ -88,7 +88,7 @@ fn no_statement_switches_unique_checks_off_or_changes_the_server() {
             assert!(!dense.contains(never), "{}: {never}", file.display());
         }
     }
-    assert_eq!(on, 1, "every session says so, in one place");
+    assert!(on >= 1, "every session says so");
 }
 
 fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
