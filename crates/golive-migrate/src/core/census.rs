@@ -245,7 +245,7 @@ impl Census {
         match declared {
             Declared::Boolean if !matches!(integer, 0 | 1) => self.remark(Remark::NotBoolean, key),
             Declared::Decimal(_) => {
-                self.digits(declared, &Digits::of_integer(integer, &mut Scratch::default()), key)
+                self.digits(declared, &Digits::of_integer(integer, &mut Scratch::default()), key);
             }
             _ => {}
         }

@@ -87,7 +87,7 @@ fn judge_number(target: TargetType, say: Say<'_>) {
             mixed(&[Remark::IsReal, Remark::IsBlob], target, say);
         }
         TargetType::BigInt | TargetType::Int { .. } => {
-            mixed(&[Remark::IsText, Remark::IsBlob, Remark::IsReal], target, say)
+            mixed(&[Remark::IsText, Remark::IsBlob, Remark::IsReal], target, say);
         }
         _ => {
             let infinite = "infinite, which MariaDB cannot hold".to_owned();

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::SurveyError;
 use super::catalog::CatalogTable;
+use super::model::SurveyOptions;
 use super::scan::{self, Look, RowRange};
 use crate::core::census::{Census, Tally};
 use crate::ident;
@@ -48,7 +49,7 @@ pub(super) fn gather(
     source: &Source,
     tables: &[CatalogTable],
     looks: &[Vec<Look>],
-    show_values: bool,
+    options: &SurveyOptions,
 ) -> Result<(Vec<Gathered>, String), SurveyError> {
     let tasks = tasks(&source.connect()?, tables)?;
     let next = AtomicUsize::new(0);
@@ -58,7 +59,10 @@ pub(super) fn gather(
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(task) = tasks.get(at) else { return Ok(()) };
-            let result = run(task, source, &connection, tables, looks, show_values);
+            if options.cancel.is_cancelled() {
+                return Err(SurveyError::Cancelled);
+            }
+            let result = run(task, source, &connection, tables, looks, options.show_values);
             if result.is_err() {
                 // The others end after what they are at.
                 next.store(tasks.len(), Ordering::Relaxed);

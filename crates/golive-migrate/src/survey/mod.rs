@@ -54,6 +54,9 @@ pub enum SurveyError {
     /// The source was written to meanwhile.
     #[error("survey a source at rest: it was written to meanwhile, stop the application and survey again")]
     Changed,
+    /// It was cancelled; a survey changes nothing.
+    #[error("finish the survey: it was cancelled, survey again when ready")]
+    Cancelled,
     /// An override names no type that we make.
     #[error(
         "use the type given for `{column}`: `{given}` is none of TINYINT, SMALLINT, MEDIUMINT, INT, BIGINT (also UNSIGNED), \
@@ -144,7 +147,7 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
     check_options(&catalog, options)?;
     catalog.tables.retain(|table| !options.exclude.contains(&table.name));
     let looks: Vec<Vec<Look>> = catalog.tables.iter().map(|table| columns::looks(table, options)).collect();
-    let (gathered, digest) = gather::gather(source, &catalog.tables, &looks, options.show_values)?;
+    let (gathered, digest) = gather::gather(source, &catalog.tables, &looks, options)?;
     let mut tables = Vec::with_capacity(catalog.tables.len());
     for (table, gathered) in catalog.tables.iter().zip(gathered) {
         tables.push(survey_table(&connection, table, gathered, &catalog, options, &mut findings)?);

@@ -44,9 +44,10 @@ impl ToFailure for ConnectTargetError {
 impl ToFailure for SurveyError {
     fn failure(self) -> Failure {
         match self {
-            Self::UnknownType { .. } | Self::UnknownName { .. } | Self::Collation { .. } => {
+            Self::UnknownType { .. } | Self::UnknownName { .. } | Self::Collation { .. } | Self::NoTarget => {
                 Failure::usage(self)
             }
+            Self::Cancelled => Failure::Busy(Box::new(self)),
             _ => Failure::reach(self),
         }
     }
