@@ -41,7 +41,10 @@ fn written(value: ValueRef<'_>, kind: Kind, out: &mut Vec<u8>) -> Option<()> {
         }
         (Kind::Decimal, ValueRef::Integer(number)) => with_text(number, |text| decimal(text, out))?,
         (Kind::Decimal, ValueRef::Real(number)) if number.is_finite() => {
-            with_text(number, |text| decimal(text, out))?;
+            with_text(number, |text| match even(number, text) {
+                Some(text) => decimal(&text, out),
+                None => decimal(text, out),
+            })?;
         }
         (Kind::Decimal, ValueRef::Text(text)) => {
             let text = std::str::from_utf8(text).ok()?.trim();
@@ -92,6 +95,19 @@ fn with_text<T>(number: impl std::fmt::Display, then: impl FnOnce(&str) -> Optio
     write!(rest, "{number}").ok()?;
     let left = rest.len();
     then(std::str::from_utf8(&text[..text.len() - left]).ok()?)
+}
+
+/// Where two shortest texts lie equally near to a double, the one that ends in an even digit; std takes the upper one.
+/// `None` where there is only one. That needs sixteen digits at the least.
+fn even(number: f64, text: &str) -> Option<String> {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let (_, fraction) = text.split_once('.').filter(|_| digits >= 16)?;
+    // Half a unit of the last digit and nothing more: then so many digits show it exactly.
+    let exact = format!("{number:.*}", fraction.len() + 40);
+    let (lower, rest) = exact.split_at_checked(exact.len() - 40)?;
+    let half = rest.strip_prefix('5').is_some_and(|rest| rest.bytes().all(|digit| digit == b'0'));
+    let is_even = lower.bytes().last().is_some_and(|digit| digit % 2 == 0);
+    (half && is_even).then(|| lower.to_owned())
 }
 
 /// Microseconds since the epoch: what lies beyond them MariaDB does not keep.
