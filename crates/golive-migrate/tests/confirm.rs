@@ -11,7 +11,10 @@ async fn no_row_of_another_source_is_committed() {
     let folder = tempfile::tempdir().unwrap();
     let rows = "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT);
         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-        INSERT INTO item SELECT i, 'item ' || i FROM n;";
+        INSERT INTO item SELECT i, 'item ' || i FROM n;
+        CREATE TABLE wide (id INTEGER PRIMARY KEY, content BLOB);
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 256)
+        INSERT INTO wide SELECT i, zeroblob(1048576) FROM n;";
     let path = support::sqlite(folder.path(), rows);
     let source = Source::open(&path).unwrap();
     let db = support::server();
@@ -22,7 +25,7 @@ async fn no_row_of_another_source_is_committed() {
     writer.execute("UPDATE item SET name = 'another' WHERE id = 7", []).unwrap();
 
     let mut options = CopyOptions::default();
-    // Many chunks, so that some are ready before the fingerprint is.
+    // Many small chunks in a big file, so that some are ready long before the fingerprint is.
     options.chunk_rows = 100;
     let refused = copy(&source, &target, &plan, &options, &|_| {}).await;
     assert!(matches!(refused, Err(CopyError::SourceChanged)), "{refused:?}");
