@@ -187,6 +187,8 @@ impl<'a> Comparison<'a> {
             serde_json::from_str::<Value>(&survey.output).unwrap_or(Value::Null)["findings"].clone();
         let code = verify.as_ref().map_or(run.code, |verify| verify.code);
         let complaint = if run.errors.trim().is_empty() { survey.errors } else { run.errors };
+        // A path of this machine says nothing to whoever reads the page.
+        let complaint = complaint.replace(&format!("{}/", self.folder.display()), "");
         let tool = if decisions.is_empty() { "golive" } else { "golive, decided" };
         let outcome = Outcome::golive(&findings, &complaint);
         Ok(Row::new(tool, code, seconds, self.read(database, &name)?, outcome))

@@ -20,6 +20,13 @@ pub(super) const TRAPS: &[Trap] = &[
     .finds(&[Changes("MIG-VIEW", "big", 1)])
     .or(&[Remedy(Policy("MIG-VIEW", "stop"), Refused)]),
     Trap::new(
+        "view-over-a-view-that-is-not-carried",
+        "a view whose words are MariaDB's too, over one that is not carried",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t VALUES (1, 5); CREATE VIEW low AS SELECT id, printf('%05d', n) AS n FROM t; CREATE VIEW high AS SELECT id FROM low",
+    )
+    .finds(&[Changes("MIG-VIEW", "high", 1), Changes("MIG-VIEW", "low", 1)])
+    .open("no finding about the upper one: the run ends with 10 after the copy, the view is missing"),
+    Trap::new(
         "trigger",
         "a trigger",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); CREATE TRIGGER t_up AFTER INSERT ON t BEGIN UPDATE t SET n = n + 1 WHERE id = new.id; END; INSERT INTO t VALUES (1, 5)",
