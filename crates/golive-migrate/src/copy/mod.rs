@@ -5,6 +5,7 @@ mod confirm;
 mod reader;
 mod worker;
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -280,7 +281,10 @@ async fn move_rows(
     progress: OnProgress<'_>,
     snapshots: Vec<rusqlite::Connection>,
 ) -> Result<Vec<(usize, CopiedTable)>, CopyError> {
-    let queue: Mutex<VecDeque<usize>> = Mutex::new((0..plan.tables.len()).collect());
+    // The largest first: it is under way while the fingerprint is taken, and the small ones fit beside it.
+    let mut places: Vec<usize> = (0..plan.tables.len()).collect();
+    places.sort_by_key(|place| Reverse(plan.tables[*place].rows));
+    let queue: Mutex<VecDeque<usize>> = Mutex::new(places.into());
     let meter = PhaseMeter::new(Phase::Copy, plan.rows(), progress);
     let stop = options.cancel.child_token();
     let confirmation = Confirmation::new();
