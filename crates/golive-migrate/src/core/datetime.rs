@@ -78,6 +78,19 @@ pub(crate) fn write_datetime(at: NaiveDateTime, out: &mut Vec<u8>) {
     write_time(at.time(), out);
 }
 
+/// Appends `YYYYMMDDHHMMSS`, and `.ffffff` where there is a fraction; MariaDB reads fourteen digits as that.
+pub(crate) fn write_briefly(at: NaiveDateTime, out: &mut Vec<u8>) {
+    let mut text = *b"00000000000000.000000";
+    put(at.year().unsigned_abs(), &mut text[..4]);
+    let parts = [at.month(), at.day(), at.hour(), at.minute(), at.second()];
+    for (part, start) in parts.into_iter().zip((4..).step_by(2)) {
+        put(part, &mut text[start..start + 2]);
+    }
+    let micros = at.nanosecond() / 1000;
+    put(micros, &mut text[15..]);
+    out.extend_from_slice(if micros == 0 { &text[..14] } else { &text });
+}
+
 /// Appends `YYYY-MM-DD`. What is parsed here lies in the years 1 to 9999.
 pub(crate) fn write_date(date: NaiveDate, out: &mut Vec<u8>) {
     let mut text = *b"0000-00-00";

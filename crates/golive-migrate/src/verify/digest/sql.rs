@@ -114,7 +114,7 @@ pub(crate) async fn rows_of(
         format!("SELECT {} FROM {}{condition}", selected.join(", "), ident::mariadb(&layout.table));
     let mut rows = conn.exec_iter(statement, given(parameters)).await?;
     while let Some(row) = rows.next().await? {
-        let values = row.unwrap();
+        let values = mysql_async::Row::unwrap(row);
         let (hash, key) = values.split_at(1.min(values.len()));
         let part = |at: usize| match hash {
             [Value::Bytes(text)] => std::str::from_utf8(text.get(at..at + 16)?)
