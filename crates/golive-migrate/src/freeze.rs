@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::{OnProgress, Phase, PhaseMeter};
@@ -16,6 +16,8 @@ use crate::source::{OpenSourceError, Source};
 
 /// How long a source that is held exclusively is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a moment between a writer's transactions is looked for.
+const SLIP_IN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pages copied between two looks at the cancellation: a few milliseconds.
 const PAGES_A_STEP: i32 = 2_000;
 /// Room that must be left on the disk beside the copy.
@@ -170,12 +172,15 @@ fn copy(
     progress: OnProgress<'_>,
 ) -> Result<(), FreezeError> {
     let failed = |source| FreezeError::Sqlite { path: origin.to_owned(), source };
-    let live = source.connect().map_err(failed)?;
-    live.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    let live = slip_in(options, origin, || source.connect())?;
     // The transaction pins one state over all steps: without it a writer makes the copy start over again and again.
     live.execute_batch("BEGIN").map_err(failed)?;
+    live.busy_timeout(Duration::from_millis(1)).map_err(failed)?;
+    slip_in(options, origin, || {
+        live.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+    })?;
+    live.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     let number = |sql| live.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from).map_err(failed);
-    number("SELECT count(*) FROM sqlite_schema")?;
     let (pages, page_bytes) = (number("PRAGMA page_count")?, number("PRAGMA page_size")?);
     require_room(partial, pages * page_bytes)?;
     remove_if_there(partial)?;
@@ -211,6 +216,30 @@ fn copy(
     // One file that needs no other beside it, whatever mode the source is in.
     kept.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).map_err(failed)?;
     kept.close().map_err(|(_, error)| failed(error))
+}
+
+/// Tries again while a writer holds the file. SQLite's own waiting sleeps ever longer, and may never meet the moment in
+/// which a writer that goes on without pause lets go.
+fn slip_in<T>(
+    options: &FreezeOptions,
+    origin: &Path,
+    attempt: impl Fn() -> rusqlite::Result<T>,
+) -> Result<T, FreezeError> {
+    let deadline = Instant::now() + SLIP_IN_TIMEOUT;
+    loop {
+        match attempt() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                if options.cancel.is_cancelled() {
+                    return Err(FreezeError::Cancelled { path: origin.to_owned() });
+                }
+                if Instant::now() >= deadline {
+                    return Err(FreezeError::Sqlite { path: origin.to_owned(), source: error });
+                }
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            other => return other.map_err(|source| FreezeError::Sqlite { path: origin.to_owned(), source }),
+        }
+    }
 }
 
 fn require_room(partial: &Path, bytes: u64) -> Result<(), FreezeError> {

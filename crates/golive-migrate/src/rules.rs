@@ -276,6 +276,12 @@ const RULES: &[SurveyRule] = &[
         "see that the application quotes them",
     ),
     rule(
+        "MIG-NULL-REFUSED",
+        "NULL, which a conversion makes, in a column that refuses it",
+        "the rows could not come in",
+        "quarantine instead of convert:null; or let the column take NULL in the source",
+    ),
+    rule(
         "MIG-PACKET",
         "a value larger than the server's packets",
         "a statement that holds it is refused",

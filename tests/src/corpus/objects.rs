@@ -24,8 +24,7 @@ pub(super) const TRAPS: &[Trap] = &[
         "a view whose words are MariaDB's too, over one that is not carried",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t VALUES (1, 5); CREATE VIEW low AS SELECT id, printf('%05d', n) AS n FROM t; CREATE VIEW high AS SELECT id FROM low",
     )
-    .finds(&[Changes("MIG-VIEW", "high", 1), Changes("MIG-VIEW", "low", 1)])
-    .open("no finding about the upper one: the run ends with 10 after the copy, the view is missing"),
+    .finds(&[Changes("MIG-VIEW", "high", 1), Changes("MIG-VIEW", "low", 1)]),
     Trap::new(
         "trigger",
         "a trigger",
@@ -86,8 +85,7 @@ pub(super) const TRAPS: &[Trap] = &[
         "a CHECK that compares a number with a text: SQLite tells them apart, MariaDB does not",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER CHECK (n <> '')); INSERT INTO t VALUES (1, 5), (2, 0)",
     )
-    .finds(&[Changes("MIG-CHECK", "t", 1)])
-    .open("no finding: the CHECK is carried, and the run ends with 2 in the middle of the copy, at a row that SQLite takes"),
+    .finds(&[Changes("MIG-CHECK", "t", 1)]),
     Trap::new(
         "check-on-the-number-of-the-row",
         "a CHECK over the column that numbers rows, which MariaDB refuses",
@@ -107,8 +105,7 @@ pub(super) const TRAPS: &[Trap] = &[
         "a CHECK that compares a datetime with a text that is none",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME CHECK (at > '2000' AND at < '2100-01-01')); INSERT INTO t VALUES (1, '2024-01-01 00:00:00')",
     )
-    .finds(&[Changes("MIG-CHECK", "t", 1)])
-    .open("no finding: the CHECK is carried, and MariaDB then refuses every INSERT into the table (error 1292)"),
+    .finds(&[Changes("MIG-CHECK", "t", 1)]),
     Trap::new(
         "defaults",
         "defaults: constants, quoted names, now, and expressions of SQLite's own",

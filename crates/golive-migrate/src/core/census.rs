@@ -387,6 +387,10 @@ fn is_json(text: &str) -> bool {
     if opening > JSON_DEPTH && is_deep(text) {
         return false;
     }
+    if text.contains("\\u") {
+        // A lone surrogate is passed over by a reader that keeps nothing, and refused by MariaDB.
+        return serde_json::from_str::<serde_json::Value>(text).is_ok();
+    }
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
@@ -446,6 +450,7 @@ mod tests {
         assert!(is_json("{\"a\": [1, 2.50]}"));
         assert!(!is_json(""));
         assert!(!is_json("{'a': 1}"));
+        assert!(!is_json("\"\\ud800\"") && is_json("\"\\ud83d\\ude00\""));
         assert!(!is_json(&format!("{}{}", "[".repeat(40), "]".repeat(40))));
         assert!(is_json(&format!("[{}]", vec!["[\"{\"]"; 40].join(","))));
     }

@@ -23,6 +23,11 @@ impl Token {
         matches!(self, Self::Word(text) if text.eq_ignore_ascii_case(word))
     }
 
+    /// A word or a quoted name, without regard to case.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        matches!(self, Self::Word(text) | Self::Name(text) if text.eq_ignore_ascii_case(name))
+    }
+
     pub(crate) fn is_symbol(&self, symbol: &str) -> bool {
         matches!(self, Self::Symbol(text) if text == symbol)
     }

@@ -65,6 +65,42 @@ pub(super) fn is_null_follows(rest: &[Token]) -> bool {
     rest.first().is_some_and(|token| token.is_word("null"))
 }
 
+/// Whether an expression means the same over columns of these types: SQLite compares by what a value is, MariaDB by what a
+/// column is, and refuses even `at > '2000'` where `at` is a DATETIME.
+pub(crate) fn suits(tokens: &[Token], type_of: &dyn Fn(&str) -> Option<TargetType>) -> Result<(), String> {
+    let is_text = |token: &Token| matches!(token, Token::Text(_));
+    let (mut texts, mut others, mut exact) = (false, None, None);
+    for token in tokens {
+        let (Token::Word(name) | Token::Name(name)) = token else { continue };
+        match type_of(name) {
+            Some(target) if target.is_text() => texts = true,
+            Some(target) => {
+                if matches!(target, TargetType::Decimal { .. }) {
+                    exact = Some(name);
+                }
+                others = Some((name, target));
+            }
+            None => {}
+        }
+    }
+    let measured = tokens.iter().any(|token| token.is_word("length") || token.is_word("json_valid"));
+    let arithmetic = tokens.iter().any(|token| ["+", "-", "*"].iter().any(|sign| token.is_symbol(sign)));
+    let numbers = tokens.iter().any(|token| matches!(token, Token::Number(_)));
+    match (others, exact) {
+        (Some((name, target)), _) if tokens.iter().any(is_text) => {
+            Err(format!("a text compared with `{name}`, which becomes {target},"))
+        }
+        (Some((name, target)), _) if texts && !measured => {
+            Err(format!("a text beside `{name}`, which becomes {target},"))
+        }
+        (_, Some(name)) if arithmetic => {
+            Err(format!("arithmetic of doubles with `{name}`, which becomes exact,"))
+        }
+        _ if texts && numbers && !measured => Err("a number compared with a text".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 fn follows_function(tokens: &[Token], at: usize) -> bool {
     at > 0 && matches!(&tokens[at - 1], Token::Word(word) if function(word).is_some())
 }
@@ -211,6 +247,24 @@ mod tests {
             "a IS 1",
         ] {
             assert!(check(sql).is_err(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_of_two_kinds_is_refused() {
+        let type_of = |name: &str| match name {
+            "at" => Some(TargetType::DATETIME),
+            "n" => Some(TargetType::BigInt),
+            "price" => Some(TargetType::Decimal { precision: 9, scale: 2 }),
+            "name" => Some(TargetType::LongText),
+            _ => None,
+        };
+        let of = |sql: &str| suits(&tokenize(sql).unwrap(), &type_of).is_ok();
+        for sql in ["n > 0", "name <> ''", "length(name) > 3", "price >= 0", "n * 2 = 4", "at IS NOT NULL"] {
+            assert!(of(sql), "{sql}");
+        }
+        for sql in ["at > '2000'", "n <> ''", "name > 5", "price * 2 > 1", "name = n"] {
+            assert!(!of(sql), "{sql}");
         }
     }
 

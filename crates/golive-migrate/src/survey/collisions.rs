@@ -1,5 +1,5 @@
-//! Unique keys whose rows SQLite tells apart and the target's collation does not. Only the server knows its collations, so
-//! the keys are put into a temporary table there and grouped. Nothing else is written.
+//! Unique keys whose rows SQLite tells apart and the target does not: by its collation, or because two values become one.
+//! Only the server knows its collations, so the keys are put into a temporary table there and grouped. Nothing else is written.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Params, Value};
@@ -7,7 +7,8 @@ use rusqlite::types::ValueRef;
 use tokio::sync::mpsc::{self, Sender};
 
 use super::SurveyError;
-use super::model::{DEFAULT_COLLATION, Survey, SurveyedTable};
+use super::model::{DEFAULT_COLLATION, Survey, SurveyedColumn, SurveyedTable};
+use crate::core::conversion::{Conversion, Converted};
 use crate::core::convert::write_value;
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
@@ -19,21 +20,27 @@ const BATCH: usize = 500;
 /// "Access denied" to the database, and to a table.
 const DENIED: [u16; 2] = [1044, 1142];
 
-/// One unique key that has text in it.
+/// One unique key in which rows may collide.
 struct Key {
     table: String,
     /// The index's name; `None` for the primary key.
     index: Option<String>,
-    columns: Vec<(String, TargetType)>,
+    columns: Vec<KeyColumn>,
+}
+
+/// A column of a key, and what its values become.
+#[derive(Clone)]
+struct KeyColumn {
+    name: String,
+    target: TargetType,
+    conversions: Vec<Conversion>,
 }
 
 /// Adds a finding for each unique key in which rows collide.
 pub(super) async fn find(source: &Source, conn: &mut Conn, survey: &mut Survey) -> Result<(), SurveyError> {
-    if survey.collation == DEFAULT_COLLATION {
-        // It compares as SQLite does: nothing can collide.
-        return Ok(());
-    }
-    let keys: Vec<Key> = survey.tables.iter().flat_map(keys).collect();
+    // The default collation compares as SQLite does; only values that become others can collide then.
+    let as_sqlite = survey.collation == DEFAULT_COLLATION;
+    let keys: Vec<Key> = survey.tables.iter().flat_map(|table| keys(table, as_sqlite)).collect();
     for key in keys {
         let finding = match colliding(source, conn, &key, &survey.collation).await {
             Ok(0) => continue,
@@ -42,23 +49,25 @@ pub(super) async fn find(source: &Source, conn: &mut Conn, survey: &mut Survey) 
             Err(error) => return Err(error),
         };
         let place = key.index.clone().unwrap_or_else(|| {
-            key.columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+            key.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
         });
         survey.findings.push(finding.table(&key.table).column(place));
     }
     Ok(())
 }
 
-fn keys(table: &SurveyedTable) -> Vec<Key> {
-    let target = |name: &String| {
-        let column = table.columns.iter().find(|column| column.name == *name);
-        column.map(|column| (name.clone(), column.target))
-    };
+fn keys(table: &SurveyedTable, as_sqlite: bool) -> Vec<Key> {
+    let find = |name: &&String| table.columns.iter().find(|column| column.name == **name);
     let key = |index: Option<String>, names: Vec<&String>| {
-        let columns: Option<Vec<(String, TargetType)>> = names.into_iter().map(target).collect();
-        let columns = columns?;
-        let has_text = columns.iter().any(|(_, target)| target.is_text());
-        has_text.then(|| Key { table: table.name.clone(), index, columns })
+        let columns: Vec<&SurveyedColumn> = names.iter().filter_map(find).collect();
+        let may_collide =
+            columns.iter().any(|column| becomes_another(column) || column.target.is_text() && !as_sqlite);
+        let columns = columns.into_iter().map(|column| KeyColumn {
+            name: column.name.clone(),
+            target: column.target,
+            conversions: column.conversions.clone(),
+        });
+        may_collide.then(|| Key { table: table.name.clone(), index, columns: columns.collect() })
     };
     // A key with a condition binds fewer rows than are compared here; MariaDB says so itself when it is built.
     let unique = table.indexes.iter().filter(|index| index.unique && index.helper.is_none());
@@ -68,8 +77,27 @@ fn keys(table: &SurveyedTable) -> Vec<Key> {
     key(None, table.primary_key.iter().collect()).into_iter().chain(unique).collect()
 }
 
+/// Whether values that SQLite tells apart may be stored as one: two spellings of a moment, 5 and '5', what a policy converts.
+fn becomes_another(column: &SurveyedColumn) -> bool {
+    let census = &column.census;
+    let kinds = [census.integers + census.reals, census.texts, census.blobs];
+    let mixed = kinds.iter().filter(|count| **count > 0).count() > 1;
+    let spelled = matches!(
+        column.target,
+        TargetType::DateTime { .. }
+            | TargetType::Timestamp { .. }
+            | TargetType::Date
+            | TargetType::Time { .. }
+            | TargetType::Boolean
+            | TargetType::Decimal { .. }
+    ) && census.texts > 0;
+    mixed || spelled || !column.conversions.is_empty()
+}
+
 fn collision(key: &Key, collation: &str) -> Finding {
-    let what = format!("values that SQLite tells apart are equal under {collation}");
+    let what = format!(
+        "values that SQLite tells apart are equal in MariaDB, as what they become and under {collation}"
+    );
     let remedy = match key.index {
         Some(_) => {
             "use utf8mb4_nopad_bin, mend the rows, set the later ones aside by a policy, or accept: the key is then not unique"
@@ -98,7 +126,7 @@ fn unknown(key: &Key) -> Finding {
 /// Rows that are equal to an earlier one.
 async fn colliding(source: &Source, conn: &mut Conn, key: &Key, collation: &str) -> Result<u64, SurveyError> {
     let columns: Vec<String> =
-        key.columns.iter().map(|(name, target)| format!("{} {target}", ident::mariadb(name))).collect();
+        key.columns.iter().map(|one| format!("{} {}", ident::mariadb(&one.name), one.target)).collect();
     conn.query_drop("DROP TEMPORARY TABLE IF EXISTS `_golive_migrate_collision`").await?;
     conn.query_drop(format!(
         "CREATE TEMPORARY TABLE `_golive_migrate_collision` ({}) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation}",
@@ -115,8 +143,7 @@ async fn colliding(source: &Source, conn: &mut Conn, key: &Key, collation: &str)
         conn.exec_drop(sql, Params::Positional(values)).await?;
     }
     thread.await??;
-    let names: Vec<&String> = key.columns.iter().map(|(name, _)| name).collect();
-    let names = ident::mariadb_list(names);
+    let names = ident::mariadb_list(key.columns.iter().map(|column| &column.name));
     let count: Option<u64> = conn
         .query_first(format!(
             "SELECT CAST(COALESCE(SUM(`n` - 1), 0) AS UNSIGNED) FROM \
@@ -131,21 +158,23 @@ async fn colliding(source: &Source, conn: &mut Conn, key: &Key, collation: &str)
 fn read(
     source: &Source,
     table: &str,
-    columns: &[(String, TargetType)],
+    columns: &[KeyColumn],
     batches: &Sender<Vec<Value>>,
 ) -> rusqlite::Result<()> {
     let connection = source.connect()?;
-    let names: Vec<&String> = columns.iter().map(|(name, _)| name).collect();
+    let names = columns.iter().map(|column| &column.name);
     let sql = format!("SELECT {} FROM {}", ident::sqlite_list(names), ident::sqlite(table));
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut batch = Vec::with_capacity(BATCH * columns.len());
     while let Some(row) = rows.next()? {
         let start = batch.len();
-        for (at, (_, target)) in columns.iter().enumerate() {
+        for (at, column) in columns.iter().enumerate() {
             let mut written = Vec::new();
             let value = row.get_ref(at).unwrap_or(ValueRef::Null);
-            if !matches!(write_value(value, *target, &mut written), Ok(true)) {
+            let converted = column.conversions.iter().find_map(|one| one.apply(value, column.target));
+            let value = converted.as_ref().map_or(value, Converted::as_value);
+            if !matches!(write_value(value, column.target, &mut written), Ok(true)) {
                 batch.truncate(start);
                 break;
             }

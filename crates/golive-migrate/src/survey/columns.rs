@@ -49,19 +49,22 @@ pub(super) fn survey(
     let mut columns = Vec::with_capacity(table.columns.len());
     for (((column, census), proposal), look) in table.columns.iter().zip(census).zip(proposals).zip(looks) {
         findings.extend(proposal.findings);
-        let generated =
-            if column.generated { generated(table, &column.name, given.names, findings) } else { None };
         columns.push(SurveyedColumn {
             name: column.name.clone(),
             declared: column.declared.clone(),
             not_null: column.not_null || table.primary_key.contains(&column.name),
             target: proposal.target,
             default: None,
-            generated,
+            generated: None,
             conversions: look.conversions.into_iter().map(|(conversion, _)| conversion).collect(),
             quarantine: false,
             census,
         });
+    }
+    let types: Vec<(String, TargetType)> =
+        columns.iter().map(|column| (column.name.clone(), column.target)).collect();
+    for (column, there) in columns.iter_mut().zip(&table.columns).filter(|(_, there)| there.generated) {
+        column.generated = generated(table, &there.name, given.names, &types, findings);
     }
     Ok(columns)
 }
@@ -105,6 +108,13 @@ fn propose(
         let finding = Finding::new("MIG-KEY-NULL", Severity::Blocks, "NULL in the primary key", remedy);
         proposal.findings.push(finding.rows(census.nulls, Vec::new()));
     }
+    if column.not_null && census.nulls > 0 && census.converted > 0 {
+        let remedy = "another policy: quarantine keeps the rows; or let the column take NULL in the source";
+        let what = "NULL, which a conversion makes, in a column that refuses it";
+        proposal.findings.push(
+            Finding::new("MIG-NULL-REFUSED", Severity::Blocks, what, remedy).rows(census.nulls, Vec::new()),
+        );
+    }
     let place = |finding: Finding| finding.table(&given.table.name).column(column.name.clone());
     proposal.findings = std::mem::take(&mut proposal.findings).into_iter().map(place).collect();
     proposal
@@ -147,11 +157,16 @@ fn generated(
     table: &CatalogTable,
     column: &str,
     names: &[String],
+    types: &[(String, TargetType)],
     findings: &mut Vec<Finding>,
 ) -> Option<String> {
+    let type_of = |name: &str| {
+        types.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, target)| *target)
+    };
     let expression = sqltext::generated(&table.tokens, column);
     let carried = expression
         .ok_or_else(|| "its expression".to_owned())
+        .and_then(|tokens| translate::suits(&tokens, &type_of).map(|()| tokens))
         .and_then(|tokens| translate::expression(&tokens, names));
     match carried {
         Ok(sql) => Some(sql),

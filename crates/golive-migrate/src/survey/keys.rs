@@ -79,6 +79,30 @@ fn emulated(index: &CatalogIndex, names: &[String]) -> Option<SurveyedHelper> {
     Some(SurveyedHelper { name, expression: format!("CASE WHEN {condition} THEN 1 END") })
 }
 
+/// Takes back what was emulated by a condition that means something else over the types that columns became.
+pub(crate) fn suit(
+    table: &CatalogTable,
+    indexes: &mut [SurveyedIndex],
+    type_of: &dyn Fn(&str) -> Option<TargetType>,
+    findings: &mut Vec<Finding>,
+) {
+    for index in table.indexes.iter().filter(|index| index.partial && index.unique) {
+        let Some(condition) = sqltext::index_condition(&index.tokens) else { continue };
+        if translate::suits(condition, type_of).is_ok() {
+            continue;
+        }
+        let helper = ident::bounded(&[ident::HELPER, &index.name]);
+        let is_it = |one: &&mut SurveyedIndex| one.helper.as_ref().is_some_and(|one| one.name == helper);
+        if let Some(carried) = indexes.iter_mut().find(is_it) {
+            carried.helper = None;
+            carried.unique = false;
+            let finding = partial_unique(None).table(&table.name).column(index.name.clone());
+            findings.retain(|one| one.selector() != finding.selector());
+            findings.push(finding);
+        }
+    }
+}
+
 fn partial_unique(helper: Option<&SurveyedHelper>) -> Finding {
     match helper {
         Some(helper) => Finding::new(

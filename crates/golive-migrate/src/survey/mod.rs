@@ -166,7 +166,7 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
     }
     objects::findings(&catalog, &tables, source.is_wal(), options, &mut findings);
     objects::writer(source, &mut findings);
-    let views = objects::views(&catalog, &tables, &mut findings);
+    let views = objects::views(&catalog, &tables, &options.exclude, &mut findings);
     if !watch.is_unchanged(&digest)? {
         return Err(SurveyError::Changed);
     }
@@ -215,7 +215,7 @@ fn survey_table(
     // MariaDB refuses expressions over the column that numbers rows.
     let names: Vec<String> =
         table.column_names().into_iter().filter(|name| Some(name) != table.rowid_alias.as_ref()).collect();
-    let indexes = keys::indexes(table, &names, findings);
+    let mut indexes = keys::indexes(table, &names, findings);
     let mut indexed: BTreeSet<String> = table.primary_key.iter().cloned().collect();
     indexed.extend(indexes.iter().flat_map(|index| index.columns.iter().map(|column| column.name.clone())));
     indexed.extend(foreign_keys.iter().flat_map(|key| key.columns.clone()));
@@ -225,7 +225,12 @@ fn survey_table(
     let given = columns::Given { table, options, indexed: &indexed, names: &names };
     let columns = columns::survey(connection, &given, gathered.census, findings)?;
     let rows = columns.first().map_or(0, |column| column.census.rows);
-    let checks = checks(connection, table, &names, findings)?;
+    let type_of = |name: &str| {
+        let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+        column.map(|column| column.target)
+    };
+    keys::suit(table, &mut indexes, &type_of, findings);
+    let checks = checks(connection, table, &names, &type_of, findings)?;
     Ok(SurveyedTable {
         name: table.name.clone(),
         rows,
@@ -244,12 +249,14 @@ fn checks(
     connection: &Connection,
     table: &CatalogTable,
     names: &[String],
+    type_of: &dyn Fn(&str) -> Option<TargetType>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<SurveyedCheck>, SurveyError> {
     let mut carried = Vec::new();
     for tokens in sqltext::checks(&table.tokens) {
         let text = sqltext::render(&tokens);
-        match translate::expression(&tokens, names) {
+        let suits = translate::suits(&tokens, type_of);
+        match suits.and_then(|()| translate::expression(&tokens, names)) {
             Ok(clause) => {
                 let breaking = scan::breaking_rows(connection, table, &text)?;
                 if breaking > 0 {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalog::{Catalog, CatalogTable};
+use super::catalog::{Catalog, CatalogTable, CatalogView};
 use super::model::{SurveyOptions, SurveyedTable, SurveyedView};
 use super::reserved::RESERVED;
 use crate::core::order;
@@ -86,6 +86,7 @@ pub(crate) fn writer(source: &Source, findings: &mut Vec<Finding>) {
 pub(crate) fn views(
     catalog: &Catalog,
     tables: &[SurveyedTable],
+    excluded: &BTreeSet<String>,
     findings: &mut Vec<Finding>,
 ) -> Vec<SurveyedView> {
     let names = tables.iter().map(|table| table.name.clone());
@@ -94,15 +95,33 @@ pub(crate) fn views(
     for view in &catalog.views {
         match view::create(&view.name, &view.tokens, &names) {
             Ok(create) => carried.push(SurveyedView { name: view.name.clone(), create }),
-            Err(part) => {
-                let what = format!("a view, which is not carried: {part} has no equal in MariaDB");
-                let remedy = "create it in MariaDB's words by hand, or by the application's own migrations";
-                findings
-                    .push(Finding::new("MIG-VIEW", Severity::ChangesData, what, remedy).table(&view.name));
-            }
+            Err(part) => lost(findings, &view.name, &format!("{part} has no equal in MariaDB")),
         }
     }
-    carried
+    // A view over what stays behind stays behind too, and so may a view over that one.
+    loop {
+        let there = |name: &str| {
+            let is = |one: &str| one.eq_ignore_ascii_case(name);
+            tables.iter().any(|table| is(&table.name))
+                || carried.iter().any(|view: &SurveyedView| is(&view.name))
+        };
+        let behind = |view: &&CatalogView| {
+            let known =
+                catalog.views.iter().map(|one| &one.name).chain(&catalog.virtual_tables).chain(excluded);
+            let mut missing = known.filter(|name| !there(name));
+            missing.any(|name| view.tokens.iter().skip(3).any(|token| token.is_named(name)))
+        };
+        let is_carried = |view: &&CatalogView| carried.iter().any(|one| one.name == view.name);
+        let Some(view) = catalog.views.iter().filter(is_carried).find(behind) else { return carried };
+        lost(findings, &view.name, "it shows what stays behind");
+        carried.retain(|one| one.name != view.name);
+    }
+}
+
+fn lost(findings: &mut Vec<Finding>, view: &str, why: &str) {
+    let what = format!("a view, which is not carried: {why}");
+    let remedy = "create it in MariaDB's words by hand, or by the application's own migrations";
+    findings.push(Finding::new("MIG-VIEW", Severity::ChangesData, what, remedy).table(view));
 }
 
 /// What SQLite promises of a table beyond its columns.

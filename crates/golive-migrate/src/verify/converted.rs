@@ -174,6 +174,7 @@ fn fits(value: ValueRef<'_>, form: Form, target: Option<TargetType>) -> bool {
         ValueRef::Null | ValueRef::Blob(_) => 0,
     };
     match (target, value) {
+        (_, ValueRef::Real(real)) if !real.is_finite() => false,
         (_, ValueRef::Null) | (None, _) => true,
         (Some(TargetType::Varchar { chars } | TargetType::Char { chars }), _) => {
             text(value) <= chars as usize
