@@ -175,7 +175,7 @@ pub(super) const TRAPS: &[Trap] = &[
         "5 and '5' in a unique column without a type: two values to SQLite, one as text",
         "CREATE TABLE k (id INTEGER PRIMARY KEY, v UNIQUE); INSERT INTO k VALUES (1, 5), (2, '5'), (3, 'a')",
     )
-    .finds(&[Blocks("MIG-UNIQUE-COLLISION", "k.v", 1), Changes("MIG-TEXT-NUMBER", "k.v", 1)])
+    .finds(&[Blocks("MIG-UNIQUE-COLLISION", "k.uq_v", 1), Changes("MIG-TEXT-NUMBER", "k.v", 1)])
     .then(Refused)
     .or(&[Remedy(Mend("DELETE FROM k WHERE id = 1"), Equal(&[]))]),
     Trap::new(

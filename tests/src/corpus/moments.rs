@@ -146,7 +146,7 @@ pub(super) const TRAPS: &[Trap] = &[
         "CREATE TABLE event (id INTEGER PRIMARY KEY, at DATETIME UNIQUE);
          INSERT INTO event VALUES (1, '2024-02-18 01:59:31'), (2, '2024-02-18T01:59:31Z'), (3, '2024-02-18 01:59:32')",
     )
-    .finds(&[Blocks("MIG-UNIQUE-COLLISION", "event.at", 1)])
+    .finds(&[Blocks("MIG-UNIQUE-COLLISION", "event.uq_at", 1)])
     .then(Refused)
     .or(&[Remedy(Type("event.at", "VARCHAR(40)"), Equal(&[]))]),
     Trap::new(
