@@ -30,7 +30,7 @@ const EXISTS: &str = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetAside {
     pub(crate) key: String,
-    /// A finding's id, and the column.
+    /// A finding's id and what it names; or the column, and why its value does not fit.
     pub(crate) reason: String,
     pub(crate) content: String,
 }
@@ -66,7 +66,7 @@ impl KeptCell {
 pub struct QuarantinedRows {
     /// The table they stay out of.
     pub table: String,
-    /// The finding's id, and the column.
+    /// A finding's id and what it names; or the column, and why its value does not fit.
     pub reason: String,
     /// How many.
     pub count: u64,

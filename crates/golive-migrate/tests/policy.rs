@@ -6,8 +6,8 @@
 mod support;
 
 use golive_migrate::{
-    CopyOptions, Plan, PlanError, PlanOptions, SchemaOrigin, Severity, Source, Survey, SurveyOptions, Target,
-    Verdict, VerifyOptions, add_constraints, copy, create_schema, quarantined, survey, verify,
+    CopyOptions, Method, Plan, PlanError, PlanOptions, SchemaOrigin, Severity, Source, Survey, SurveyOptions,
+    Target, Verdict, VerifyOptions, add_constraints, copy, create_schema, quarantined, survey, verify,
 };
 
 fn options(policies: &[(&str, &str)]) -> SurveyOptions {
@@ -112,6 +112,11 @@ async fn each_row_is_converted_or_set_aside_as_decided_and_all_of_it_is_proven()
     assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
     let item = verification.tables.iter().find(|table| table.name == "item").unwrap();
     assert_eq!((item.rows_source, item.rows_target, item.set_aside), (4, 1, 3));
+
+    let mut by_digests = VerifyOptions::for_plan(&plan);
+    by_digests.method = Method::DIGESTS;
+    let digested = verify(&source, &target, &by_digests, &|_| {}).await.unwrap();
+    assert_eq!(digested.verdict, Verdict::Match, "{digested:#?}");
 
     what_is_changed_afterwards_is_found(&db, &source, &target, &plan).await;
 }

@@ -142,6 +142,7 @@ async fn narrow(
         };
         match found {
             Some(found) => {
+                verified.set_aside += found.set_aside;
                 verified.mismatch_count += found.mismatch_count;
                 verified.mismatches.extend(found.mismatches);
                 verified.mismatches.truncate(task.limit);
