@@ -138,6 +138,12 @@ const RULES: &[SurveyRule] = &[
         NOTHING,
     ),
     rule(
+        "MIG-FK-LENGTH",
+        "a foreign key longer than InnoDB's 3072 bytes",
+        "MariaDB refuses it (error 1821), since no index holds its columns whole",
+        "shorter types in [migrate.types]; or accept, and the foreign key is left out",
+    ),
+    rule(
         "MIG-FK-ORPHAN",
         "rows whose parent is missing",
         "SQLite seldom enforces foreign keys; MariaDB would take such rows once and never look again",
@@ -260,7 +266,7 @@ const RULES: &[SurveyRule] = &[
     rule(
         "MIG-NAME",
         "a name that MariaDB does not take",
-        "too long, ending in a space, outside of the basic plane, or equal but for case",
+        "too long, also as a file's name, ending in a space, outside of the basic plane, or equal but for case",
         "rename it in the source",
     ),
     rule(
@@ -314,9 +320,9 @@ const RULES: &[SurveyRule] = &[
     rule("MIG-REAL-ZERO", "negative zero", "it becomes zero", NOTHING),
     rule(
         "MIG-ROW-SIZE",
-        "a row longer than MariaDB's 65,535 bytes",
-        "its widest columns become LONGTEXT or LONGBLOB",
-        NOTHING,
+        "a row longer than MariaDB's 65,535 bytes, or than half of InnoDB's page",
+        "its widest columns become LONGTEXT or LONGBLOB, or long enough to be kept outside of the page; else it blocks",
+        "nothing; divide the table where it blocks",
     ),
     rule("MIG-SCHEMA-COLUMN", "a column that the target's table lacks", "its values would be lost", SCHEMA),
     rule(

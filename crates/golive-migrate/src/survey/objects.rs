@@ -13,6 +13,8 @@ use crate::journal;
 use crate::source::Source;
 
 const MOST_COLUMNS: usize = 1017;
+/// A file's name has 255 bytes, of which four are its ending.
+const FILE_NAME_BYTES: usize = 251;
 
 pub(crate) fn findings(
     catalog: &Catalog,
@@ -134,7 +136,7 @@ fn names(table: &SurveyedTable, findings: &mut Vec<Finding>) {
             None => finding,
         });
     };
-    if let Some(why) = bad_name(&table.name) {
+    if let Some(why) = bad_name(&table.name).or_else(|| bad_file_name(&table.name)) {
         refuse(None, why);
     }
     if table.name.starts_with(journal::PREFIX) {
@@ -179,6 +181,27 @@ fn bad_name(name: &str) -> Option<String> {
     }
 }
 
+/// A table is a file, and what is neither a Latin letter nor a digit is written with several bytes in its name.
+fn bad_file_name(name: &str) -> Option<String> {
+    let bytes: usize = name.chars().map(file_name_bytes).sum();
+    (bytes > FILE_NAME_BYTES).then(|| {
+        format!(
+            "MariaDB writes its name into a file's name with {bytes} bytes, {FILE_NAME_BYTES} are allowed"
+        )
+    })
+}
+
+/// `@` and two letters for the letters of the alphabets that have capitals, `@` and four digits for all else.
+fn file_name_bytes(letter: char) -> usize {
+    match letter {
+        '0'..='9' | 'A'..='Z' | 'a'..='z' | '_' => 1,
+        'À'..='Ö' | 'Ø'..='ö' | 'ø'..='į' | 'ı'..='ƾ' | 'Ǹ'..='Ɂ' | '\u{250}'..='\u{2af}' => 3,
+        'Έ'..='Ί' | 'Ύ'..='Ρ' | 'Σ'..='ώ' | 'ϻ'..='ҁ' | 'Ҋ'..='ӎ' | 'Ӑ'..='ӹ' | 'Ԁ'..='ԏ' => 3,
+        'Ա'..='\u{555}' | 'ա'..='օ' | 'Ḁ'..='ẛ' | 'Ạ'..='ỹ' => 3,
+        _ => 5,
+    }
+}
+
 fn cycles(tables: &[SurveyedTable], findings: &mut Vec<Finding>) {
     let parents: BTreeMap<String, BTreeSet<String>> = tables
         .iter()
@@ -188,5 +211,20 @@ fn cycles(tables: &[SurveyedTable], findings: &mut Vec<Finding>) {
         let what = format!("{} refer to each other in a circle", cycle.join(", "));
         let remedy = "nothing, foreign keys are added after the rows";
         findings.push(Finding::new("MIG-FK-CYCLE", Severity::Note, what, remedy).table(&cycle[0]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are those of MariaDB 10.11 on a file system whose names have 255 bytes.
+    #[test]
+    fn names_are_as_long_as_their_files_names() {
+        for (letter, fits) in [('表', 50), (' ', 50), ('ä', 64), ('Я', 64), ('a', 64)] {
+            let name = |letters: usize| letter.to_string().repeat(letters);
+            assert_eq!(bad_file_name(&name(fits)), None, "{letter}");
+            assert!(fits == 64 || bad_file_name(&name(fits + 1)).is_some(), "{letter}");
+        }
     }
 }
