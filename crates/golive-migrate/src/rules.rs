@@ -73,7 +73,13 @@ const RULES: &[SurveyRule] = &[
         "MIG-COLLATION",
         "texts compare otherwise than in SQLite",
         "an application may find more or fewer rows than before",
-        "utf8mb4_nopad_bin keeps SQLite's meaning; NOCASE has no equal",
+        "utf8mb4_nopad_bin keeps SQLite's meaning; NOCASE, RTRIM and an application's own have no equal",
+    ),
+    rule(
+        "MIG-CONFLICT-CLAUSE",
+        "constraints with ON CONFLICT",
+        "SQLite replaces, ignores or rolls back; MariaDB refuses the statement",
+        BY_HAND,
     ),
     rule(
         "MIG-CONVERTED",
@@ -136,6 +142,12 @@ const RULES: &[SurveyRule] = &[
         "tables that refer to each other in a circle",
         "no order of inserts satisfies their keys, so keys are added after the rows",
         NOTHING,
+    ),
+    rule(
+        "MIG-FK-DEFERRED",
+        "foreign keys that are checked when a transaction ends",
+        "MariaDB checks each row at once, so a child written before its parent is refused",
+        "write parents before their children; the policy stop makes it block",
     ),
     rule(
         "MIG-FK-LENGTH",
@@ -304,6 +316,12 @@ const RULES: &[SurveyRule] = &[
         "connections kept longer than the server keeps them",
         "a request would be given a dead connection",
         "DATABASE_POOL_RECYCLE below wait_timeout",
+    ),
+    rule(
+        "MIG-PRAGMA",
+        "the application's own numbers in the file's header",
+        "user_version and application_id have no place in MariaDB",
+        "see that the application keeps its schema's version in a table, or does without it",
     ),
     rule(
         "MIG-REAL-INFINITE",

@@ -36,13 +36,16 @@ pub(crate) fn indexes(
             findings.push(place(not_carried(index, "MIG-INDEX-EXPRESSION", "is over an expression")));
             continue;
         };
-        if index.nocase {
+        if let Some(collation) = &index.collation {
             let severity = if index.unique { Severity::ChangesData } else { Severity::Note };
             findings.push(place(Finding::new(
                 "MIG-COLLATION",
                 severity,
-                "compares without regard to case; in MariaDB it compares exactly",
-                "store one spelling, or compare LOWER(column) in the application",
+                format!(
+                    "compares by COLLATE {}; in MariaDB it compares exactly",
+                    collation.to_ascii_uppercase()
+                ),
+                "store one spelling, or compare by LOWER(column), RTRIM(column) and alike in the application",
             )));
         }
         let mut unique = index.unique;
@@ -477,10 +480,8 @@ fn fit_page(table: &mut SurveyedTable, keys: &[Vec<String>], findings: &mut Vec<
 fn page_bytes(table: &SurveyedTable) -> u32 {
     let nullable = table.columns.iter().filter(|column| !column.not_null).count();
     let flags = u32::try_from(nullable.div_ceil(8)).unwrap_or(u32::MAX);
-    table
-        .columns
-        .iter()
-        .fold(HEAD_BYTES + flags, |sum, column| sum.saturating_add(column.target.page_bytes()))
+    let head = if table.primary_key.is_empty() { HEAD_BYTES + NUMBER_BYTES } else { HEAD_BYTES };
+    table.columns.iter().fold(head + flags, |sum, column| sum.saturating_add(column.target.page_bytes()))
 }
 
 /// The type of the same kind from which on InnoDB may keep a value outside of the page, where that saves room.

@@ -6,6 +6,7 @@ use super::catalog::{Catalog, CatalogTable};
 use super::model::{SurveyOptions, SurveyedTable, SurveyedView};
 use super::reserved::RESERVED;
 use crate::core::order;
+use crate::core::sqltext;
 use crate::core::view;
 use crate::finding::{Finding, Severity};
 use crate::ident::MARIADB_NAME_CHARS;
@@ -40,16 +41,18 @@ pub(crate) fn findings(
     }
     for table in &catalog.tables {
         kinds(table, findings);
-        let nocase =
-            table.tokens.windows(2).filter(|pair| pair[0].is_word("collate") && pair[1].is_word("nocase"));
-        let count = nocase.count() as u64;
-        if count > 0 {
-            let what =
-                "columns compare without regard to case (COLLATE NOCASE); in MariaDB they compare exactly";
-            let remedy = "store one spelling, or compare LOWER(column) in the application";
-            let finding = Finding::new("MIG-COLLATION", Severity::ChangesData, what, remedy);
-            findings.push(finding.table(&table.name).rows(count, Vec::new()));
-        }
+        collations(table, findings);
+        clauses(table, findings);
+    }
+    if !catalog.numbers.is_empty() {
+        let numbers = catalog.numbers.iter().map(|(name, number)| format!("{name} {number}"));
+        let what = format!(
+            "numbers that the file keeps for its application and MariaDB does not: {}",
+            numbers.collect::<Vec<_>>().join(", ")
+        );
+        let remedy = "see that the application keeps its schema's version in a table, or does without it";
+        let finding = Finding::new("MIG-PRAGMA", Severity::Note, what, remedy);
+        findings.push(finding.rows(catalog.numbers.len() as u64, Vec::new()));
     }
     for table in tables {
         names(table, findings);
@@ -73,6 +76,46 @@ pub(crate) fn findings(
         let remedy = "stop the application before the copy; rows written later are not in the target";
         findings.push(Finding::new("MIG-SOURCE-WAL", Severity::Note, what, remedy));
     }
+}
+
+/// Columns that compare otherwise than byte by byte.
+fn collations(table: &CatalogTable, findings: &mut Vec<Finding>) {
+    let named: Vec<String> = sqltext::collations(&table.tokens)
+        .filter(|name| !name.eq_ignore_ascii_case("binary"))
+        .map(str::to_ascii_uppercase)
+        .collect();
+    if !named.is_empty() {
+        let kinds: BTreeSet<&str> = named.iter().map(String::as_str).collect();
+        let kinds: Vec<&str> = kinds.into_iter().collect();
+        let what =
+            format!("columns compare by COLLATE {}; in MariaDB they compare exactly", kinds.join(", "));
+        let remedy =
+            "store one spelling, or compare by LOWER(column), RTRIM(column) and alike in the application";
+        let finding = Finding::new("MIG-COLLATION", Severity::ChangesData, what, remedy);
+        findings.push(finding.table(&table.name).rows(named.len() as u64, Vec::new()));
+    }
+}
+
+/// What constraints do in SQLite beside refusing at once.
+fn clauses(table: &CatalogTable, findings: &mut Vec<Finding>) {
+    let mut tell = |id, count: usize, what: &str, remedy: &str| {
+        if count > 0 {
+            let finding = Finding::new(id, Severity::ChangesData, what, remedy);
+            findings.push(finding.table(&table.name).rows(count as u64, Vec::new()));
+        }
+    };
+    tell(
+        "MIG-CONFLICT-CLAUSE",
+        sqltext::conflict_clauses(&table.tokens),
+        "constraints replace, ignore or roll back (ON CONFLICT); in MariaDB they refuse the statement",
+        "say it in the statements: INSERT ... ON DUPLICATE KEY UPDATE, INSERT IGNORE",
+    );
+    tell(
+        "MIG-FK-DEFERRED",
+        sqltext::deferred_keys(&table.tokens),
+        "foreign keys are checked when the transaction ends (INITIALLY DEFERRED); MariaDB checks each row at once",
+        "let the application write parents before their children",
+    );
 }
 
 /// Somebody who has the source open for writing may add rows after it was read.
