@@ -22,8 +22,8 @@ use crate::survey::{
 #[non_exhaustive]
 pub struct PlanOptions {
     /// Blocking findings that are accepted beside those of the survey's policies, by `ID` or `ID:table.column`. Only
-    /// `MIG-FK-ORPHAN`, `MIG-FK-TYPE`, `MIG-UNIQUE-COLLISION` and `MIG-CHECK-BROKEN` can be: the foreign key, unique key or
-    /// check is then left out. All others would lose data.
+    /// `MIG-FK-LENGTH`, `MIG-FK-ORPHAN`, `MIG-FK-TYPE`, `MIG-UNIQUE-COLLISION` and `MIG-CHECK-BROKEN` can be: the foreign
+    /// key, unique key or check is then left out. All others would lose data.
     pub accept: BTreeSet<String>,
 }
 
@@ -168,7 +168,7 @@ impl Plan {
                 .map(|finding| finding.place())
                 .collect()
         };
-        let left_out = of(&["MIG-FK-ORPHAN", "MIG-FK-TYPE"]);
+        let left_out = of(&["MIG-FK-LENGTH", "MIG-FK-ORPHAN", "MIG-FK-TYPE"]);
         let without = LeftOut { unique: of(&["MIG-UNIQUE-COLLISION"]), checks: of(&["MIG-CHECK-BROKEN"]) };
         let tiers = tiers(survey);
         let mut tables = Vec::with_capacity(survey.tables.len());

@@ -73,7 +73,13 @@ const RULES: &[SurveyRule] = &[
         "MIG-COLLATION",
         "texts compare otherwise than in SQLite",
         "an application may find more or fewer rows than before",
-        "utf8mb4_nopad_bin keeps SQLite's meaning; NOCASE has no equal",
+        "utf8mb4_nopad_bin keeps SQLite's meaning; NOCASE, RTRIM and an application's own have no equal",
+    ),
+    rule(
+        "MIG-CONFLICT-CLAUSE",
+        "constraints with ON CONFLICT",
+        "SQLite replaces, ignores or rolls back; MariaDB refuses the statement",
+        BY_HAND,
     ),
     rule(
         "MIG-CONVERTED",
@@ -136,6 +142,18 @@ const RULES: &[SurveyRule] = &[
         "tables that refer to each other in a circle",
         "no order of inserts satisfies their keys, so keys are added after the rows",
         NOTHING,
+    ),
+    rule(
+        "MIG-FK-DEFERRED",
+        "foreign keys that are checked when a transaction ends",
+        "MariaDB checks each row at once, so a child written before its parent is refused",
+        "write parents before their children; the policy stop makes it block",
+    ),
+    rule(
+        "MIG-FK-LENGTH",
+        "a foreign key longer than InnoDB's 3072 bytes",
+        "MariaDB refuses it (error 1821), since no index holds its columns whole",
+        "shorter types in [migrate.types]; or accept, and the foreign key is left out",
     ),
     rule(
         "MIG-FK-ORPHAN",
@@ -260,7 +278,7 @@ const RULES: &[SurveyRule] = &[
     rule(
         "MIG-NAME",
         "a name that MariaDB does not take",
-        "too long, ending in a space, outside of the basic plane, or equal but for case",
+        "too long, also as a file's name, ending in a space, outside of the basic plane, or equal but for case",
         "rename it in the source",
     ),
     rule(
@@ -306,6 +324,12 @@ const RULES: &[SurveyRule] = &[
         "DATABASE_POOL_RECYCLE below wait_timeout",
     ),
     rule(
+        "MIG-PRAGMA",
+        "the application's own numbers in the file's header",
+        "user_version and application_id have no place in MariaDB",
+        "see that the application keeps its schema's version in a table, or does without it",
+    ),
+    rule(
         "MIG-REAL-INFINITE",
         "infinite numbers",
         "MariaDB cannot hold them, and would store 1.8e308 or 0",
@@ -320,9 +344,9 @@ const RULES: &[SurveyRule] = &[
     rule("MIG-REAL-ZERO", "negative zero", "it becomes zero", NOTHING),
     rule(
         "MIG-ROW-SIZE",
-        "a row longer than MariaDB's 65,535 bytes",
-        "its widest columns become LONGTEXT or LONGBLOB",
-        NOTHING,
+        "a row longer than MariaDB's 65,535 bytes, or than half of InnoDB's page",
+        "its widest columns become LONGTEXT or LONGBLOB, or long enough to be kept outside of the page; else it blocks",
+        "nothing; divide the table where it blocks",
     ),
     rule("MIG-SCHEMA-COLUMN", "a column that the target's table lacks", "its values would be lost", SCHEMA),
     rule(

@@ -125,6 +125,33 @@ pub(crate) fn index_condition(tokens: &[Token]) -> Option<&[Token]> {
     Some(&tokens[at + 1..])
 }
 
+/// The names after the word `COLLATE`, in order.
+pub(crate) fn collations(tokens: &[Token]) -> impl Iterator<Item = &str> {
+    tokens.windows(2).filter(|pair| pair[0].is_word("collate")).filter_map(|pair| match &pair[1] {
+        Token::Word(name) | Token::Name(name) | Token::Text(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// How many constraints of a `CREATE TABLE` do something else than refuse the statement.
+pub(crate) fn conflict_clauses(tokens: &[Token]) -> usize {
+    let clauses = tokens.windows(3).filter(|words| words[0].is_word("on") && words[1].is_word("conflict"));
+    clauses.filter(|words| !words[2].is_word("abort")).count()
+}
+
+/// How many foreign keys of a `CREATE TABLE` are checked only when the transaction ends.
+pub(crate) fn deferred_keys(tokens: &[Token]) -> usize {
+    let says = |at: usize, words: [&str; 3]| {
+        words
+            .iter()
+            .enumerate()
+            .all(|(next, word)| tokens.get(at + next).is_some_and(|token| token.is_word(word)))
+    };
+    let negated = |at: usize| at > 0 && tokens[at - 1].is_word("not");
+    let found = (0..tokens.len()).filter(|at| says(*at, ["deferrable", "initially", "deferred"]));
+    found.filter(|at| !negated(*at)).count()
+}
+
 /// The tokens as SQLite SQL again.
 pub(crate) fn render(tokens: &[Token]) -> String {
     let piece = |token: &Token| match token {
@@ -208,6 +235,17 @@ mod tests {
         let found = checks(&tokenize(sql).unwrap());
         assert_eq!(found.len(), 2);
         assert!(found[1].contains(&Token::Text("y'z".to_owned())));
+    }
+
+    #[test]
+    fn collations_conflict_clauses_and_deferred_keys() {
+        let sql = "CREATE TABLE t (\"collate\" TEXT COLLATE RTRIM, b TEXT COLLATE \"no case\" UNIQUE ON CONFLICT Replace, \
+                   c INT NOT NULL ON CONFLICT ABORT REFERENCES p ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, \
+                   d INT REFERENCES p NOT DEFERRABLE INITIALLY DEFERRED, \
+                   e INT DEFAULT 'on conflict ignore' REFERENCES p DEFERRABLE INITIALLY IMMEDIATE)";
+        let tokens = tokenize(sql).unwrap();
+        assert_eq!(collations(&tokens).collect::<Vec<_>>(), ["RTRIM", "no case"]);
+        assert_eq!((conflict_clauses(&tokens), deferred_keys(&tokens)), (1, 1));
     }
 
     #[test]

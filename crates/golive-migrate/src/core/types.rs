@@ -88,6 +88,8 @@ pub enum TargetType {
 const MICROSECONDS: u8 = 6;
 /// Sizes of the shorter texts and blobs, with what comes before `TEXT` or `BLOB`.
 const SHORTER: [(&str, u32); 3] = [("TINY", 255), ("", 65_535), ("MEDIUM", 16_777_215)];
+/// Bytes of a reference to a value that InnoDB keeps outside of the row's page.
+const POINTER: u32 = 20;
 const INTEGERS: [(&str, u8); 6] =
     [("TINYINT", 1), ("SMALLINT", 2), ("MEDIUMINT", 3), ("INT", 4), ("INTEGER", 4), ("BIGINT", 8)];
 
@@ -142,6 +144,22 @@ impl TargetType {
         match self {
             Self::LongText | Self::Text { .. } | Self::Json | Self::LongBlob | Self::Blob { .. } => 12,
             Self::Varchar { .. } | Self::VarBinary { .. } => self.key_bytes() + 2,
+            other => other.key_bytes(),
+        }
+    }
+
+    /// Bytes that InnoDB counts for it in a page when it makes a table: what may be kept elsewhere counts as a pointer.
+    pub(crate) fn page_bytes(self) -> u32 {
+        let digits = |digits: u8| u32::from(digits / 9 * 4 + (digits % 9).div_ceil(2));
+        match self {
+            Self::LongText | Self::Text { .. } | Self::Json | Self::LongBlob | Self::Blob { .. } => {
+                POINTER + 1
+            }
+            Self::Varchar { .. } | Self::Char { .. } | Self::VarBinary { .. } if self.key_bytes() > 255 => {
+                POINTER + 1
+            }
+            Self::Varchar { .. } | Self::Char { .. } | Self::VarBinary { .. } => self.key_bytes() + 1,
+            Self::Decimal { precision, scale } => digits(precision - scale) + digits(scale),
             other => other.key_bytes(),
         }
     }

@@ -44,7 +44,8 @@ pub(crate) struct CatalogIndex {
     pub(crate) columns: Vec<Option<String>>,
     pub(crate) descending: Vec<bool>,
     pub(crate) partial: bool,
-    pub(crate) nocase: bool,
+    /// The first collation of its columns that does not compare byte by byte.
+    pub(crate) collation: Option<String>,
     pub(crate) tokens: Vec<Token>,
 }
 
@@ -75,6 +76,8 @@ pub(crate) struct Catalog {
     pub(crate) triggers: Vec<(String, String)>,
     /// FTS, R-tree and other virtual tables.
     pub(crate) virtual_tables: Vec<String>,
+    /// The application's own numbers in the file's header, where it has set them.
+    pub(crate) numbers: Vec<(&'static str, i64)>,
 }
 
 impl CatalogTable {
@@ -146,6 +149,10 @@ pub(crate) fn read(connection: &Connection) -> Result<Catalog> {
         connection.prepare("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' ORDER BY 1")?;
     catalog.triggers =
         triggers.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_>>()?;
+    for name in ["application_id", "user_version"] {
+        let number: i64 = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
+        catalog.numbers.extend((number != 0).then_some((name, number)));
+    }
     settle_names(&mut catalog);
     Ok(catalog)
 }
@@ -213,13 +220,13 @@ fn indexes(connection: &Connection, table: &str) -> Result<Vec<CatalogIndex>> {
     for (name, unique, origin, partial) in listed {
         let mut parts = connection
             .prepare("SELECT name, \"desc\", coll FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno")?;
-        let (mut columns, mut descending, mut nocase) = (Vec::new(), Vec::new(), false);
+        let (mut columns, mut descending, mut collation) = (Vec::new(), Vec::new(), None);
         let mut rows = parts.query([&name])?;
         while let Some(row) = rows.next()? {
             columns.push(row.get::<_, Option<String>>(0)?);
             descending.push(row.get(1)?);
-            nocase |=
-                row.get::<_, Option<String>>(2)?.is_some_and(|coll| !coll.eq_ignore_ascii_case("binary"));
+            let named = row.get::<_, Option<String>>(2)?;
+            collation = collation.or(named.filter(|name| !name.eq_ignore_ascii_case("binary")));
         }
         // A WITHOUT ROWID table's own key is listed, but has no entry.
         let sql: Option<Option<String>> = connection
@@ -237,7 +244,7 @@ fn indexes(connection: &Connection, table: &str) -> Result<Vec<CatalogIndex>> {
             columns,
             descending,
             partial,
-            nocase,
+            collation,
             tokens,
         });
     }

@@ -13,11 +13,12 @@ use crate::ident;
 use crate::journal;
 
 /// Findings about a schema that golive would have made.
-const ABOUT_OURS: [&str; 14] = [
+const ABOUT_OURS: [&str; 15] = [
     "MIG-CHECK",
     "MIG-CHECK-BROKEN",
     "MIG-DEFAULT",
     "MIG-FK-ACTION",
+    "MIG-FK-LENGTH",
     "MIG-FK-PARENT",
     "MIG-FK-TYPE",
     "MIG-GENERATED",

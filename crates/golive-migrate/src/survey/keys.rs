@@ -15,6 +15,11 @@ use crate::ident;
 const KEY_BYTES: u32 = 3072;
 /// The longest row outside of long columns, with some room for flags.
 const ROW_BYTES: u32 = 65_000;
+/// InnoDB refuses a table whose row could fill half a page of 16 KiB and more.
+const PAGE_ROW_BYTES: u32 = 8126;
+/// What every row begins with: its header, its transaction and its undo record; without a key also its number.
+const HEAD_BYTES: u32 = 5 + 6 + 7;
+const NUMBER_BYTES: u32 = 6;
 const INDEXES: usize = 64;
 
 /// The unique keys and indexes of a table that can be carried.
@@ -31,13 +36,16 @@ pub(crate) fn indexes(
             findings.push(place(not_carried(index, "MIG-INDEX-EXPRESSION", "is over an expression")));
             continue;
         };
-        if index.nocase {
+        if let Some(collation) = &index.collation {
             let severity = if index.unique { Severity::ChangesData } else { Severity::Note };
             findings.push(place(Finding::new(
                 "MIG-COLLATION",
                 severity,
-                "compares without regard to case; in MariaDB it compares exactly",
-                "store one spelling, or compare LOWER(column) in the application",
+                format!(
+                    "compares by COLLATE {}; in MariaDB it compares exactly",
+                    collation.to_ascii_uppercase()
+                ),
+                "store one spelling, or compare by LOWER(column), RTRIM(column) and alike in the application",
             )));
         }
         let mut unique = index.unique;
@@ -380,6 +388,7 @@ pub(crate) fn fit(table: &mut SurveyedTable, undeclared: &dyn Fn(&str) -> bool, 
             .column(table.primary_key.join(", ")),
         );
     }
+    long_references(table, findings);
     let sizes: BTreeMap<String, TargetType> =
         table.columns.iter().map(|column| (column.name.clone(), column.target)).collect();
     for index in table.indexes.iter_mut().filter(|index| !index.unique) {
@@ -406,7 +415,29 @@ pub(crate) fn fit(table: &mut SurveyedTable, undeclared: &dyn Fn(&str) -> bool, 
             .column(index.name.clone()),
         );
     }
+    fit_page(table, &keys, findings);
     fit_row(table, &keys, findings);
+}
+
+/// InnoDB wants an index over a foreign key's columns, and one over their heads does not count.
+fn long_references(table: &SurveyedTable, findings: &mut Vec<Finding>) {
+    for key in &table.foreign_keys {
+        if key_bytes(table, &key.columns) > KEY_BYTES {
+            findings.push(
+                Finding::new(
+                    "MIG-FK-LENGTH",
+                    Severity::Blocks,
+                    format!(
+                        "refers to `{}` over more than InnoDB's {KEY_BYTES} bytes of an index",
+                        key.parent
+                    ),
+                    "give the columns shorter types; or accept, and the foreign key is left out",
+                )
+                .table(&table.name)
+                .column(key.columns.join(", ")),
+            );
+        }
+    }
 }
 
 fn key_bytes(table: &SurveyedTable, key: &[String]) -> u32 {
@@ -431,6 +462,62 @@ fn shrink(table: &mut SurveyedTable, key: &[String], undeclared: &dyn Fn(&str) -
     }
 }
 
+/// Texts that InnoDB must keep in the page get the length from which on it may keep them elsewhere.
+fn fit_page(table: &mut SurveyedTable, keys: &[Vec<String>], findings: &mut Vec<Finding>) {
+    let mut moved = Vec::new();
+    while page_bytes(table) >= PAGE_ROW_BYTES {
+        let free = table.columns.iter_mut().filter(|column| {
+            elsewhere(column.target).is_some() && !keys.iter().any(|key| key.contains(&column.name))
+        });
+        let Some(widest) = free.max_by_key(|column| column.target.page_bytes()) else { break };
+        widest.target = elsewhere(widest.target).unwrap_or(widest.target);
+        moved.push(widest.name.clone());
+    }
+    if page_bytes(table) >= PAGE_ROW_BYTES {
+        findings.push(
+            Finding::new(
+                "MIG-ROW-SIZE",
+                Severity::Blocks,
+                format!(
+                    "its {} columns need more than the {PAGE_ROW_BYTES} bytes that InnoDB has for a row in a page",
+                    table.columns.len()
+                ),
+                "divide the table in the source, or leave it behind",
+            )
+            .table(&table.name),
+        );
+    } else if !moved.is_empty() {
+        findings.push(
+            Finding::new(
+                "MIG-ROW-SIZE",
+                Severity::Note,
+                "the row would not fit into InnoDB's page; these columns become 256 bytes long, so that it may keep them elsewhere",
+                "nothing",
+            )
+            .table(&table.name)
+            .column(moved.join(", ")),
+        );
+    }
+}
+
+/// As InnoDB counts when it makes a table.
+fn page_bytes(table: &SurveyedTable) -> u32 {
+    let nullable = table.columns.iter().filter(|column| !column.not_null).count();
+    let flags = u32::try_from(nullable.div_ceil(8)).unwrap_or(u32::MAX);
+    let head = if table.primary_key.is_empty() { HEAD_BYTES + NUMBER_BYTES } else { HEAD_BYTES };
+    table.columns.iter().fold(head + flags, |sum, column| sum.saturating_add(column.target.page_bytes()))
+}
+
+/// The type of the same kind from which on InnoDB may keep a value outside of the page, where that saves room.
+fn elsewhere(target: TargetType) -> Option<TargetType> {
+    let wider = match target {
+        TargetType::Varchar { chars: 6..=63 } => TargetType::Varchar { chars: 64 },
+        TargetType::VarBinary { bytes: 21..=255 } => TargetType::VarBinary { bytes: 256 },
+        _ => return None,
+    };
+    Some(wider)
+}
+
 fn fit_row(table: &mut SurveyedTable, keys: &[Vec<String>], findings: &mut Vec<Finding>) {
     let mut moved = Vec::new();
     while table.columns.iter().map(|column| column.target.row_bytes()).sum::<u32>() > ROW_BYTES {
@@ -453,5 +540,60 @@ fn fit_row(table: &mut SurveyedTable, keys: &[Vec<String>], findings: &mut Vec<F
             .table(&table.name)
             .column(moved.join(", ")),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::census::Census;
+    use crate::survey::SurveyedColumn;
+
+    fn table(columns: u32, target: TargetType) -> SurveyedTable {
+        let column = |number: u32, target, not_null| SurveyedColumn {
+            name: format!("c{number}"),
+            declared: String::new(),
+            not_null,
+            target,
+            default: None,
+            generated: None,
+            conversions: Vec::new(),
+            quarantine: false,
+            census: Census::default(),
+        };
+        let key = std::iter::once(column(0, TargetType::BigInt, true));
+        SurveyedTable {
+            name: "t".to_owned(),
+            rows: 0,
+            columns: key.chain((1..=columns).map(|number| column(number, target, false))).collect(),
+            primary_key: vec!["c0".to_owned()],
+            auto_increment: None,
+            rowid_name: None,
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            without_rowid: false,
+        }
+    }
+
+    /// The numbers are those at which a server of MariaDB 10.11 begins to refuse the table.
+    #[test]
+    fn a_row_is_fitted_into_the_page_or_refused() {
+        let found = |columns, target| {
+            let (mut table, mut findings) = (table(columns, target), Vec::new());
+            fit(&mut table, &|_| false, &mut findings);
+            let long = table.columns.iter().filter(|one| one.target != target).count() - 1;
+            (findings.first().map(|finding| finding.severity), long)
+        };
+        assert_eq!(found(383, TargetType::LongText), (None, 0));
+        assert_eq!(found(384, TargetType::LongText), (Some(Severity::Blocks), 0));
+        assert_eq!(found(31, TargetType::Varchar { chars: 63 }), (None, 0));
+        assert_eq!(found(32, TargetType::Varchar { chars: 63 }), (Some(Severity::Note), 1));
+        assert_eq!(found(81, TargetType::Varchar { chars: 200 }), (None, 0));
+        assert_eq!(found(31, TargetType::Binary { bytes: 255 }), (None, 0));
+        assert_eq!(found(32, TargetType::Binary { bytes: 255 }), (Some(Severity::Blocks), 0));
+        let decimal = TargetType::Decimal { precision: 65, scale: 10 };
+        assert_eq!(found(268, decimal), (None, 0));
+        assert_eq!(found(270, decimal), (Some(Severity::Blocks), 0));
     }
 }

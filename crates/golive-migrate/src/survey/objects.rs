@@ -6,6 +6,7 @@ use super::catalog::{Catalog, CatalogTable, CatalogView};
 use super::model::{SurveyOptions, SurveyedTable, SurveyedView};
 use super::reserved::RESERVED;
 use crate::core::order;
+use crate::core::sqltext;
 use crate::core::view;
 use crate::finding::{Finding, Severity};
 use crate::ident::MARIADB_NAME_CHARS;
@@ -13,6 +14,8 @@ use crate::journal;
 use crate::source::Source;
 
 const MOST_COLUMNS: usize = 1017;
+/// A file's name has 255 bytes, of which four are its ending.
+const FILE_NAME_BYTES: usize = 251;
 
 pub(crate) fn findings(
     catalog: &Catalog,
@@ -38,16 +41,18 @@ pub(crate) fn findings(
     }
     for table in &catalog.tables {
         kinds(table, findings);
-        let nocase =
-            table.tokens.windows(2).filter(|pair| pair[0].is_word("collate") && pair[1].is_word("nocase"));
-        let count = nocase.count() as u64;
-        if count > 0 {
-            let what =
-                "columns compare without regard to case (COLLATE NOCASE); in MariaDB they compare exactly";
-            let remedy = "store one spelling, or compare LOWER(column) in the application";
-            let finding = Finding::new("MIG-COLLATION", Severity::ChangesData, what, remedy);
-            findings.push(finding.table(&table.name).rows(count, Vec::new()));
-        }
+        collations(table, findings);
+        clauses(table, findings);
+    }
+    if !catalog.numbers.is_empty() {
+        let numbers = catalog.numbers.iter().map(|(name, number)| format!("{name} {number}"));
+        let what = format!(
+            "numbers that the file keeps for its application and MariaDB does not: {}",
+            numbers.collect::<Vec<_>>().join(", ")
+        );
+        let remedy = "see that the application keeps its schema's version in a table, or does without it";
+        let finding = Finding::new("MIG-PRAGMA", Severity::Note, what, remedy);
+        findings.push(finding.rows(catalog.numbers.len() as u64, Vec::new()));
     }
     for table in tables {
         names(table, findings);
@@ -71,6 +76,46 @@ pub(crate) fn findings(
         let remedy = "stop the application before the copy; rows written later are not in the target";
         findings.push(Finding::new("MIG-SOURCE-WAL", Severity::Note, what, remedy));
     }
+}
+
+/// Columns that compare otherwise than byte by byte.
+fn collations(table: &CatalogTable, findings: &mut Vec<Finding>) {
+    let named: Vec<String> = sqltext::collations(&table.tokens)
+        .filter(|name| !name.eq_ignore_ascii_case("binary"))
+        .map(str::to_ascii_uppercase)
+        .collect();
+    if !named.is_empty() {
+        let kinds: BTreeSet<&str> = named.iter().map(String::as_str).collect();
+        let kinds: Vec<&str> = kinds.into_iter().collect();
+        let what =
+            format!("columns compare by COLLATE {}; in MariaDB they compare exactly", kinds.join(", "));
+        let remedy =
+            "store one spelling, or compare by LOWER(column), RTRIM(column) and alike in the application";
+        let finding = Finding::new("MIG-COLLATION", Severity::ChangesData, what, remedy);
+        findings.push(finding.table(&table.name).rows(named.len() as u64, Vec::new()));
+    }
+}
+
+/// What constraints do in SQLite beside refusing at once.
+fn clauses(table: &CatalogTable, findings: &mut Vec<Finding>) {
+    let mut tell = |id, count: usize, what: &str, remedy: &str| {
+        if count > 0 {
+            let finding = Finding::new(id, Severity::ChangesData, what, remedy);
+            findings.push(finding.table(&table.name).rows(count as u64, Vec::new()));
+        }
+    };
+    tell(
+        "MIG-CONFLICT-CLAUSE",
+        sqltext::conflict_clauses(&table.tokens),
+        "constraints replace, ignore or roll back (ON CONFLICT); in MariaDB they refuse the statement",
+        "say it in the statements: INSERT ... ON DUPLICATE KEY UPDATE, INSERT IGNORE",
+    );
+    tell(
+        "MIG-FK-DEFERRED",
+        sqltext::deferred_keys(&table.tokens),
+        "foreign keys are checked when the transaction ends (INITIALLY DEFERRED); MariaDB checks each row at once",
+        "let the application write parents before their children",
+    );
 }
 
 /// Somebody who has the source open for writing may add rows after it was read.
@@ -153,7 +198,7 @@ fn names(table: &SurveyedTable, findings: &mut Vec<Finding>) {
             None => finding,
         });
     };
-    if let Some(why) = bad_name(&table.name) {
+    if let Some(why) = bad_name(&table.name).or_else(|| bad_file_name(&table.name)) {
         refuse(None, why);
     }
     if table.name.starts_with(journal::PREFIX) {
@@ -198,6 +243,27 @@ fn bad_name(name: &str) -> Option<String> {
     }
 }
 
+/// A table is a file, and what is neither a Latin letter nor a digit is written with several bytes in its name.
+fn bad_file_name(name: &str) -> Option<String> {
+    let bytes: usize = name.chars().map(file_name_bytes).sum();
+    (bytes > FILE_NAME_BYTES).then(|| {
+        format!(
+            "MariaDB writes its name into a file's name with {bytes} bytes, {FILE_NAME_BYTES} are allowed"
+        )
+    })
+}
+
+/// `@` and two letters for the letters of the alphabets that have capitals, `@` and four digits for all else.
+fn file_name_bytes(letter: char) -> usize {
+    match letter {
+        '0'..='9' | 'A'..='Z' | 'a'..='z' | '_' => 1,
+        'À'..='Ö' | 'Ø'..='ö' | 'ø'..='į' | 'ı'..='ƾ' | 'Ǹ'..='Ɂ' | '\u{250}'..='\u{2af}' => 3,
+        'Έ'..='Ί' | 'Ύ'..='Ρ' | 'Σ'..='ώ' | 'ϻ'..='ҁ' | 'Ҋ'..='ӎ' | 'Ӑ'..='ӹ' | 'Ԁ'..='ԏ' => 3,
+        'Ա'..='\u{555}' | 'ա'..='օ' | 'Ḁ'..='ẛ' | 'Ạ'..='ỹ' => 3,
+        _ => 5,
+    }
+}
+
 fn cycles(tables: &[SurveyedTable], findings: &mut Vec<Finding>) {
     let parents: BTreeMap<String, BTreeSet<String>> = tables
         .iter()
@@ -207,5 +273,20 @@ fn cycles(tables: &[SurveyedTable], findings: &mut Vec<Finding>) {
         let what = format!("{} refer to each other in a circle", cycle.join(", "));
         let remedy = "nothing, foreign keys are added after the rows";
         findings.push(Finding::new("MIG-FK-CYCLE", Severity::Note, what, remedy).table(&cycle[0]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are those of MariaDB 10.11 on a file system whose names have 255 bytes.
+    #[test]
+    fn names_are_as_long_as_their_files_names() {
+        for (letter, fits) in [('表', 50), (' ', 50), ('ä', 64), ('Я', 64), ('a', 64)] {
+            let name = |letters: usize| letter.to_string().repeat(letters);
+            assert_eq!(bad_file_name(&name(fits)), None, "{letter}");
+            assert!(fits == 64 || bad_file_name(&name(fits + 1)).is_some(), "{letter}");
+        }
     }
 }

@@ -112,7 +112,9 @@ impl VerifyOptions {
                 ("MIG-EXCLUDED", Some(table)) => {
                     options.exclude.insert(table.clone());
                 }
-                ("MIG-FK-ORPHAN" | "MIG-FK-TYPE", _) if finding.policy != Some(Policy::Quarantine) => {
+                ("MIG-FK-LENGTH" | "MIG-FK-ORPHAN" | "MIG-FK-TYPE", _)
+                    if finding.policy != Some(Policy::Quarantine) =>
+                {
                     options.left_out_foreign_keys.insert(finding.place());
                 }
                 _ => {}

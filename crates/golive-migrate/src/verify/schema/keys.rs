@@ -113,7 +113,10 @@ fn foreign_keys(sides: Sides<'_>, table: &CatalogTable, found: &mut Vec<SchemaDi
         let Some(present) = there.iter().find(|one| is_same(one, key)) else {
             let what = format!("the foreign key {joined} to `{}` is missing", key.parent);
             let missing = SchemaDifference::new(&table.name, Difference::ForeignKey, what);
-            found.push(missing.declared(&["MIG-FK-ORPHAN", "MIG-FK-TYPE", "MIG-FK-PARENT"], Some(&joined)));
+            found.push(missing.declared(
+                &["MIG-FK-LENGTH", "MIG-FK-ORPHAN", "MIG-FK-TYPE", "MIG-FK-PARENT"],
+                Some(&joined),
+            ));
             continue;
         };
         for (word, ours, theirs) in
