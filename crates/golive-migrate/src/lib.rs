@@ -15,13 +15,18 @@
 //! create_schema(&target, &plan).await?;
 //! copy(&source, &target, &plan, &CopyOptions::default(), &|_| {}).await?;
 //! add_constraints(&target, &plan).await?;
-//! let verification = verify(&source, &target, &VerifyOptions::default(), &|_| {}).await?;
+//! let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await?;
 //! assert_eq!(verification.verdict, Verdict::Match);
 //! # Ok(()) }
 //! ```
 //!
 //! Strings keep SQLite's meaning in MariaDB: tables are made with the collation `utf8mb4_nopad_bin`, under which
 //! `'a'`, `'A'` and `'a '` differ as they do in SQLite. [`SurveyOptions::collation`] chooses another.
+//!
+//! What does not fit is a [`Finding`] with a stable id ([`survey_rules`] explains each), and a [`Policy`] settles it: stop,
+//! accept, set the rows aside ([`quarantined`]), or a named [`Conversion`]. Every options type has a [`CancellationToken`];
+//! a cancelled run goes on with the next. [`ProgressEvents`] is the progress as a stream that holds nobody up. A source that
+//! is being written to is frozen first ([`Frozen`]).
 //!
 //! Once there, the schema goes on by versioned migrations ([`Migrations`], [`schema_up`]): under a lock, journalled, taken up
 //! after a crash, and proven on a disposable server ([`prove_migrations`], [`schema_drift`]).
