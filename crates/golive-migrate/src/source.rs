@@ -124,13 +124,18 @@ pub enum OpenSourceError {
 }
 
 impl Source {
-    /// Opens the file read-only and runs SQLite's `quick_check` over it.
+    /// Opens the file read-only and runs SQLite's `quick_check` over it. A writer is refused unless the file is in
+    /// write-ahead-log mode; there the survey's finding `MIG-SOURCE-WRITER` tells of it.
     ///
     /// # Errors
     /// Each way in which the file cannot be a source has its own variant with the next action.
     pub fn open(path: &Path) -> Result<Self, OpenSourceError> {
         inspect_file(path)?;
-        refuse_writer(path)?;
+        match refuse_writer(path) {
+            // In write-ahead-log mode a reader keeps its own state beside the writer.
+            Err(OpenSourceError::BeingWritten { .. }) if header_says_wal(path)? => {}
+            verdict => verdict?,
+        }
         let source = Self { path: path.to_owned(), wal: false };
         let explain = |error| source.explain(error);
         let connection = source.connect().map_err(explain)?;
