@@ -124,22 +124,25 @@ pub enum OpenSourceError {
 }
 
 impl Source {
-    /// Opens the file read-only and runs SQLite's `quick_check` over it.
+    /// Opens the file read-only and runs SQLite's `quick_check` over it. A writer is refused unless the file is in
+    /// write-ahead-log mode; there the survey's finding `MIG-SOURCE-WRITER` tells of it.
     ///
     /// # Errors
     /// Each way in which the file cannot be a source has its own variant with the next action.
     pub fn open(path: &Path) -> Result<Self, OpenSourceError> {
         inspect_file(path)?;
-        refuse_writer(path)?;
+        match refuse_writer(path) {
+            // In write-ahead-log mode a reader keeps its own state beside the writer.
+            Err(OpenSourceError::BeingWritten { .. }) if header_says_wal(path)? => {}
+            verdict => verdict?,
+        }
         let source = Self { path: path.to_owned(), wal: false };
         let explain = |error| source.explain(error);
         let connection = source.connect().map_err(explain)?;
         let mode: String =
             connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(explain)?;
-        let verdict: String =
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(explain)?;
-        if verdict != "ok" {
-            return Err(OpenSourceError::Corrupt { path: path.to_owned(), detail: one_line(&verdict) });
+        if let Some(damage) = damage(&connection).map_err(explain)? {
+            return Err(OpenSourceError::Corrupt { path: path.to_owned(), detail: one_line(&damage) });
         }
         Ok(Self { wal: mode.eq_ignore_ascii_case("wal"), ..source })
     }
@@ -211,6 +214,7 @@ impl Source {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.collation_needed(stand_in)?;
         // In KiB: a scan needs little, and memory stays bounded whatever the file's size.
         connection.pragma_update(None, "cache_size", -8192)?;
         connection.pragma_update(None, "query_only", true)?;
@@ -343,6 +347,44 @@ fn inspect_file(path: &Path) -> Result<(), OpenSourceError> {
         }
         Err(error) => Err(unreadable(error)),
     }
+}
+
+/// For a collation that only the application has, without which SQLite reads nothing: byte by byte. Its order is not that of
+/// the application's indexes, so nothing may be sought in one of those.
+fn stand_in(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    connection.create_collation(name, |one: &str, other: &str| one.as_bytes().cmp(other.as_bytes()))
+}
+
+/// What SQLite's `quick_check` finds first, if anything.
+fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let unordered = tables_in_order_of_the_application(connection)?;
+    // One finding is enough to refuse a file, but under a stand-in every row may seem out of order.
+    let most = if unordered.is_empty() { 1 } else { i32::MAX };
+    let mut statement = connection.prepare(&format!("PRAGMA quick_check({most})"))?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        let line: String = row.get(0)?;
+        let order = line.strip_prefix("row not in PRIMARY KEY order for ");
+        if line != "ok" && !order.is_some_and(|table| unordered.iter().any(|one| one == table)) {
+            return Ok(Some(line));
+        }
+    }
+    Ok(None)
+}
+
+/// `WITHOUT ROWID` tables whose rows lie in the order of a collation that only the application has.
+fn tables_in_order_of_the_application(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(
+        "SELECT DISTINCT t.name FROM pragma_table_list t, pragma_index_list(t.name) i, pragma_index_xinfo(i.name) x \
+         WHERE t.schema = 'main' AND t.wr AND i.origin = 'pk' AND x.key \
+         AND upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')",
+    )?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Whether a table's rows lie in an order that only the application knows.
+pub(crate) fn is_in_order_of_the_application(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    Ok(tables_in_order_of_the_application(connection)?.iter().any(|one| one == table))
 }
 
 /// Tells an encrypted database from any other file: whole pages, and bytes as even as random ones.

@@ -138,8 +138,7 @@ pub(super) const TRAPS: &[Trap] = &[
         Changes("MIG-COLLATION", "deck.deck_name", 1),
         Changes("MIG-COLLATION", "tag", 1),
         Note("MIG-WITHOUT-ROWID", "tag", 1),
-    ])
-    .open("the source cannot be read at all: survey and run end with 12, no such collation sequence"),
+    ]),
     Trap::new(
         "on-conflict-replace",
         "a unique key that replaces the older row instead of refusing the newer",

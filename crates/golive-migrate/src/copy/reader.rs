@@ -12,6 +12,7 @@ use crate::core::convert::{Misfit, as_is, escape, write_field, write_value};
 use crate::ident;
 use crate::plan::{PlannedColumn, PlannedTable};
 use crate::quarantine::{self, SetAside};
+use crate::source;
 use crate::survey::key_text;
 
 /// Bytes handed on at once.
@@ -89,13 +90,15 @@ impl ReadPlan {
         }
     }
 
-    fn sql(&self, continued: bool) -> String {
+    /// `unordered`: the table's own order is none that can be continued in.
+    fn sql(&self, continued: bool, unordered: bool) -> String {
         let columns = self.columns.iter().map(|column| ident::sqlite(&column.name));
         let primary = self.primary_key.iter().map(|name| ident::sqlite(name));
         let broken = self.conditions.iter().map(|condition| format!("NOT ({condition})"));
         let selected: Vec<String> =
             columns.chain(self.key.iter().cloned()).chain(primary).chain(broken).collect();
-        let key = self.key.join(", ");
+        let binary = if unordered { " COLLATE BINARY" } else { "" };
+        let key = self.key.iter().map(|part| format!("{part}{binary}")).collect::<Vec<_>>().join(", ");
         let marks = vec!["?"; self.key.len()].join(", ");
         let from = if continued { format!(" WHERE ({key}) > ({marks})") } else { String::new() };
         format!("SELECT {} FROM {}{from} ORDER BY {key}", selected.join(", "), ident::sqlite(&self.table))
@@ -124,7 +127,8 @@ fn read_rows(
     pieces: &Sender<Piece>,
 ) -> rusqlite::Result<()> {
     let after = last_key.map(decode_key).unwrap_or_default();
-    let mut statement = connection.prepare(&plan.sql(last_key.is_some()))?;
+    let unordered = source::is_in_order_of_the_application(connection, &plan.table)?;
+    let mut statement = connection.prepare(&plan.sql(last_key.is_some(), unordered))?;
     let mut rows = statement.query(params_from_iter(after))?;
     let mut chunk = Chunk::new(plan, form, last_key.map(str::to_owned));
     while let Some(row) = rows.next()? {
