@@ -114,7 +114,7 @@ fn foreign_keys(sides: Sides<'_>, table: &CatalogTable, found: &mut Vec<SchemaDi
             let what = format!("the foreign key {joined} to `{}` is missing", key.parent);
             let missing = SchemaDifference::new(&table.name, Difference::ForeignKey, what);
             found.push(missing.declared(
-                &["MIG-FK-LENGTH", "MIG-FK-ORPHAN", "MIG-FK-TYPE", "MIG-FK-PARENT"],
+                &["MIG-FK-ORPHAN", "MIG-FK-TYPE", "MIG-FK-LENGTH", "MIG-FK-PARENT"],
                 Some(&joined),
             ));
             continue;
