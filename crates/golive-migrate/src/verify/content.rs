@@ -46,7 +46,12 @@ pub(super) async fn compare(
     verified.rows_source = ours.iter().map(|sum| sum.rows).sum::<u64>() + verified.set_aside;
     verified.rows_target = theirs.iter().map(|sum| sum.rows).sum();
     let differing: Vec<usize> = (0..BUCKETS).filter(|at| ours[*at] != theirs[*at]).collect();
-    let (Some(conn), false) = (target, differing.is_empty()) else {
+    if differing.is_empty() {
+        return Ok((verified, source, target));
+    }
+    let Some(conn) = target else {
+        // Nothing can be read again to name the rows; that there are some is known.
+        verified.mismatch_count += differing.len() as u64;
         return Ok((verified, source, None));
     };
     // As many as can be held; of the others the difference in numbers is known, and that there is one.
