@@ -302,7 +302,7 @@ const RULES: &[SurveyRule] = &[
     rule(
         "MIG-PACKET",
         "a value larger than the server's packets",
-        "a statement that holds it is refused",
+        "functions answer NULL for it, and nobody can write it again, a restored dump included",
         "SET GLOBAL max_allowed_packet higher",
     ),
     rule(

@@ -20,11 +20,11 @@ pub(super) const TRAPS: &[Trap] = &[
     ),
     Trap::new(
         "value-beyond-packet",
-        "a text of 17 MB, more than the server takes in one packet; LOAD DATA needs none",
+        "a text of 17 MB, more than the server takes in one packet",
         "CREATE TABLE doc (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO doc VALUES (1, printf('%.17000000c', 'x')), (2, 'short')",
     )
-    .finds(&[Changes("MIG-PACKET", "doc.body", 1)])
-    .then(Equal(&[Look("SELECT CHAR_LENGTH(body) FROM doc WHERE id = 1", "17000000")]))
+    .finds(&[Blocks("MIG-PACKET", "doc.body", 1)])
+    .then(Refused)
     .or(&[Remedy(Mend("UPDATE doc SET body = substr(body, 1, 1000000) WHERE id = 1"), Equal(&[]))]),
     Trap::new(
         "emoji",

@@ -61,17 +61,13 @@ fn packets(server: &ServerInfo, survey: &mut Survey) {
     for table in &survey.tables {
         for column in table.columns.iter().filter(|column| column.census.max_bytes + 1024 > packet) {
             let bytes = column.census.max_bytes;
-            let (severity, consequence) = match server.local_infile {
-                true => {
-                    (Severity::ChangesData, "it is carried, but the application could not write it again")
-                }
-                false => (Severity::Blocks, "an INSERT cannot carry it"),
-            };
+            // LOAD DATA would carry it; what comes after could not live with it.
             let what = format!(
-                "holds a value of {bytes} bytes, the server takes packets of {packet}: {consequence}"
+                "holds a value of {bytes} bytes, the server takes packets of {packet}: its functions answer NULL for such a \
+                 value, and neither the application nor a restored dump can write it again"
             );
             let remedy = format!("SET GLOBAL max_allowed_packet = {}", (bytes + 1024).next_power_of_two());
-            let finding = Finding::new("MIG-PACKET", severity, what, remedy);
+            let finding = Finding::new("MIG-PACKET", Severity::Blocks, what, remedy);
             survey.findings.push(finding.table(&table.name).column(column.name.clone()));
         }
     }
