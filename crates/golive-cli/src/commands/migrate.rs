@@ -237,19 +237,6 @@ async fn looked_at(
     found
 }
 
-/// What the plan intended: it follows from the source and golive.toml, as it did when the target was made. Where there is
-/// no plan nothing was intended, and every difference counts.
-async fn intended(
-    global: &Global,
-    sides: &Sides,
-    source: &Source,
-) -> std::result::Result<VerifyOptions, Failure> {
-    let options = survey_options(&commands::config_or_nothing(global)?, sides);
-    let survey = looked_at(global, source, None, options, &CancellationToken::new()).await;
-    let plan = survey.ok().and_then(|survey| Plan::new(&survey, &PlanOptions::default()).ok());
-    Ok(plan.map_or_else(VerifyOptions::default, |plan| VerifyOptions::for_plan(&plan)))
-}
-
 /// What golive.toml and the command line ask for together; the command line wins.
 fn survey_options(config: &Config, sides: &Sides) -> SurveyOptions {
     let mut options = config.migrate.survey_options();

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::failure::ToFailure;
 use super::verify::compared;
-use super::{Sides, connect, intended, moving, open, text};
+use super::{Sides, connect, moving, open, text};
 use crate::args::Global;
 use crate::commands::support::{self, Meter, show};
 use crate::exit::{End, Failure, Result};
@@ -90,8 +90,8 @@ pub(super) async fn run(global: &Global, args: &SwitchArgs) -> Result {
         return back(global, args, &target, &by).await;
     }
     let source = open(global, &args.sides).await?;
-    let intended = intended(global, &args.sides, &source).await?;
-    let verification = compared(global, &source, &target, intended, CancellationToken::new()).await?;
+    let options = VerifyOptions::default();
+    let verification = compared(global, &source, &target, options, CancellationToken::new()).await?;
     let Some(proof) = verification.verified() else {
         show(global, &verification, || {
             format!("{}\nnot switched: source and target differ", text::verification(&verification))

@@ -6,7 +6,7 @@ use golive_migrate::{
 };
 
 use super::failure::ToFailure;
-use super::{Sides, connect, intended, moving, open, text};
+use super::{Sides, connect, moving, open, text};
 use crate::args::Global;
 use crate::commands::support::{Meter, show};
 use crate::exit::{End, Failure, Result};
@@ -66,9 +66,10 @@ pub(super) async fn run(global: &Global, args: &VerifyArgs) -> Result {
         None if args.digest => Method::DIGESTS,
         None => Method::Rows,
     };
-    let mut intended = intended(global, &args.sides, &source).await?;
-    intended.method = method;
-    let verification = compared(global, &source, &target, intended, CancellationToken::new()).await?;
+    // What the plan intended, the target keeps itself.
+    let mut options = VerifyOptions::default();
+    options.method = method;
+    let verification = compared(global, &source, &target, options, CancellationToken::new()).await?;
     show(global, &verification, || text::verification(&verification));
     Ok(end(global, &verification))
 }
