@@ -10,6 +10,7 @@ use rusqlite::types::ValueRef;
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
+use crate::core::hex;
 use crate::core::types::TargetType;
 use crate::plan::{PlannedColumn, PlannedTable};
 use crate::target::Target;
@@ -181,9 +182,9 @@ fn cell(value: ValueRef<'_>) -> Json {
         ValueRef::Real(real) => json!({ "real": format!("{real:?}") }),
         ValueRef::Text(text) => match std::str::from_utf8(text) {
             Ok(text) => json!(text),
-            Err(_) => json!({ "text": hex(text) }),
+            Err(_) => json!({ "text": hex::encode(text) }),
         },
-        ValueRef::Blob(blob) => json!({ "blob": hex(blob) }),
+        ValueRef::Blob(blob) => json!({ "blob": hex::encode(blob) }),
     }
 }
 
@@ -219,20 +220,12 @@ fn read_cell(cell: &Json) -> KeptCell {
     } else if let Some(real) = part("real") {
         real.parse().map_or(KeptCell::Null, KeptCell::Real)
     } else if let Some(bytes) = part("blob") {
-        KeptCell::Blob(unhex(bytes))
+        KeptCell::Blob(hex::decode(bytes))
     } else if let Some(bytes) = part("text") {
-        KeptCell::Text(unhex(bytes))
+        KeptCell::Text(hex::decode(bytes))
     } else {
         KeptCell::Null
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2).filter_map(|at| u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::core::conversion::Converted;
 use crate::core::convert::{Misfit, as_is, escape, write_field, write_value};
+use crate::core::hex;
 use crate::ident;
 use crate::plan::{PlannedColumn, PlannedTable};
 use crate::quarantine::{self, SetAside};
@@ -435,8 +436,8 @@ fn encode_key(row: &Row<'_>, plan: &ReadPlan) -> String {
         ValueRef::Null => "n".to_owned(),
         ValueRef::Integer(integer) => format!("i{integer}"),
         ValueRef::Real(real) => format!("r{:016x}", real.to_bits()),
-        ValueRef::Text(text) => format!("t{}", hex(text)),
-        ValueRef::Blob(blob) => format!("b{}", hex(blob)),
+        ValueRef::Text(text) => format!("t{}", hex::encode(text)),
+        ValueRef::Blob(blob) => format!("b{}", hex::encode(blob)),
     };
     (0..plan.key.len()).map(part).collect::<Vec<_>>().join(",")
 }
@@ -449,20 +450,12 @@ fn decode_key(text: &str) -> Vec<SourceValue> {
                 "i" => content.parse().map_or(SourceValue::Null, SourceValue::Integer),
                 "r" => u64::from_str_radix(content, 16)
                     .map_or(SourceValue::Null, |bits| SourceValue::Real(f64::from_bits(bits))),
-                "t" => SourceValue::Text(String::from_utf8_lossy(&unhex(content)).into_owned()),
-                "b" => SourceValue::Blob(unhex(content)),
+                "t" => SourceValue::Text(String::from_utf8_lossy(&hex::decode(content)).into_owned()),
+                "b" => SourceValue::Blob(hex::decode(content)),
                 _ => SourceValue::Null,
             }
         })
         .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2).filter_map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod datetime;
 pub(crate) mod decimal;
 pub(crate) mod declared;
+pub(crate) mod hex;
 mod judge;
 pub(crate) mod mapping;
 pub(crate) mod order;
