@@ -41,12 +41,44 @@ pub(crate) struct Worker<'a> {
     confirmation: &'a Confirmation,
 }
 
+/// Two connections that take turns: while one commits a chunk, the other takes the rows of the next, so that the server
+/// never waits for its disk. Chunks are committed in their order all the same.
+struct Lanes {
+    /// Takes rows.
+    ahead: Conn,
+    /// Holds the chunk before, to be committed.
+    behind: Conn,
+}
+
+impl Lanes {
+    async fn open(target: &Target) -> Result<Self, Error> {
+        Ok(Self { ahead: target.open().await?, behind: target.open().await? })
+    }
+
+    fn turn(&mut self) {
+        std::mem::swap(&mut self.ahead, &mut self.behind);
+    }
+
+    /// Best effort: the server rolls back by itself when a connection is gone. Nothing happens where nothing is open.
+    async fn roll_back(&mut self) {
+        let _ = self.ahead.query_drop("ROLLBACK").await;
+        let _ = self.behind.query_drop("ROLLBACK").await;
+    }
+
+    async fn close(self) {
+        let _ = self.ahead.disconnect().await;
+        let _ = self.behind.disconnect().await;
+    }
+}
+
 /// How a chunk ended.
 enum Loaded {
     /// As many rows as were sent, without a warning.
     Exactly(ChunkEnd),
     /// Refused or changed; nothing may be kept.
     Inexactly,
+    /// A killed run's last transaction brought it in after all.
+    Raced,
     /// The run is to end; nothing may be kept.
     Stopped,
 }
@@ -76,58 +108,61 @@ impl<'a> Worker<'a> {
         plan: &Plan,
         queue: &Mutex<VecDeque<usize>>,
     ) -> Result<Vec<(usize, CopiedTable)>, CopyError> {
-        let mut conn = self.target.open().await.map_err(CopyError::server("the journal"))?;
+        let mut lanes = Lanes::open(self.target).await.map_err(CopyError::server("the journal"))?;
         let mut snapshot = snapshot;
         let mut copied = Vec::new();
         loop {
             let next = queue.lock().expect("no holder of this lock can panic").pop_front();
             let Some(place) = next else { break };
-            let (table, back) = self.table(&mut conn, snapshot, &plan.tables[place]).await?;
+            let (table, back) = self.table(&mut lanes, snapshot, &plan.tables[place]).await?;
             snapshot = back;
             copied.push((place, table));
         }
-        let _ = conn.disconnect().await;
+        lanes.close().await;
         Ok(copied)
     }
 
     async fn table(
         &self,
-        conn: &mut Conn,
+        lanes: &mut Lanes,
         snapshot: Connection,
         table: &PlannedTable,
     ) -> Result<(CopiedTable, Connection), CopyError> {
         let server = CopyError::server(&table.name);
         let mut snapshot = snapshot;
-        let mut state = journal::table_state(conn, &table.name).await.map_err(&server)?;
+        let mut state = journal::table_state(&mut lanes.ahead, &table.name).await.map_err(&server)?;
         let mut meter = self.meter.table(&table.name, table.rows, state.rows);
         for _ in 0..ATTEMPTS {
             let mut form = self.form(table);
             while !state.done {
                 let reading = self.start(snapshot, table, form, &state);
-                let outcome = self.chunks(conn, table, &reading, &mut state, &mut meter).await;
+                let outcome = self.chunks(lanes, table, &reading, &mut state, &mut meter).await;
+                lanes.roll_back().await;
                 let Reading { pieces, thread, form: used } = reading;
                 // Without a listener the reader ends at once and gives its connection back.
                 pieces.lock().await.close();
                 drop(pieces);
                 snapshot = thread.await?;
-                match outcome? {
-                    Outcome::Done => {}
-                    Outcome::Raced => break,
-                    Outcome::Inexact if used == Form::Rows(1) => {
+                match outcome {
+                    Ok(Outcome::Raced) => break,
+                    Err(error) if lost_a_race(&error) => break,
+                    Err(error) => return Err(error),
+                    Ok(Outcome::Done) => {}
+                    Ok(Outcome::Inexact) if used == Form::Rows(1) => {
                         unreachable!("a single row that is inexact is an error that names it")
                     }
-                    Outcome::Inexact => form = Form::Rows(1),
-                    Outcome::Replayed => form = self.form(table),
+                    Ok(Outcome::Inexact) => form = Form::Rows(1),
+                    Ok(Outcome::Replayed) => form = self.form(table),
                 }
             }
             if state.done {
                 let chunks = state.chunks.unsigned_abs();
-                let set_aside = quarantine::count(conn, &table.name).await.map_err(&server)?;
+                let set_aside = quarantine::count(&mut lanes.ahead, &table.name).await.map_err(&server)?;
                 let (name, rows_now) = (table.name.clone(), meter.rows_now);
                 let copied = CopiedTable { name, rows: state.rows, rows_now, chunks, set_aside };
                 return Ok((copied, snapshot));
             }
-            state = journal::table_state(conn, &table.name).await.map_err(&server)?;
+            state = journal::table_state(&mut lanes.ahead, &table.name).await.map_err(&server)?;
         }
         Err(CopyError::AnotherRun { target: self.target.display_name() })
     }
@@ -190,65 +225,66 @@ impl<'a> Worker<'a> {
         Reading { pieces: Arc::new(tokio::sync::Mutex::new(receiver)), thread, form }
     }
 
-    /// Brings chunks in until the table ends, one is inexact, or one was replayed.
+    /// Brings chunks in until the table ends, one is inexact, or one was replayed. What is not committed then is the
+    /// caller's to roll back.
     async fn chunks(
         &self,
-        conn: &mut Conn,
+        lanes: &mut Lanes,
         table: &PlannedTable,
         reading: &Reading,
         state: &mut TableState,
         meter: &mut TableMeter<'_, '_>,
     ) -> Result<Outcome, CopyError> {
-        let server = CopyError::server(&table.name);
+        let replaying = reading.form == Form::Rows(1) && self.form(table) != Form::Rows(1);
+        let mut sent = self.send(&mut lanes.ahead, table, reading, state.chunks).await?;
         loop {
-            if self.stop.is_cancelled() {
-                return Err(self.cancelled());
-            }
-            conn.query_drop("START TRANSACTION").await.map_err(&server)?;
-            match journal::reserve(conn, &table.name, state.chunks).await {
-                Ok(()) => {}
-                Err(Error::Server(error)) if matches!(error.code, 1062 | 1205) => {
-                    conn.query_drop("ROLLBACK").await.map_err(&server)?;
-                    return Ok(Outcome::Raced);
-                }
-                Err(error) => return Err(server(error)),
-            }
-            let packet_bytes = self.target.server().max_allowed_packet_bytes;
-            let loaded = match reading.form {
-                Form::Lines => load(conn, table, &reading.pieces, self.stop).await,
-                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, packet_bytes, self.stop).await,
+            let end = match sent {
+                Loaded::Exactly(end) => end,
+                Loaded::Inexactly => return Ok(Outcome::Inexact),
+                Loaded::Raced => return Ok(Outcome::Raced),
+                Loaded::Stopped => return Err(self.cancelled()),
             };
-            let end = match loaded {
-                Ok(Loaded::Exactly(end)) => end,
-                Ok(Loaded::Stopped) => {
-                    conn.query_drop("ROLLBACK").await.map_err(&server)?;
-                    return Err(self.cancelled());
-                }
-                Ok(Loaded::Inexactly) => {
-                    conn.query_drop("ROLLBACK").await.map_err(&server)?;
-                    return Ok(Outcome::Inexact);
-                }
-                Err(error) => {
-                    // Best effort: the server rolls back by itself when the connection is gone.
-                    let _ = conn.query_drop("ROLLBACK").await;
-                    return if lost_a_race(&error) { Ok(Outcome::Raced) } else { Err(error) };
-                }
-            };
-            if let Err(error) = self.commit(conn, table, state.chunks, &end).await {
-                let _ = conn.query_drop("ROLLBACK").await;
-                return if lost_a_race(&error) { Ok(Outcome::Raced) } else { Err(error) };
-            }
+            lanes.turn();
+            let Lanes { ahead, behind } = lanes;
+            let (chunk, alone) = (state.chunks, end.last || replaying);
+            let (committed, next) = tokio::join!(self.commit(behind, table, chunk, &end), async {
+                if alone { None } else { Some(self.send(ahead, table, reading, chunk + 1).await) }
+            });
+            committed?;
+            meter.advance(end.rows, end.bytes);
             state.chunks += 1;
             state.rows += end.rows;
             state.done = end.last;
             state.last_key = end.last_key;
-            meter.advance(end.rows, end.bytes);
-            if state.done {
-                return Ok(Outcome::Done);
-            }
-            if reading.form == Form::Rows(1) && self.form(table) != Form::Rows(1) {
-                return Ok(Outcome::Replayed);
-            }
+            sent = match next {
+                Some(next) => next?,
+                None if state.done => return Ok(Outcome::Done),
+                None => return Ok(Outcome::Replayed),
+            };
+        }
+    }
+
+    /// Takes the chunk's number and sends its rows, in a transaction that is left open.
+    async fn send(
+        &self,
+        conn: &mut Conn,
+        table: &PlannedTable,
+        reading: &Reading,
+        chunk: i64,
+    ) -> Result<Loaded, CopyError> {
+        if self.stop.is_cancelled() {
+            return Ok(Loaded::Stopped);
+        }
+        let server = CopyError::server(&table.name);
+        conn.query_drop("START TRANSACTION").await.map_err(&server)?;
+        match journal::reserve(conn, &table.name, chunk).await {
+            Err(Error::Server(error)) if error.code == 1062 => return Ok(Loaded::Raced),
+            reserved => reserved.map_err(&server)?,
+        }
+        let packet_bytes = self.target.server().max_allowed_packet_bytes;
+        match reading.form {
+            Form::Lines => load(conn, table, &reading.pieces, self.stop).await,
+            Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, packet_bytes, self.stop).await,
         }
     }
 
