@@ -37,6 +37,16 @@ pub(super) const TRAPS: &[Trap] = &[
     .then(Refused)
     .or(&[Remedy(Mend("UPDATE page SET url = substr(url, 1, 700)"), Equal(&[]))]),
     Trap::new(
+        "key-declared-beyond-3072-bytes",
+        "VARCHAR(8000) as primary key and as reference, over values of five characters: InnoDB's keys end at 768",
+        "CREATE TABLE customer (id VARCHAR(8000) PRIMARY KEY NOT NULL, name VARCHAR(8000));
+         CREATE TABLE \"Order Details\" (id INTEGER PRIMARY KEY, customer VARCHAR(8000) NOT NULL REFERENCES customer);
+         INSERT INTO customer VALUES ('ALFKI', printf('%.7000c', 'x')), ('ANATR', NULL); INSERT INTO \"Order Details\" VALUES (1, 'ALFKI'), (2, 'ANATR')",
+    )
+    .finds(&[Note("MIG-KEY-NARROWED", "customer.id", 1), Note("MIG-KEY-NARROWED", "Order Details.customer", 1)])
+    .then(Equal(&[Look(FOREIGN_KEYS, "1")]))
+    .or(&[Remedy(Type("customer.id", "VARCHAR(5)"), Equal(&[Look(FOREIGN_KEYS, "1")]))]),
+    Trap::new(
         "text-primary-key",
         "a TEXT as primary key, which MariaDB refuses without a length",
         "CREATE TABLE setting (name TEXT PRIMARY KEY NOT NULL, v TEXT); INSERT INTO setting VALUES ('a', 1), ('A', 2), ('a ', 3), ('', 4)",

@@ -9,6 +9,8 @@ use rusqlite::types::ValueRef;
 
 const KEYWORDS: [&str; 11] =
     ["and", "or", "not", "in", "is", "null", "between", "case", "when", "then", "else"];
+/// Words that stand for the moment at which a row is written.
+const NOW: [&str; 3] = ["current_timestamp", "current_date", "current_time"];
 /// Functions of the same meaning, with their MariaDB name.
 const FUNCTIONS: [(&str, &str); 7] = [
     ("length", "CHAR_LENGTH"),
@@ -134,6 +136,10 @@ pub(crate) fn default(text: &str, target: TargetType) -> Result<Option<String>, 
         [one] if one.is_word("true") => Literal::Integer(1),
         [one] if one.is_word("false") => Literal::Integer(0),
         [Token::Text(text) | Token::Name(text)] => Literal::Text(text.clone()),
+        // A word that is none of the language's is a text: `DEFAULT open`.
+        [Token::Word(word)] if !NOW.iter().any(|now| word.eq_ignore_ascii_case(now)) => {
+            Literal::Text(word.clone())
+        }
         [Token::Number(number)] => number_literal(number, false).ok_or_else(refused)?,
         [sign, Token::Number(number)] if sign.is_symbol("-") => {
             number_literal(number, true).ok_or_else(refused)?
@@ -277,6 +283,8 @@ mod tests {
         assert_eq!(of("TRUE", "TINYINT(1)"), Ok(Some("1".to_owned())));
         assert_eq!(of("-1.50", "DECIMAL(9,2)"), Ok(Some("-1.5".to_owned())));
         assert_eq!(of("NULL", "BIGINT"), Ok(None));
+        assert_eq!(of("Salaried", "VARCHAR(16)"), Ok(Some("'Salaried'".to_owned())));
+        assert!(of("current_time", "VARCHAR(16)").is_err());
         assert_eq!(of("CURRENT_TIMESTAMP", "DATETIME(6)"), Ok(Some("(UTC_TIMESTAMP())".to_owned())));
         assert_eq!(of("(datetime('now'))", "DATETIME(6)"), Ok(Some("(UTC_TIMESTAMP())".to_owned())));
         assert!(of("(randomblob(16))", "LONGBLOB").is_err());

@@ -13,6 +13,7 @@ mod keys;
 mod model;
 mod objects;
 mod reserved;
+mod room;
 mod scan;
 
 use std::collections::BTreeSet;
@@ -153,6 +154,8 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
         tables.push(survey_table(&connection, table, gathered, &catalog, options, &mut findings)?);
     }
     keys::unify(&mut tables, &mut findings);
+    let chosen = |table: &str, column: &str| columns::is_chosen(options, &catalog, table, column);
+    room::narrow(&mut tables, &chosen, &mut findings);
     for table in &mut tables {
         let declared = catalog.tables.iter().find(|one| one.name == table.name);
         let undeclared = |name: &str| {
