@@ -2,7 +2,7 @@
 
 use super::Found::{Blocks, Changes, Note};
 use super::Then::{Altered, Equal, Missing, Refused};
-use super::Way::{Accept, Collation, Mend, Policy};
+use super::Way::{Accept, Collation, Mend, Policy, Type};
 use super::{Look, Remedy, Trap};
 
 pub(super) const TRAPS: &[Trap] = &[

@@ -153,10 +153,16 @@ fn chosen(options: &SurveyOptions, table: &str, column: &CatalogColumn) -> Optio
     by_column.or(declared.map(|(_, given)| given)).and_then(|given| TargetType::parse(given))
 }
 
-/// Whether the operator gave the column's type.
-pub(super) fn is_chosen(options: &SurveyOptions, catalog: &Catalog, table: &str, column: &str) -> bool {
+/// Whether the operator gave the column this type.
+pub(super) fn is_chosen(
+    options: &SurveyOptions,
+    catalog: &Catalog,
+    table: &str,
+    column: &str,
+    target: TargetType,
+) -> bool {
     let columns = catalog.tables.iter().filter(|one| one.name == table).flat_map(|one| &one.columns);
-    columns.filter(|one| one.name == column).any(|one| chosen(options, table, one).is_some())
+    columns.filter(|one| one.name == column).any(|one| chosen(options, table, one) == Some(target))
 }
 
 fn generated(

@@ -154,7 +154,8 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
         tables.push(survey_table(&connection, table, gathered, &catalog, options, &mut findings)?);
     }
     keys::unify(&mut tables, &mut findings);
-    let chosen = |table: &str, column: &str| columns::is_chosen(options, &catalog, table, column);
+    let chosen =
+        |table: &str, column: &str, target| columns::is_chosen(options, &catalog, table, column, target);
     room::narrow(&mut tables, &chosen, &mut findings);
     for table in &mut tables {
         let declared = catalog.tables.iter().find(|one| one.name == table.name);

@@ -10,7 +10,7 @@ use crate::finding::{Finding, Severity};
 /// `chosen` are types that the operator gave, which stay.
 pub(super) fn narrow(
     tables: &mut [SurveyedTable],
-    chosen: &dyn Fn(&str, &str) -> bool,
+    chosen: &dyn Fn(&str, &str, TargetType) -> bool,
     findings: &mut Vec<Finding>,
 ) {
     let mut keys: Vec<(String, Vec<String>)> = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn narrow(
 fn narrow_key(
     table: &mut SurveyedTable,
     key: &[String],
-    chosen: &dyn Fn(&str, &str) -> bool,
+    chosen: &dyn Fn(&str, &str, TargetType) -> bool,
     findings: &mut Vec<Finding>,
 ) {
     if key_bytes(table, key) <= KEY_BYTES {
@@ -43,7 +43,7 @@ fn narrow_key(
         let needed = u32::try_from(column.census.max_chars).unwrap_or(u32::MAX);
         if let TargetType::Varchar { chars } = column.target
             && key.contains(&column.name)
-            && !chosen(&table.name, &column.name)
+            && !chosen(&table.name, &column.name, column.target)
         {
             column.target = TargetType::Varchar { chars: chars.min(share.max(needed)) };
         }
