@@ -198,11 +198,19 @@ pub(super) const TRAPS: &[Trap] = &[
         "long-reference",
         "a reference over texts of 800 characters, more than an index takes",
         "CREATE TABLE page (url VARCHAR(800) UNIQUE); CREATE TABLE visit (id INTEGER PRIMARY KEY, url VARCHAR(800) REFERENCES page(url));
-         INSERT INTO page VALUES ('a'); INSERT INTO visit VALUES (1, 'a')",
+         INSERT INTO page VALUES (printf('%.800c', 'a')); INSERT INTO visit VALUES (1, printf('%.800c', 'a'))",
     )
     .finds(&[Blocks("MIG-FK-LENGTH", "visit.url", 1), Note("MIG-KEY-NONE", "page", 1)])
     .then(Refused)
     .or(&[Remedy(Accept("MIG-FK-LENGTH:visit.url"), Equal(&[Look(FOREIGN_KEYS, "0")]))]),
+    Trap::new(
+        "long-reference-over-short-texts",
+        "a reference over columns of 800 characters whose values are short",
+        "CREATE TABLE page (url VARCHAR(800) UNIQUE); CREATE TABLE visit (id INTEGER PRIMARY KEY, url VARCHAR(800) REFERENCES page(url));
+         INSERT INTO page VALUES ('a'); INSERT INTO visit VALUES (1, 'a')",
+    )
+    .finds(&[Note("MIG-KEY-NARROWED", "page.url", 1), Note("MIG-KEY-NARROWED", "visit.url", 1), Note("MIG-KEY-NONE", "page", 1)])
+    .then(Equal(&[Look(FOREIGN_KEYS, "1")])),
     Trap::new(
         "text-reference",
         "references over TEXT columns without a length",

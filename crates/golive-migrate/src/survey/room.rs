@@ -64,3 +64,80 @@ fn narrow_key(
         findings.push(finding.table(&table.name).column(column.name.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::census::Census;
+    use crate::survey::{SurveyedColumn, SurveyedForeignKey};
+
+    fn table(name: &str, key: &[&str], longest: u64) -> SurveyedTable {
+        let column = |name: &&str| SurveyedColumn {
+            name: (*name).to_owned(),
+            declared: "VARCHAR(8000)".to_owned(),
+            not_null: true,
+            target: TargetType::Varchar { chars: 8000 },
+            default: None,
+            generated: None,
+            conversions: Vec::new(),
+            quarantine: false,
+            census: Census { max_chars: longest, ..Census::default() },
+        };
+        SurveyedTable {
+            name: name.to_owned(),
+            rows: 0,
+            columns: key.iter().chain(&["other"]).map(column).collect(),
+            primary_key: key.iter().map(|name| (*name).to_owned()).collect(),
+            auto_increment: None,
+            rowid_name: None,
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            without_rowid: false,
+        }
+    }
+
+    /// The lengths that the columns become, and how many findings there are.
+    fn narrowed(mut tables: Vec<SurveyedTable>, chosen: bool) -> (Vec<u32>, usize) {
+        let mut findings = Vec::new();
+        narrow(&mut tables, &|_, column, _| chosen && column == "a", &mut findings);
+        assert!(findings.iter().all(|one| one.severity == Severity::Note));
+        let targets = tables.iter().flat_map(|table| &table.columns).map(|column| match column.target {
+            TargetType::Varchar { chars } => chars,
+            other => panic!("{other}"),
+        });
+        (targets.collect(), findings.len())
+    }
+
+    #[test]
+    fn keys_are_narrowed_as_far_as_their_values_allow() {
+        assert_eq!(narrowed(vec![table("t", &["a"], 5)], false), (vec![768, 8000], 1));
+        assert_eq!(narrowed(vec![table("t", &["a", "b"], 5)], false), (vec![384, 384, 8000], 2));
+        assert_eq!(narrowed(vec![table("t", &["a"], 768)], false), (vec![768, 8000], 1));
+        assert_eq!(
+            narrowed(vec![table("t", &["a"], 769)], false),
+            (vec![8000, 8000], 0),
+            "its values are long"
+        );
+        assert_eq!(narrowed(vec![table("t", &["a", "b"], 500)], false), (vec![8000, 8000, 8000], 0));
+        assert_eq!(narrowed(vec![table("t", &["a"], 5)], true), (vec![8000, 8000], 0), "the operator chose");
+    }
+
+    #[test]
+    fn what_refers_and_what_it_refers_to_are_keys_too() {
+        let names = |name: &str| vec![name.to_owned()];
+        let mut child = table("child", &[], 5);
+        child.foreign_keys.push(SurveyedForeignKey {
+            name: "fk".to_owned(),
+            columns: names("other"),
+            parent: "parent".to_owned(),
+            parent_columns: names("other"),
+            on_delete: "RESTRICT".to_owned(),
+            on_update: "RESTRICT".to_owned(),
+            orphans: 0,
+            quarantine: false,
+        });
+        let found = narrowed(vec![child, table("parent", &["a"], 5)], false);
+        assert_eq!(found, (vec![768, 768, 768], 3));
+    }
+}
