@@ -72,6 +72,8 @@ mod tests {
     use crate::survey::{SurveyedColumn, SurveyedForeignKey};
 
     fn table(name: &str, key: &[&str], longest: u64) -> SurveyedTable {
+        let mut census = Census::default();
+        census.max_chars = longest;
         let column = |name: &&str| SurveyedColumn {
             name: (*name).to_owned(),
             declared: "VARCHAR(8000)".to_owned(),
@@ -81,7 +83,7 @@ mod tests {
             generated: None,
             conversions: Vec::new(),
             quarantine: false,
-            census: Census { max_chars: longest, ..Census::default() },
+            census: census.clone(),
         };
         SurveyedTable {
             name: name.to_owned(),
