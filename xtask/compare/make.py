@@ -87,7 +87,8 @@ def film_rental(file):
     subprocess.run([*convert, *(word for name, value in reach.items() for word in (f"--mysql-{name}", value))], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([*client, "--execute=DROP DATABASE sakila"], check=True)
     version = os.path.basename(archive).split("_")[1].split(".orig")[0]
-    return f"Debian's source package percona-toolkit {version}, by way of MariaDB and {installed('mysql-to-sqlite3')}"
+    by_way = f"by way of MariaDB and {installed('mysql-to-sqlite3')}, which cannot write its view actor_info"
+    return f"Debian's source package percona-toolkit {version}, {by_way}"
 
 
 API_LOGIC_SERVER = "17.5.10"

@@ -44,7 +44,11 @@ const DATABASES: [Database; 13] = [
         title: "geodesy registry (PROJ)",
         decisions: include_str!("../compare/geodesy.toml"),
     },
-    Database { name: "flash_cards", title: "flash cards (Anki)", decisions: "" },
+    Database {
+        name: "flash_cards",
+        title: "flash cards (Anki)",
+        decisions: include_str!("../compare/flash_cards.toml"),
+    },
     Database { name: "web_framework", title: "web framework (Django)", decisions: "" },
     Database { name: "node_framework", title: "web framework in JavaScript (MOST)", decisions: "" },
     Database { name: "browser_history", title: "browser history (Chromium)", decisions: "" },

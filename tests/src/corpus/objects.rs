@@ -131,6 +131,12 @@ pub(super) const TRAPS: &[Trap] = &[
     .finds(&[Changes("MIG-DEFAULT", "t.f", 1), Changes("MIG-DEFAULT", "t.g", 1)])
     .then(Equal(&[Look("INSERT INTO t (id) VALUES (2); SELECT a, b, c, d > '2024-01-01', e, f, g, h FROM t WHERE id = 2; DELETE FROM t WHERE id = 2", "it's\t7\topen\t1\t1\tNULL\tNULL\t-1.5")])),
     Trap::new(
+        "check-of-a-number-in-quotes",
+        "a CHECK that compares a decimal with a number in quotes, as Django writes it",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, total decimal NOT NULL, CONSTRAINT total_not_negative CHECK (\"total\" >= '0')); INSERT INTO t VALUES (1, 1.5), (2, 10)",
+    )
+    .then(Equal(&[Look("SELECT COUNT(*) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = 't' AND LEVEL = 'Table'", "1")])),
+    Trap::new(
         "default-of-a-bare-word",
         "a default that is a word without quotes, which SQLite takes for a text",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, kind VARCHAR(16) DEFAULT Salaried); INSERT INTO t (id) VALUES (1)",

@@ -167,12 +167,18 @@ impl Row {
         match self.places.len() {
             0 => "0".to_owned(),
             1..4 => format!("{} ({})", self.changed, shown.join(", ")),
-            all => format!("{} ({}, and {} more columns)", self.changed, shown.join(", "), all - 3),
+            all => {
+                let more = counted(all as u64 - 3, "more columns");
+                format!("{} ({}, and {more})", self.changed, shown.join(", "))
+            }
         }
     }
 
     /// What the source promises beside its rows and the target does not.
     pub(super) fn not_carried(&self) -> String {
+        if self.code != 0 && self.rows_out == 0 {
+            return "everything".to_owned();
+        }
         let missing = self.promises.iter().filter(|(_, promised, kept)| kept < promised);
         let parts = missing
             .map(|(kind, promised, kept)| format!("{} of {}", promised - kept, counted(*promised, kind)));

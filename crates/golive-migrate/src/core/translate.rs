@@ -103,6 +103,53 @@ pub(crate) fn suits(tokens: &[Token], type_of: &dyn Fn(&str) -> Option<TargetTyp
     }
 }
 
+/// The tokens with texts that spell a number as numbers, where they can only meet columns of numbers: in `total >= '0'`
+/// SQLite gives the text the column's affinity. A function's value has none, so nothing is done beside one.
+pub(crate) fn numbers(tokens: &[Token], type_of: &dyn Fn(&str) -> Option<TargetType>) -> Vec<Token> {
+    let plain = |token: &Token| match token {
+        Token::Word(word)
+            if ["and", "or", "not", "between"].iter().any(|one| word.eq_ignore_ascii_case(one)) =>
+        {
+            true
+        }
+        Token::Word(name) | Token::Name(name) => matches!(
+            type_of(name),
+            Some(TargetType::BigInt | TargetType::Double | TargetType::Decimal { .. })
+        ),
+        Token::Symbol(symbol) => {
+            ["(", ")", "=", "==", "<", ">", "<=", ">=", "<>", "!="].contains(&symbol.as_str())
+        }
+        Token::Text(text) => spells_a_number(text),
+        Token::Number(_) => true,
+        Token::Blob(_) => false,
+    };
+    if !tokens.iter().all(plain) {
+        return tokens.to_vec();
+    }
+    let mut written = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let Token::Text(text) = token else {
+            written.push(token.clone());
+            continue;
+        };
+        if text.starts_with('-') {
+            written.push(Token::Symbol("-".to_owned()));
+        }
+        written.push(Token::Number(text.trim_start_matches('-').to_owned()));
+    }
+    written
+}
+
+/// Digits with a point between them at the most; all that both databases read alike.
+fn spells_a_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let mut parts = digits.split('.');
+    let whole = |part: Option<&str>| {
+        part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    whole(parts.next()) && parts.next().is_none_or(|part| whole(Some(part))) && parts.next().is_none()
+}
+
 fn follows_function(tokens: &[Token], at: usize) -> bool {
     at > 0 && matches!(&tokens[at - 1], Token::Word(word) if function(word).is_some())
 }
@@ -271,6 +318,36 @@ mod tests {
         }
         for sql in ["at > '2000'", "n <> ''", "name > 5", "price * 2 > 1", "name = n"] {
             assert!(!of(sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_spells_a_number_is_one_beside_columns_of_numbers() {
+        let type_of = |name: &str| match name {
+            "total" => Some(TargetType::Decimal { precision: 12, scale: 2 }),
+            "n" => Some(TargetType::BigInt),
+            "name" => Some(TargetType::LongText),
+            _ => None,
+        };
+        let of = |sql: &str| {
+            let tokens = tokenize(sql).unwrap();
+            let meant = numbers(&tokens, &type_of);
+            (meant != tokens).then(|| expression(&meant, &["total".to_owned(), "n".to_owned()]).unwrap())
+        };
+        assert_eq!(of("\"total\" >= '0'").as_deref(), Some("`total` >= 0"));
+        assert_eq!(
+            of("total BETWEEN '-1.50' AND '7' OR n = 3").as_deref(),
+            Some("`total` BETWEEN - 1.50 AND 7 OR `n` = 3")
+        );
+        for sql in [
+            "name >= '0'",
+            "coalesce(total, '0') >= 1",
+            "total >= 'x'",
+            "total >= '1e5'",
+            "total >= '1.'",
+            "total = n",
+        ] {
+            assert_eq!(of(sql), None, "{sql}");
         }
     }
 

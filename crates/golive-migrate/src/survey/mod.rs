@@ -259,8 +259,9 @@ fn checks(
     let mut carried = Vec::new();
     for tokens in sqltext::checks(&table.tokens) {
         let text = sqltext::render(&tokens);
-        let suits = translate::suits(&tokens, type_of);
-        match suits.and_then(|()| translate::expression(&tokens, names)) {
+        let meant = translate::numbers(&tokens, type_of);
+        let suits = translate::suits(&meant, type_of);
+        match suits.and_then(|()| translate::expression(&meant, names)) {
             Ok(clause) => {
                 let breaking = scan::breaking_rows(connection, table, &text)?;
                 if breaking > 0 {
