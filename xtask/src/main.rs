@@ -25,8 +25,9 @@ cargo xtask COMMAND [ARGUMENTS]
   tidy                     the house rules over sources, manifests, documents and the dependency graph
   bench [NAME] [OPTIONS]   measures against what else does the same work, and exits with 10 where a bound is missed;
                            alone, it lists the benchmarks
-  compare [DATABASE …]     databases in common use, moved by golive and by a peer, compared value by value; without
-                           arguments writes docs/comparison.md
+  compare [DATABASE …] [--database NAME=FILE …]
+                           databases in common use, or files of one's own, moved by golive and by a peer and compared
+                           value by value; without arguments writes docs/comparison.md
   help                     this text
 ";
 

@@ -264,6 +264,12 @@ const RULES: &[SurveyRule] = &[
         "shorter values, or shorter types in [migrate.types]",
     ),
     rule(
+        "MIG-KEY-NARROWED",
+        "a text in a key, declared longer than InnoDB's 3072 bytes",
+        "its values are short, so its type becomes as long as a key may be",
+        "nothing; or another type in [migrate.types]",
+    ),
+    rule(
         "MIG-KEY-NONE",
         "a table without primary key",
         "it is copied by row number and compared without an order, which is slower",

@@ -2,7 +2,7 @@
 
 use super::Found::{Blocks, Changes, Note};
 use super::Then::{Altered, Equal, Missing, Refused};
-use super::Way::{Accept, Collation, Mend, Policy};
+use super::Way::{Accept, Collation, Mend, Policy, Type};
 use super::{Look, Remedy, Trap};
 
 pub(super) const TRAPS: &[Trap] = &[
@@ -36,6 +36,16 @@ pub(super) const TRAPS: &[Trap] = &[
     .finds(&[Blocks("MIG-KEY-LENGTH", "page.url", 1)])
     .then(Refused)
     .or(&[Remedy(Mend("UPDATE page SET url = substr(url, 1, 700)"), Equal(&[]))]),
+    Trap::new(
+        "key-declared-beyond-3072-bytes",
+        "VARCHAR(8000) as primary key and as reference, over values of five characters: InnoDB's keys end at 768",
+        "CREATE TABLE customer (id VARCHAR(8000) PRIMARY KEY NOT NULL, name VARCHAR(8000));
+         CREATE TABLE \"Order Details\" (id INTEGER PRIMARY KEY, customer VARCHAR(8000) NOT NULL REFERENCES customer);
+         INSERT INTO customer VALUES ('ALFKI', printf('%.7000c', 'x')), ('ANATR', NULL); INSERT INTO \"Order Details\" VALUES (1, 'ALFKI'), (2, 'ANATR')",
+    )
+    .finds(&[Note("MIG-KEY-NARROWED", "customer.id", 1), Note("MIG-KEY-NARROWED", "Order Details.customer", 1)])
+    .then(Equal(&[Look(FOREIGN_KEYS, "1")]))
+    .or(&[Remedy(Type("customer.id", "VARCHAR(5)"), Equal(&[Look(FOREIGN_KEYS, "1")]))]),
     Trap::new(
         "text-primary-key",
         "a TEXT as primary key, which MariaDB refuses without a length",
@@ -188,11 +198,19 @@ pub(super) const TRAPS: &[Trap] = &[
         "long-reference",
         "a reference over texts of 800 characters, more than an index takes",
         "CREATE TABLE page (url VARCHAR(800) UNIQUE); CREATE TABLE visit (id INTEGER PRIMARY KEY, url VARCHAR(800) REFERENCES page(url));
-         INSERT INTO page VALUES ('a'); INSERT INTO visit VALUES (1, 'a')",
+         INSERT INTO page VALUES (printf('%.800c', 'a')); INSERT INTO visit VALUES (1, printf('%.800c', 'a'))",
     )
     .finds(&[Blocks("MIG-FK-LENGTH", "visit.url", 1), Note("MIG-KEY-NONE", "page", 1)])
     .then(Refused)
     .or(&[Remedy(Accept("MIG-FK-LENGTH:visit.url"), Equal(&[Look(FOREIGN_KEYS, "0")]))]),
+    Trap::new(
+        "long-reference-over-short-texts",
+        "a reference over columns of 800 characters whose values are short",
+        "CREATE TABLE page (url VARCHAR(800) UNIQUE); CREATE TABLE visit (id INTEGER PRIMARY KEY, url VARCHAR(800) REFERENCES page(url));
+         INSERT INTO page VALUES ('a'); INSERT INTO visit VALUES (1, 'a')",
+    )
+    .finds(&[Note("MIG-KEY-NARROWED", "page.url", 1), Note("MIG-KEY-NARROWED", "visit.url", 1), Note("MIG-KEY-NONE", "page", 1)])
+    .then(Equal(&[Look(FOREIGN_KEYS, "1")])),
     Trap::new(
         "text-reference",
         "references over TEXT columns without a length",

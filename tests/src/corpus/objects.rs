@@ -20,6 +20,21 @@ pub(super) const TRAPS: &[Trap] = &[
     .finds(&[Changes("MIG-VIEW", "big", 1)])
     .or(&[Remedy(Policy("MIG-VIEW", "stop"), Refused)]),
     Trap::new(
+        "view-that-joins-texts",
+        "a view that joins names by `||`, which is OR to MariaDB, and chooses by IIF",
+        "CREATE TABLE staff (id INTEGER PRIMARY KEY, first VARCHAR(45) NOT NULL, last VARCHAR(45), active TINYINT);
+         INSERT INTO staff VALUES (1, 'Mike', 'Hillyer', 1), (2, 'Jon', NULL, 0), (3, '0', '1', NULL);
+         CREATE VIEW \"staff list\" AS SELECT s.id AS ID, s.first || ' ' || s.last || '#' || s.id AS \"the name\", iif(s.active, 'active', '') AS notes FROM staff AS s",
+    )
+    .then(Equal(&[Look("SELECT `the name`, notes FROM `staff list` ORDER BY ID", "Mike Hillyer#1\tactive\nNULL\t\n0 1#3\t")])),
+    Trap::new(
+        "view-that-joins-numbers",
+        "a view that joins a price to a text: MariaDB writes the zeros of its scale, SQLite the number",
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price DECIMAL(9,2)); INSERT INTO item VALUES (1, 'a', 1.5);
+         CREATE VIEW tag AS SELECT id, name || ' ' || price AS said FROM item",
+    )
+    .finds(&[Changes("MIG-VIEW", "tag", 1)]),
+    Trap::new(
         "view-over-a-view-that-is-not-carried",
         "a view whose words are MariaDB's too, over one that is not carried",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t VALUES (1, 5); CREATE VIEW low AS SELECT id, printf('%05d', n) AS n FROM t; CREATE VIEW high AS SELECT id FROM low",
@@ -115,6 +130,18 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Changes("MIG-DEFAULT", "t.f", 1), Changes("MIG-DEFAULT", "t.g", 1)])
     .then(Equal(&[Look("INSERT INTO t (id) VALUES (2); SELECT a, b, c, d > '2024-01-01', e, f, g, h FROM t WHERE id = 2; DELETE FROM t WHERE id = 2", "it's\t7\topen\t1\t1\tNULL\tNULL\t-1.5")])),
+    Trap::new(
+        "check-of-a-number-in-quotes",
+        "a CHECK that compares a decimal with a number in quotes, as Django writes it",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, total decimal NOT NULL, CONSTRAINT total_not_negative CHECK (\"total\" >= '0')); INSERT INTO t VALUES (1, 1.5), (2, 10)",
+    )
+    .then(Equal(&[Look("SELECT COUNT(*) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = 't' AND LEVEL = 'Table'", "1")])),
+    Trap::new(
+        "default-of-a-bare-word",
+        "a default that is a word without quotes, which SQLite takes for a text",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, kind VARCHAR(16) DEFAULT Salaried); INSERT INTO t (id) VALUES (1)",
+    )
+    .then(Equal(&[Look("INSERT INTO t (id) VALUES (2); SELECT kind FROM t WHERE id = 2; DELETE FROM t WHERE id = 2", "Salaried")])),
     Trap::new(
         "without-regard-to-case",
         "columns that compare without regard to case",

@@ -2,6 +2,7 @@
 //! is a function over plain data; no file, no connection, no clock.
 
 pub(crate) mod census;
+mod concat;
 pub(crate) mod conversion;
 pub(crate) mod convert;
 pub(crate) mod datetime;

@@ -9,6 +9,8 @@ use rusqlite::types::ValueRef;
 
 const KEYWORDS: [&str; 11] =
     ["and", "or", "not", "in", "is", "null", "between", "case", "when", "then", "else"];
+/// Words that stand for the moment at which a row is written.
+const NOW: [&str; 3] = ["current_timestamp", "current_date", "current_time"];
 /// Functions of the same meaning, with their MariaDB name.
 const FUNCTIONS: [(&str, &str); 7] = [
     ("length", "CHAR_LENGTH"),
@@ -101,6 +103,53 @@ pub(crate) fn suits(tokens: &[Token], type_of: &dyn Fn(&str) -> Option<TargetTyp
     }
 }
 
+/// The tokens with texts that spell a number as numbers, where they can only meet columns of numbers: in `total >= '0'`
+/// SQLite gives the text the column's affinity. A function's value has none, so nothing is done beside one.
+pub(crate) fn numbers(tokens: &[Token], type_of: &dyn Fn(&str) -> Option<TargetType>) -> Vec<Token> {
+    let plain = |token: &Token| match token {
+        Token::Word(word)
+            if ["and", "or", "not", "between"].iter().any(|one| word.eq_ignore_ascii_case(one)) =>
+        {
+            true
+        }
+        Token::Word(name) | Token::Name(name) => matches!(
+            type_of(name),
+            Some(TargetType::BigInt | TargetType::Double | TargetType::Decimal { .. })
+        ),
+        Token::Symbol(symbol) => {
+            ["(", ")", "=", "==", "<", ">", "<=", ">=", "<>", "!="].contains(&symbol.as_str())
+        }
+        Token::Text(text) => spells_a_number(text),
+        Token::Number(_) => true,
+        Token::Blob(_) => false,
+    };
+    if !tokens.iter().all(plain) {
+        return tokens.to_vec();
+    }
+    let mut written = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let Token::Text(text) = token else {
+            written.push(token.clone());
+            continue;
+        };
+        if text.starts_with('-') {
+            written.push(Token::Symbol("-".to_owned()));
+        }
+        written.push(Token::Number(text.trim_start_matches('-').to_owned()));
+    }
+    written
+}
+
+/// Digits with a point between them at the most; all that both databases read alike.
+fn spells_a_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let mut parts = digits.split('.');
+    let whole = |part: Option<&str>| {
+        part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    whole(parts.next()) && parts.next().is_none_or(|part| whole(Some(part))) && parts.next().is_none()
+}
+
 fn follows_function(tokens: &[Token], at: usize) -> bool {
     at > 0 && matches!(&tokens[at - 1], Token::Word(word) if function(word).is_some())
 }
@@ -134,6 +183,10 @@ pub(crate) fn default(text: &str, target: TargetType) -> Result<Option<String>, 
         [one] if one.is_word("true") => Literal::Integer(1),
         [one] if one.is_word("false") => Literal::Integer(0),
         [Token::Text(text) | Token::Name(text)] => Literal::Text(text.clone()),
+        // A word that is none of the language's is a text: `DEFAULT open`.
+        [Token::Word(word)] if !NOW.iter().any(|now| word.eq_ignore_ascii_case(now)) => {
+            Literal::Text(word.clone())
+        }
         [Token::Number(number)] => number_literal(number, false).ok_or_else(refused)?,
         [sign, Token::Number(number)] if sign.is_symbol("-") => {
             number_literal(number, true).ok_or_else(refused)?
@@ -269,6 +322,36 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_spells_a_number_is_one_beside_columns_of_numbers() {
+        let type_of = |name: &str| match name {
+            "total" => Some(TargetType::Decimal { precision: 12, scale: 2 }),
+            "n" => Some(TargetType::BigInt),
+            "name" => Some(TargetType::LongText),
+            _ => None,
+        };
+        let of = |sql: &str| {
+            let tokens = tokenize(sql).unwrap();
+            let meant = numbers(&tokens, &type_of);
+            (meant != tokens).then(|| expression(&meant, &["total".to_owned(), "n".to_owned()]).unwrap())
+        };
+        assert_eq!(of("\"total\" >= '0'").as_deref(), Some("`total` >= 0"));
+        assert_eq!(
+            of("total BETWEEN '-1.50' AND '7' OR n = 3").as_deref(),
+            Some("`total` BETWEEN - 1.50 AND 7 OR `n` = 3")
+        );
+        for sql in [
+            "name >= '0'",
+            "coalesce(total, '0') >= 1",
+            "total >= 'x'",
+            "total >= '1e5'",
+            "total >= '1.'",
+            "total = n",
+        ] {
+            assert_eq!(of(sql), None, "{sql}");
+        }
+    }
+
+    #[test]
     fn defaults_keep_their_meaning() {
         let of = |text: &str, target: &str| default(text, TargetType::parse(target).unwrap());
         assert_eq!(of("'x''y'", "VARCHAR(9)"), Ok(Some("'x''y'".to_owned())));
@@ -277,6 +360,8 @@ mod tests {
         assert_eq!(of("TRUE", "TINYINT(1)"), Ok(Some("1".to_owned())));
         assert_eq!(of("-1.50", "DECIMAL(9,2)"), Ok(Some("-1.5".to_owned())));
         assert_eq!(of("NULL", "BIGINT"), Ok(None));
+        assert_eq!(of("Salaried", "VARCHAR(16)"), Ok(Some("'Salaried'".to_owned())));
+        assert!(of("current_time", "VARCHAR(16)").is_err());
         assert_eq!(of("CURRENT_TIMESTAMP", "DATETIME(6)"), Ok(Some("(UTC_TIMESTAMP())".to_owned())));
         assert_eq!(of("(datetime('now'))", "DATETIME(6)"), Ok(Some("(UTC_TIMESTAMP())".to_owned())));
         assert!(of("(randomblob(16))", "LONGBLOB").is_err());

@@ -1,12 +1,13 @@
 //! Translates a view's `CREATE VIEW` to MariaDB where every word of it means the same in both. Everything else is refused
 //! and becomes a finding. Whether MariaDB then answers the same rows is for the verification to see.
 
+use super::concat;
 use super::sqltext::Token;
 use super::translate::is_null_follows;
 use crate::ident;
 
 /// Words that both databases read alike.
-const CARRIED: [&str; 42] = [
+const CARRIED: [&str; 43] = [
     "select",
     "distinct",
     "all",
@@ -49,6 +50,7 @@ const CARRIED: [&str; 42] = [
     "nullif",
     "abs",
     "json_valid",
+    "concat",
 ];
 /// Words of SQLite's language that MariaDB does not have or reads otherwise.
 const REFUSED: [&str; 30] = [
@@ -85,8 +87,13 @@ const REFUSED: [&str; 30] = [
 ];
 
 /// The statement that makes the view; `Err` says which part has no equal. `tables` are the names of tables and views as
-/// they will be in MariaDB.
-pub(crate) fn create(name: &str, tokens: &[Token], tables: &[String]) -> Result<String, String> {
+/// they will be in MariaDB; `alike` tells whether the values of a column of that name are spelled alike in both.
+pub(crate) fn create(
+    name: &str,
+    tokens: &[Token],
+    tables: &[String],
+    alike: &dyn Fn(&str) -> bool,
+) -> Result<String, String> {
     let body = tokens.iter().position(|token| token.is_word("as")).ok_or("its statement, which has no AS")?;
     let columns = columns(&tokens[..body]);
     let mut sql = format!("CREATE OR REPLACE SQL SECURITY INVOKER VIEW {}", ident::mariadb(name));
@@ -94,9 +101,9 @@ pub(crate) fn create(name: &str, tokens: &[Token], tables: &[String]) -> Result<
         sql.push_str(&format!(" ({})", ident::mariadb_list(&columns)));
     }
     sql.push_str(" AS");
-    let body = &tokens[body + 1..];
+    let body = concat::rewrite(&tokens[body + 1..], alike)?;
     for (at, token) in body.iter().enumerate() {
-        let piece = piece(body, at, token, tables)?;
+        let piece = piece(&body, at, token, tables)?;
         // MariaDB takes a word for a function only where its parenthesis follows at once.
         let called =
             piece == "(" && at > 0 && matches!(&body[at - 1], Token::Word(word) if is_function(word));
@@ -119,6 +126,7 @@ fn piece(body: &[Token], at: usize, token: &Token, tables: &[String]) -> Result<
             }
             word.to_ascii_uppercase()
         }
+        Token::Word(word) if called && !after_point && word.eq_ignore_ascii_case("iif") => "IF".to_owned(),
         Token::Word(word) if known(word, &REFUSED) && !after_point => return Err(format!("`{word}`")),
         Token::Word(word) if called && !after_point => return Err(format!("the function `{word}`")),
         Token::Word(word) | Token::Name(word) => {
@@ -140,7 +148,7 @@ fn piece(body: &[Token], at: usize, token: &Token, tables: &[String]) -> Result<
 }
 
 fn is_function(word: &str) -> bool {
-    ["count", "min", "max", "coalesce", "ifnull", "nullif", "abs", "json_valid"]
+    ["count", "min", "max", "coalesce", "ifnull", "nullif", "abs", "json_valid", "concat", "iif"]
         .iter()
         .any(|one| word.eq_ignore_ascii_case(one))
 }
@@ -162,7 +170,7 @@ mod tests {
     use crate::core::sqltext::tokenize;
 
     fn of(sql: &str) -> Result<String, String> {
-        create("v", &tokenize(sql).unwrap(), &["Item".to_owned(), "line".to_owned()])
+        create("v", &tokenize(sql).unwrap(), &["Item".to_owned(), "line".to_owned()], &|name| name == "a")
     }
 
     #[test]
@@ -176,6 +184,10 @@ mod tests {
              LEFT JOIN `line` AS `l` ON `l` . `item` = `i` . `id` WHERE `i` . `name` <> 'x\\\\' AND `l` . `gone` IS NOT NULL \
              GROUP BY `i` . `id` ORDER BY 2 DESC"
         );
+        let joined = of("CREATE VIEW v AS SELECT a || 'x' AS b FROM item").unwrap();
+        assert!(joined.ends_with(" AS SELECT CONCAT( `a` , 'x' ) AS `b` FROM `Item`"), "{joined}");
+        let chosen = of("CREATE VIEW v AS SELECT iif(a > 1, 'x', '') FROM item").unwrap();
+        assert!(chosen.ends_with(" AS SELECT IF( `a` > 1 , 'x' , '' ) FROM `Item`"), "{chosen}");
         for sql in [
             "CREATE VIEW v AS SELECT a || b FROM item",
             "CREATE VIEW v AS SELECT a / 2 FROM item",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::SurveyError;
-use super::catalog::{CatalogColumn, CatalogTable};
+use super::catalog::{Catalog, CatalogColumn, CatalogTable};
 use super::model::{SurveyOptions, SurveyedColumn};
 use super::scan::{self, Look};
 use crate::core::census::Census;
@@ -151,6 +151,18 @@ fn chosen(options: &SurveyOptions, table: &str, column: &CatalogColumn) -> Optio
     let by_column = options.column_types.get(&format!("{table}.{}", column.name));
     let declared = options.column_types.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.declared));
     by_column.or(declared.map(|(_, given)| given)).and_then(|given| TargetType::parse(given))
+}
+
+/// Whether the operator gave the column this type.
+pub(super) fn is_chosen(
+    options: &SurveyOptions,
+    catalog: &Catalog,
+    table: &str,
+    column: &str,
+    target: TargetType,
+) -> bool {
+    let columns = catalog.tables.iter().filter(|one| one.name == table).flat_map(|one| &one.columns);
+    columns.filter(|one| one.name == column).any(|one| chosen(options, table, one) == Some(target))
 }
 
 fn generated(

@@ -13,7 +13,7 @@ use crate::ident;
 use crate::journal;
 
 /// Findings about a schema that golive would have made.
-const ABOUT_OURS: [&str; 15] = [
+const ABOUT_OURS: [&str; 16] = [
     "MIG-CHECK",
     "MIG-CHECK-BROKEN",
     "MIG-DEFAULT",
@@ -27,6 +27,7 @@ const ABOUT_OURS: [&str; 15] = [
     "MIG-INDEX-PARTIAL",
     "MIG-INDEX-PREFIX",
     "MIG-KEY-LENGTH",
+    "MIG-KEY-NARROWED",
     "MIG-ROW-SIZE",
     "MIG-VIEW",
 ];

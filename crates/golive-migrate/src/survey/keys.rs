@@ -12,7 +12,7 @@ use crate::finding::{Finding, Severity};
 use crate::ident;
 
 /// InnoDB's longest key.
-const KEY_BYTES: u32 = 3072;
+pub(super) const KEY_BYTES: u32 = 3072;
 /// The longest row outside of long columns, with some room for flags.
 const ROW_BYTES: u32 = 65_000;
 /// InnoDB refuses a table whose row could fill half a page of 16 KiB and more.
@@ -440,7 +440,7 @@ fn long_references(table: &SurveyedTable, findings: &mut Vec<Finding>) {
     }
 }
 
-fn key_bytes(table: &SurveyedTable, key: &[String]) -> u32 {
+pub(super) fn key_bytes(table: &SurveyedTable, key: &[String]) -> u32 {
     let parts = table.columns.iter().filter(|column| key.contains(&column.name));
     parts.fold(0_u32, |sum, column| sum.saturating_add(column.target.key_bytes()))
 }

@@ -13,6 +13,7 @@ mod keys;
 mod model;
 mod objects;
 mod reserved;
+mod room;
 mod scan;
 
 use std::collections::BTreeSet;
@@ -153,6 +154,9 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
         tables.push(survey_table(&connection, table, gathered, &catalog, options, &mut findings)?);
     }
     keys::unify(&mut tables, &mut findings);
+    let chosen =
+        |table: &str, column: &str, target| columns::is_chosen(options, &catalog, table, column, target);
+    room::narrow(&mut tables, &chosen, &mut findings);
     for table in &mut tables {
         let declared = catalog.tables.iter().find(|one| one.name == table.name);
         let undeclared = |name: &str| {
@@ -255,8 +259,9 @@ fn checks(
     let mut carried = Vec::new();
     for tokens in sqltext::checks(&table.tokens) {
         let text = sqltext::render(&tokens);
-        let suits = translate::suits(&tokens, type_of);
-        match suits.and_then(|()| translate::expression(&tokens, names)) {
+        let meant = translate::numbers(&tokens, type_of);
+        let suits = translate::suits(&meant, type_of);
+        match suits.and_then(|()| translate::expression(&meant, names)) {
             Ok(clause) => {
                 let breaking = scan::breaking_rows(connection, table, &text)?;
                 if breaking > 0 {

@@ -7,6 +7,7 @@ use super::model::{SurveyOptions, SurveyedTable, SurveyedView};
 use super::reserved::RESERVED;
 use crate::core::order;
 use crate::core::sqltext;
+use crate::core::types::TargetType;
 use crate::core::view;
 use crate::finding::{Finding, Severity};
 use crate::ident::MARIADB_NAME_CHARS;
@@ -137,8 +138,20 @@ pub(crate) fn views(
     let names = tables.iter().map(|table| table.name.clone());
     let names: Vec<String> = names.chain(catalog.views.iter().map(|view| view.name.clone())).collect();
     let mut carried = Vec::new();
+    // Which table a name is of is not known, so it must be true of all.
+    let alike = |name: &str| {
+        let mut of_name = tables.iter().flat_map(|table| &table.columns);
+        let columns = of_name.by_ref().filter(|column| column.name.eq_ignore_ascii_case(name));
+        let columns: Vec<TargetType> = columns.map(|column| column.target).collect();
+        let is_alike = |target: &TargetType| target.is_text() || matches!(target, TargetType::BigInt);
+        !columns.is_empty() && columns.iter().all(is_alike)
+    };
     for view in &catalog.views {
-        match view::create(&view.name, &view.tokens, &names) {
+        // What a column of another view is, is not known either.
+        let over_a_view =
+            |one: &&CatalogView| view.tokens.iter().skip(3).any(|token| token.is_named(&one.name));
+        let plain = !catalog.views.iter().any(|one| over_a_view(&one));
+        match view::create(&view.name, &view.tokens, &names, &|name| plain && alike(name)) {
             Ok(create) => carried.push(SurveyedView { name: view.name.clone(), create }),
             Err(part) => lost(findings, &view.name, &format!("{part} has no equal in MariaDB")),
         }

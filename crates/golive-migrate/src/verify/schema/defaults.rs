@@ -59,6 +59,10 @@ fn read(text: &str, kind: Kind, of_mariadb: bool) -> Given {
         [one] if one.is_word("true") => number("1", kind),
         [one] if one.is_word("false") => number("0", kind),
         [Token::Text(text) | Token::Name(text)] => literal(text, kind),
+        // SQLite's grammar takes any other word for a text: `DEFAULT open`.
+        [Token::Word(word)] if !of_mariadb && !word.to_ascii_lowercase().starts_with("current_") => {
+            literal(word, kind)
+        }
         [Token::Number(text)] => number(text, kind),
         [sign, Token::Number(text)] if sign.is_symbol("-") => number(&format!("-{text}"), kind),
         [sign, Token::Number(text)] if sign.is_symbol("+") => number(text, kind),
@@ -142,6 +146,9 @@ mod tests {
         assert!(same("-1.5", "-1.50", Kind::Decimal));
         assert!(same("'it''s \\ so'", "'it\\'s \\\\ so'", Kind::Text));
         assert!(same("\"none\"", "'none'", Kind::Text));
+        assert!(same("none", "'none'", Kind::Text));
+        assert!(!same("none", "'other'", Kind::Text));
+        assert!(!same("CURRENT_TIMESTAMP", "'CURRENT_TIMESTAMP'", Kind::Text));
         assert!(same("NULL", "NULL", Kind::Text));
         assert!(same("CURRENT_TIMESTAMP", "utc_timestamp()", Kind::DateTime));
         assert!(same("(datetime('now'))", "utc_timestamp()", Kind::DateTime));
