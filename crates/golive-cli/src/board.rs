@@ -96,7 +96,7 @@ fn progress_text(item: &str, done: u64, total: Option<u64>, per_second: Option<f
     format!("{item} {done}{of}{rate}")
 }
 
-fn end_text(result: &StepResult) -> String {
+pub(crate) fn end_text(result: &StepResult) -> String {
     let mark = match result.status {
         StepStatus::Passed => "✓",
         StepStatus::Failed => "✗",

@@ -151,5 +151,9 @@ const EXIT_CODES: [(u8, &str, &str); 7] = [
         "could not look: a server, tool or file is out of reach",
         "`golive doctor` says what is missing and how to get it",
     ),
-    (75, "another run holds the lock", "wait for it to end, then try again"),
+    (
+        75,
+        "another run holds the lock, or try again later",
+        "wait for it to end, then try again; `golive status` says how far it is",
+    ),
 ];

@@ -84,7 +84,9 @@ fn address(
 }
 
 fn has_password(address: &str) -> bool {
-    url::Url::parse(address).is_ok_and(|url| url.password().is_some())
+    // An address of several hosts is no URL to a parser, and holds a password all the same.
+    let login = address.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+    login.is_some_and(|(login, _)| login.split_once(':').is_some_and(|(_, password)| !password.is_empty()))
 }
 
 /// What a setting stands for.
