@@ -160,7 +160,10 @@ impl Changes {
             sections.join(", ")
         );
         if !self.again.is_empty() {
-            text.push_str(&format!("; passed with the old one, so done and proven again: {}", self.again.join(", ")));
+            text.push_str(&format!(
+                "; passed with the old one, so done and proven again: {}",
+                self.again.join(", ")
+            ));
         }
         if !self.kept.is_empty() {
             text.push_str(&format!(

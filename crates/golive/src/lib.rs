@@ -37,9 +37,10 @@ mod steps;
 mod table;
 
 pub use config::{
-    Admin, Application, Backup, CiCheck, Commands, Config, DatabaseQuestion, Deploy, ErrorProof, Http, Journeys, Load,
-    LoadScenario, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig, RequestTemplate, Requests,
-    Respond, SchemaConfig, Setting, SettingError, SourceConfig, TargetConfig, Team, Tenant, Tls,
+    Admin, Application, Backup, CiCheck, Commands, Config, DatabaseQuestion, Deploy, ErrorProof, Http,
+    Journeys, Load, LoadScenario, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig,
+    RequestTemplate, Requests, Respond, SchemaConfig, Setting, SettingError, SourceConfig, TargetConfig,
+    Team, Tenant, Tls,
 };
 pub use context::{Addresses, Context};
 pub use event::{Event, Observer, nobody};

@@ -147,11 +147,9 @@ mod tests {
         let standing = || run_standing(base.path()).unwrap().unwrap();
         assert_eq!((standing().state, standing().opened_at), (RunState::GoesOn, None));
         let journal = Journal::open(&directory.path(JOURNAL)).unwrap();
-        for entry in [
-            ended("survey", 1),
-            ended("copy", 2),
-            Entry::Started { at: time(3), step: "copy".to_owned() },
-        ] {
+        for entry in
+            [ended("survey", 1), ended("copy", 2), Entry::Started { at: time(3), step: "copy".to_owned() }]
+        {
             journal.append(entry).unwrap();
         }
         assert_eq!(standing().state, RunState::GoesOn);

@@ -44,7 +44,9 @@ fn unfinished(global: &Global) -> std::result::Result<Option<End>, Failure> {
     let config = commands::config_or_nothing(global)?;
     let base = commands::runs(global, &config);
     for (folder, verb) in [("runs", "run"), ("rehearsals", "rehearse")] {
-        let Some(standing) = golive::run_standing(&base.join(folder)).map_err(Failure::reach)? else { continue };
+        let Some(standing) = golive::run_standing(&base.join(folder)).map_err(Failure::reach)? else {
+            continue;
+        };
         let end = match standing.state {
             RunState::GoesOn => End::GoesOn,
             RunState::CutOff => End::NotReady,
@@ -83,7 +85,8 @@ fn standing_text(standing: &RunStanding, verb: &str, next: &str) -> String {
     };
     let done = standing.steps.iter().filter(|step| step.ended.is_some()).count();
     let clock = |time: DateTime<Utc>| time.format("%F %T UTC").to_string();
-    let mut text = format!("{kind} {} {state}: {done} of {} steps have ended", standing.run, standing.steps.len());
+    let mut text =
+        format!("{kind} {} {state}: {done} of {} steps have ended", standing.run, standing.steps.len());
     if let (Some(from), Some(to)) = (standing.opened_at, standing.last_at) {
         text.push_str(&format!("\nbegun {}, last heard of {}", clock(from), clock(to)));
     }
@@ -92,7 +95,12 @@ fn standing_text(standing: &RunStanding, verb: &str, next: &str) -> String {
         match (&step.ended, step.under_way_since) {
             (Some(result), _) => text.push_str(&format!("\n{}", end_text(result))),
             (None, Some(since)) => {
-                text.push_str(&format!("\n  ▸ {:<18} {mark}, since {}  {}", step.id, clock(since), step.title));
+                text.push_str(&format!(
+                    "\n  ▸ {:<18} {mark}, since {}  {}",
+                    step.id,
+                    clock(since),
+                    step.title
+                ));
             }
             (None, None) => waiting.push(step.id),
         }

@@ -32,7 +32,8 @@ fn prepare(value: &mut Value, directory: &Path, hasher: &mut blake3::Hasher) {
                 *text = plain;
             }
             let path = directory.join(text.as_str());
-            let is_small = path.metadata().is_ok_and(|about| about.is_file() && about.len() <= LARGEST_FILE_BYTES);
+            let is_small =
+                path.metadata().is_ok_and(|about| about.is_file() && about.len() <= LARGEST_FILE_BYTES);
             if let Some(bytes) = is_small.then(|| std::fs::read(&path).ok()).flatten() {
                 hasher.update(blake3::hash(&bytes).as_bytes());
             }

@@ -73,11 +73,7 @@ fn ways(context: &Context) -> Result<(Option<&DatabaseQuestion>, Option<&str>), 
     }
 }
 
-async fn ask(
-    context: &Context,
-    asked: &DatabaseQuestion,
-    target: &Target,
-) -> Result<SwitchProof, StepError> {
+async fn ask(context: &Context, asked: &DatabaseQuestion, target: &Target) -> Result<SwitchProof, StepError> {
     let mut question = ApplicationQuestion::new(target.database());
     question.pointer.clone_from(&asked.take);
     if !asked.expect.is_empty() {

@@ -84,7 +84,11 @@ mod tests {
             let mut found = BTreeSet::new();
             collect(&files, module, &mut found, &mut BTreeSet::new());
             let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
-            assert_eq!(listed.get(id), Some(&found), "`{id}` reads these sections: correct its line in READS");
+            assert_eq!(
+                listed.get(id),
+                Some(&found),
+                "`{id}` reads these sections: correct its line in READS"
+            );
             steps += 1;
         }
         assert_eq!((steps, READS.len()), (crate::steps::list().len(), steps));
@@ -136,7 +140,8 @@ mod tests {
     }
 
     fn words_after<'a>(text: &'a str, mark: &str) -> Vec<&'a str> {
-        let word = |rest: &'a str| rest.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_').next();
+        let word =
+            |rest: &'a str| rest.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_').next();
         text.split(mark).skip(1).filter_map(word).collect()
     }
 }

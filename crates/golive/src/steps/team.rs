@@ -77,11 +77,7 @@ impl Step for OnboardTeam {
 }
 
 /// These rows were written by nobody but the application: where they are is where it writes.
-async fn look_in_target(
-    context: &Context,
-    members: &[Member],
-    seen: &mut Witness,
-) -> Result<(), StepError> {
+async fn look_in_target(context: &Context, members: &[Member], seen: &mut Witness) -> Result<(), StepError> {
     let Some(mapping) = context.config.accounts.clone() else { return Ok(()) };
     let doing = "look for the team in the target";
     let directory = Accounts::connect(&context.target()?, mapping).await.doing(doing)?;
