@@ -71,11 +71,9 @@ fn heavy_a_changed_golive_toml_is_noticed_and_what_depends_on_it_is_proven_again
     let resumed =
         platform.golive(&["rehearse", "--resume", "--keep", "--dangerous-abort-ended", "environment"]);
     assert!(resumed.stderr.contains("changed since the run began, in [environment]"), "{resumed}");
-    assert!(
-        resumed.stderr.contains("proven again: pool, secret-key")
-            || resumed.stderr.contains("proven again: secret-key"),
-        "{resumed}"
-    );
+    // What had passed beside it differs from run to run; this one had, for it was killed after it.
+    let again = resumed.stderr.lines().find(|line| line.contains("proven again: ")).unwrap_or_default();
+    assert!(again.contains("secret-key") && !again.contains("copy"), "{resumed}");
     let endings = platform.rehearsal().endings();
     for step in ["survey", "copy", "verify", "switch"] {
         assert_eq!(endings[step].len(), 1, "{step} does not depend on [environment]");
