@@ -77,8 +77,8 @@ impl Held {
         self.frozen.as_ref().map(|frozen| {
             format!(
                 "source       one frozen state of {} ({} bytes)\n             \
-                 rows written since are not in the target: before the switch, stop the application and\n             \
-                 migrate again into an empty database\n",
+                 rows written since are not in the target: when there are any, stop the\n             \
+                 application and migrate again into an empty database\n",
                 frozen.origin().display(),
                 frozen.bytes()
             )

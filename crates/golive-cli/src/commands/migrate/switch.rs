@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use golive_migrate::{
     AcceptedLoss, ApplicationQuestion, CancellationToken, DatabaseInUse, Provider, ProviderFile,
-    ProviderState, SwitchBackRequest, SwitchError, SwitchProof, SwitchRequest, Target, VerifyError,
-    VerifyOptions, WritesSince, judge_answer, observe, record, switch, switch_back, verify_recorded,
+    ProviderState, SwitchBackRequest, SwitchError, SwitchProof, SwitchRequest, Target, Verification,
+    VerifyError, VerifyOptions, WritesSince, judge_answer, observe, record, switch, switch_back,
+    verify_recorded,
 };
 use serde_json::json;
 
@@ -96,7 +97,9 @@ pub(super) async fn run(global: &Global, args: &SwitchArgs) -> Result {
         before.filter(|state| state.provider == Provider::Mariadb && state.target == target.display_name());
     let verification = compared(global, &source, &target, options, CancellationToken::new()).await?;
     let Some(proof) = verification.verified() else {
-        show(global, &verification, || text::verification(&verification) + &refused(args, before.as_ref()));
+        show(global, &verification, || {
+            text::verification(&verification) + &refused(args, &verification, before.as_ref())
+        });
         return Ok(End::NotReady);
     };
     let mut request = SwitchRequest::new(proof, clock::now(), by);
@@ -121,22 +124,23 @@ pub(super) async fn run(global: &Global, args: &SwitchArgs) -> Result {
 }
 
 /// Why nothing was switched, and what can be done instead.
-fn refused(args: &SwitchArgs, before: Option<&ProviderState>) -> String {
+fn refused(args: &SwitchArgs, found: &Verification, before: Option<&ProviderState>) -> String {
     let file = args.state.display();
-    match before {
-        None => {
-            "not switched    source and target differ: mend what is listed, or migrate again, then switch\n"
-                .to_owned()
-        }
-        // It has been in use since, so it must differ.
-        Some(state) => format!(
-            "not switched    {}\n                and the target has moved on from the source since\n\
-             next            golive migrate status --state {file} --ask URL      asks the application\n                \
-             golive migrate verify --against recorded          tells what was written since\n                \
-             golive migrate switch --state {file} --back       goes back\n",
-            text::said(&args.state, state)
-        ),
-    }
+    let Some(state) = before else {
+        return format!("{}not switched: source and target differ\n", text::changed_source(found));
+    };
+    // It has been in use since, so it must differ.
+    format!(
+        "not switched again, for it is switched, and the target has moved on since:\n\
+         state   {}\n\
+         next    golive migrate status --state {file} --ask URL\n          \
+         asks the application which database it uses\n        \
+         golive migrate verify --against recorded\n          \
+         tells what was written since\n        \
+         golive migrate switch --state {file} --back --reason TEXT\n          \
+         goes back to SQLite\n",
+        text::said(&args.state, state)
+    )
 }
 
 async fn back(global: &Global, args: &SwitchArgs, target: &Target, by: &str) -> Result {
@@ -195,7 +199,7 @@ pub(super) fn proof_text(proof: Option<&SwitchProof>) -> String {
         ),
         _ => (
             "which database the application uses is not known",
-            Some("give --ask URL of an address that tells it, or --observe while it is at work"),
+            Some("ask an address that tells it (--ask URL), or look while it works (--observe)"),
         ),
     };
     let seen: String = proof.seen.iter().map(|one| format!("          {one}\n")).collect();

@@ -132,6 +132,7 @@ pub(super) fn run(
         constraints.foreign_keys_proven,
         verification(verified)
     );
+    text.push_str(changed_source(verified));
     text
 }
 
@@ -183,16 +184,23 @@ pub(super) fn verification(found: &Verification) -> String {
         let id = difference.finding.unwrap_or_default();
         let _ = writeln!(text, "  as planned ({id}), {}: {}", difference.table, difference.what);
     }
-    if found.source_changed_since_copy {
-        text.push_str(match found.verdict {
-            Verdict::Match => {
-                "warning      the source is not byte for byte what was copied: it was written to since, or one frozen\n             \
-                 state of it was copied. Now every cell is equal: stop the application, then switch\n"
-            }
-            _ => "next         the source was written to since it was copied: stop the application, empty the target, migrate again\n",
-        });
-    }
     text
+}
+
+/// What is to be done about a source whose file is not the one that was copied.
+pub(super) fn changed_source(found: &Verification) -> &'static str {
+    match found.verdict {
+        _ if !found.source_changed_since_copy => "",
+        Verdict::Match => {
+            "warning      the source is not byte for byte what was copied: it was written to\n             \
+             since, or one frozen state of it was copied. Now every cell is equal: stop\n             \
+             the application, then switch\n"
+        }
+        _ => {
+            "next         the source is not byte for byte what was copied: if it was written to\n             \
+             since, stop the application, empty the target and migrate again\n"
+        }
+    }
 }
 
 fn one(mismatch: &Mismatch) -> String {
@@ -209,14 +217,17 @@ fn one(mismatch: &Mismatch) -> String {
 pub(super) fn said(file: &Path, state: &ProviderState) -> String {
     let at = match state.provider {
         Provider::Mariadb => format!("MariaDB at {}", state.target),
-        _ => format!("SQLite again, the MariaDB at {} was left", state.target),
+        _ => "SQLite".to_owned(),
     };
     let mut text = format!(
-        "{} says {at}, since {}, by {}",
+        "{} says {at}\n        since {}, by {}",
         file.display(),
         state.switched_at.format("%F %T UTC"),
         state.switched_by
     );
+    if state.provider != Provider::Mariadb {
+        let _ = write!(text, "\n        left: MariaDB at {}", state.target);
+    }
     if let Some(why) = &state.note {
         let _ = write!(text, "\n        why: {why}");
     }

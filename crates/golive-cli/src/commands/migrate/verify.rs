@@ -70,7 +70,7 @@ pub(super) async fn run(global: &Global, args: &VerifyArgs) -> Result {
     let mut options = VerifyOptions::default();
     options.method = method;
     let verification = compared(global, &source, &target, options, CancellationToken::new()).await?;
-    show(global, &verification, || text::verification(&verification));
+    show(global, &verification, || text::verification(&verification) + text::changed_source(&verification));
     Ok(end(global, &verification))
 }
 
@@ -118,7 +118,7 @@ fn recorded(found: &RecordedVerification) -> String {
         found.seconds
     );
     if found.verdict != Verdict::Match {
-        text.push_str("             rows of the migration were changed or deleted since; that is the application's work, or a mishap:\n");
+        text.push_str("             rows of the migration were changed or deleted since: the application's\n             work, or a mishap\n");
     }
     for table in found.tables.iter().filter(|table| !table.is_kept()) {
         let _ = writeln!(text, "  {}: {} changed, {} deleted", table.name, table.changed, table.deleted);
