@@ -58,7 +58,7 @@ impl Board {
 
     fn begin(&self, step: &'static str, phase: u8, title: &str) {
         let Some(live) = &self.live else { return };
-        let style = ProgressStyle::with_template("  {spinner} {prefix:<18} {msg} {elapsed:.dim}")
+        let style = ProgressStyle::with_template("  {spinner} {prefix:<18} {wide_msg} {elapsed:.dim}")
             .expect("a constant template");
         let bar = live.add(ProgressBar::new_spinner().with_style(style));
         bar.set_prefix(step);

@@ -80,8 +80,8 @@ fn ids_in(folder: &Path, found: &mut std::collections::BTreeSet<String>) {
             let prefixes = ["MIG-", "CFG-", "DEP-", "SCH-", "redis."];
             // A fact may be called redis.something too; the findings are those of the cache.
             for prefix in prefixes.into_iter().filter(|prefix| in_cache || *prefix != "redis.") {
-                let quoted =
-                    text.split(&format!("\"{prefix}")).skip(1).filter_map(|rest| rest.split('"').next());
+                let opening = format!("\"{prefix}");
+                let quoted = text.split(&opening).skip(1).filter_map(|rest| rest.split('"').next());
                 let plain = |rest: &&str| {
                     rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
                 };

@@ -169,7 +169,7 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
     meter.say("adding indexes and foreign keys");
     let mut options = ConstraintOptions::default();
     options.cancel = cancel.clone();
-    let keyed = moving(&meter, "adding indexes and foreign keys", plan.rows());
+    let keyed = moving(&meter, "adding the keys of", 0);
     let constraints =
         add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();

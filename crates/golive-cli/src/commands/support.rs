@@ -131,8 +131,8 @@ impl Meter {
         if global.quiet || !std::io::stderr().is_terminal() {
             return Self(None);
         }
-        let style =
-            ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}").expect("a constant template");
+        let style = ProgressStyle::with_template("  {spinner} {wide_msg} {elapsed:.dim}")
+            .expect("a constant template");
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))
             .with_style(style)
             .with_finish(ProgressFinish::AndClear);
