@@ -45,6 +45,7 @@ mod local_limit;
 mod options;
 mod read_through;
 mod revocation;
+mod rules;
 mod script;
 
 pub use check::{CacheCheck, CacheFinding, CheckCacheError, FindingSeverity, check};
@@ -54,3 +55,4 @@ pub use limit::{Decision, DecisionSource, Quota, RateLimiter};
 pub use options::{CacheOptions, CacheOptionsError};
 pub use read_through::{ReadThrough, ReadThroughStats};
 pub use revocation::{RevocationStatus, RevocationStore, TokenFacts};
+pub use rules::{CacheRule, cache_rules};

@@ -58,7 +58,7 @@ impl Board {
 
     fn begin(&self, step: &'static str, phase: u8, title: &str) {
         let Some(live) = &self.live else { return };
-        let style = ProgressStyle::with_template("  {spinner} {prefix:<18} {msg} {elapsed:.dim}")
+        let style = ProgressStyle::with_template("  {spinner} {prefix:<18} {wide_msg} {elapsed:.dim}")
             .expect("a constant template");
         let bar = live.add(ProgressBar::new_spinner().with_style(style));
         bar.set_prefix(step);
@@ -96,7 +96,7 @@ fn progress_text(item: &str, done: u64, total: Option<u64>, per_second: Option<f
     format!("{item} {done}{of}{rate}")
 }
 
-fn end_text(result: &StepResult) -> String {
+pub(crate) fn end_text(result: &StepResult) -> String {
     let mark = match result.status {
         StepStatus::Passed => "✓",
         StepStatus::Failed => "✗",

@@ -16,6 +16,8 @@ pub(crate) enum End {
     Warnings,
     /// Looked at nothing, because something was out of reach.
     OutOfReach,
+    /// A run is at work: look again later.
+    GoesOn,
 }
 
 /// Why a command could not do its work.
@@ -48,6 +50,7 @@ pub(crate) fn code(result: Result) -> ExitCode {
         Ok(End::NotReady) => return ExitCode::from(10),
         Ok(End::Warnings) => return ExitCode::from(11),
         Ok(End::OutOfReach) => return ExitCode::from(12),
+        Ok(End::GoesOn) => return ExitCode::from(75),
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::OutOfReach(error)) => (12, error),
         Err(Failure::Busy(error)) => (75, error),

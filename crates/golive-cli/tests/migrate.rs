@@ -44,12 +44,59 @@ fn one_changed_cell_is_named_by_table_key_and_column_and_bars_the_switch() {
     let state = std::fs::read_to_string(here.join("state.json")).unwrap();
     assert!(state.contains("mariadb") && !state.contains(&password));
     let status = [&["migrate", "status"], &VERIFY[2..], &["--state", "state.json"]].concat();
-    run(here, &url, &status).with(0).says(&["says mariadb"]);
+    run(here, &url, &status).with(0).says(&["says MariaDB"]);
     for ended in [first, again, text, document, refused, switched] {
         for secret in [password.as_str(), PLANTED, "changed-by-hand"] {
             assert!(!ended.all().contains(secret), "`{secret}` was shown");
         }
     }
+}
+
+#[test]
+fn a_second_switch_records_nothing_anew_and_a_switch_back_says_what_would_be_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sqlite(&here.join("app.db"));
+    let mariadb = server();
+    let url = mariadb.url("app");
+    run(here, &url, &RUN).with(0).says(&["next         golive migrate switch"]);
+    run(here, &url, &switch()).with(0).says(&["state.json says MariaDB", "next    restart the application"]);
+    let against = [&VERIFY[..], &["--against", "recorded", "--format", "json"]].concat();
+    let recorded_at = || run(here, &url, &against).json()["recorded_at"].clone();
+    let first = recorded_at();
+    run(here, &url, &switch()).with(0);
+    assert_eq!(recorded_at(), first, "what was recorded at the switch stands");
+
+    mariadb.execute("UPDATE app.piece SET label = 'of today' WHERE id = 7").unwrap();
+    run(here, &url, &switch()).with(10).says(&["not switched again", "moved on", "--back"]);
+    let back = [&switch()[..], &["--back", "--reason", "slow"]].concat();
+    run(here, &url, &back).with(10).says(&["1 changed", "--dangerous-accept-loss 1"]);
+    let lossy = [&back[..], &["--dangerous-accept-loss", "1"]].concat();
+    let went = run(here, &url, &lossy).with(0);
+    went.says(&[
+        "state.json says SQLite",
+        "left: MariaDB at",
+        "why: slow",
+        "restart the application on the SQLite",
+    ]);
+    assert!(!went.stdout.contains("SQLite at"), "SQLite is not at the server: {}", went.stdout);
+}
+
+#[test]
+fn equal_cells_in_a_file_of_other_bytes_are_a_match_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sqlite(&here.join("app.db"));
+    let mariadb = server();
+    let url = mariadb.url("app");
+    run(here, &url, &RUN).with(0);
+    while_open(&here.join("app.db"), "CREATE TABLE passing (id); DROP TABLE passing", || {});
+    run(here, &url, &VERIFY)
+        .with(0)
+        .says(&["verdict      match", "warning      the source is not byte for byte"]);
+    run(here, &url, &[&VERIFY[..], &["--deny-warnings"]].concat()).with(11);
+    while_open(&here.join("app.db"), "UPDATE piece SET label = 'written since' WHERE id = 7", || {});
+    run(here, &url, &VERIFY).with(10).says(&["mismatch", "stop the application"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use support::{run, sqlite};
 
@@ -51,6 +52,46 @@ fn every_identity_that_is_listed_is_explained() {
     }
     run(here, "", &["explain", "MIG-FK-ORPHAN"]).with(0).says(&["quarantine", "golive migrate survey"]);
     run(here, "", &["explain", "nonsense"]).with(2).says(&["lists all"]);
+}
+
+/// Whatever stands in the code as an identity can be printed, and whoever meets it asks for it.
+#[test]
+fn every_identity_in_the_code_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = run(folder.path(), "", &["explain", "--format", "json"]).with(0).json();
+    let items = all["items"].as_array().unwrap();
+    let known: std::collections::BTreeSet<&str> =
+        items.iter().map(|item| item["id"].as_str().unwrap()).collect();
+    let mut used = std::collections::BTreeSet::new();
+    ids_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut used);
+    assert!(used.len() > 150, "only {} were found: {used:?}", used.len());
+    let missing: Vec<&String> = used.iter().filter(|id| !known.contains(id.as_str())).collect();
+    assert!(missing.is_empty(), "`golive explain` does not know {missing:?}");
+}
+
+fn ids_in(folder: &Path, found: &mut std::collections::BTreeSet<String>) {
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() && !path.ends_with("tests") && !path.ends_with("target") {
+            ids_in(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            let in_cache = path.components().any(|part| part.as_os_str() == "golive-cache");
+            let prefixes = ["MIG-", "CFG-", "DEP-", "SCH-", "redis."];
+            // A fact may be called redis.something too; the findings are those of the cache.
+            for prefix in prefixes.into_iter().filter(|prefix| in_cache || *prefix != "redis.") {
+                let opening = format!("\"{prefix}");
+                let quoted = text.split(&opening).skip(1).filter_map(|rest| rest.split('"').next());
+                let plain = |rest: &&str| {
+                    rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+                };
+                // `SCH-HALF` is the beginning of three.
+                let whole =
+                    quoted.filter(plain).map(|rest| format!("{prefix}{rest}")).filter(|id| id != "SCH-HALF");
+                found.extend(whole);
+            }
+        }
+    }
 }
 
 #[test]

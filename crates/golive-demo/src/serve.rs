@@ -99,7 +99,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
     );
     let ending = end_on_signal(health.clone()).map_err(ServeError::System)?;
     let managed = management.map(|listener| {
-        let router = api::management_router(&health);
+        let router = api::management_router(&app, &health);
         tokio::spawn(run(listener, router, ending.clone()))
     });
     let served = run(listener, router, ending).await;

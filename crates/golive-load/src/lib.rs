@@ -14,6 +14,7 @@ mod measure;
 mod plan;
 mod report;
 mod review;
+mod review_rules;
 mod run;
 mod size;
 mod target;
@@ -25,6 +26,7 @@ pub use report::{KindReport, Latency, LoadReport, Sample, ScenarioReport, StopRe
 pub use review::{
     Finding, FindingKind, QueryReview, QuerySource, ReviewError, ReviewOptions, ReviewedQuery, review_queries,
 };
+pub use review_rules::{ReviewRule, review_rules};
 pub use run::{LoadError, Progress, Sampler, run, run_sampled};
 pub use size::{ServerFacts, Setting, SizingAdvice, Subtraction, size_server};
 pub use target::PublicTargetConfirmation;

@@ -31,6 +31,21 @@ impl TargetOptions {
     pub fn new(url: SecretString) -> Self {
         Self { url, connect_timeout: Duration::from_secs(10), local_infile: true }
     }
+
+    /// `host:port/database` of every host that the address names, in its order; without user and password.
+    ///
+    /// ```
+    /// let options = golive_migrate::TargetOptions::new("mysql://u:p@db1,db2:3307/app".to_owned().into());
+    /// assert_eq!(options.display_names().unwrap(), ["db1:3306/app", "db2:3307/app"]);
+    /// ```
+    ///
+    /// # Errors
+    /// When the address does not parse or names no database.
+    pub fn display_names(&self) -> Result<Vec<String>, ConnectTargetError> {
+        let hosts = one_a_host(self.url.expose_secret());
+        let name = |url: &String| parse_url(url).map(|parsed| display(&parsed.address, &parsed.database));
+        hosts.iter().map(name).collect()
+    }
 }
 
 /// What the server says of itself.
@@ -76,6 +91,7 @@ pub struct GaleraInfo {
 /// A reachable MariaDB database with the grants that a migration needs.
 #[derive(Clone)]
 pub struct Target {
+    node_url: SecretString,
     opts: Opts,
     connect_timeout: Duration,
     address: String,
@@ -218,11 +234,12 @@ impl Target {
     /// # Errors
     /// Each way in which the server cannot be a target has its own variant with the next action.
     pub async fn connect(options: &TargetOptions) -> Result<Self, ConnectTargetError> {
-        let (parsed, mut conn, opts) = first_that_answers(options).await?;
+        let (node_url, parsed, mut conn, opts) = first_that_answers(options).await?;
         let server = look(&mut conn, &parsed, options.local_infile).await?;
         check_grants(&mut conn, &parsed).await?;
         let _ = conn.disconnect().await;
         Ok(Self {
+            node_url,
             opts,
             connect_timeout: options.connect_timeout,
             address: parsed.address,
@@ -236,6 +253,12 @@ impl Target {
         &self.address
     }
 
+    /// The address of the node that answered, with its user and password: whatever else is to work on the same node
+    /// connects there, and need not understand an address of several hosts.
+    pub fn node_url(&self) -> &SecretString {
+        &self.node_url
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.database
@@ -243,7 +266,7 @@ impl Target {
 
     /// `host:port/database`, as it may be printed and recorded.
     pub fn display_name(&self) -> String {
-        format!("{}/{}", self.address, self.database)
+        display(&self.address, &self.database)
     }
 
     /// What the server says of itself.
@@ -271,13 +294,19 @@ impl Target {
     }
 }
 
+fn display(address: &str, database: &str) -> String {
+    format!("{address}/{database}")
+}
+
 /// The nodes of a cluster in their order. One that is away or not ready is passed over; a wrong password is not.
-async fn first_that_answers(options: &TargetOptions) -> Result<(ParsedUrl, Conn, Opts), ConnectTargetError> {
+async fn first_that_answers(
+    options: &TargetOptions,
+) -> Result<(SecretString, ParsedUrl, Conn, Opts), ConnectTargetError> {
     let mut last = None;
     for url in one_a_host(options.url.expose_secret()) {
         let parsed = parse_url(&url)?;
         match open_ready(&parsed, options.connect_timeout).await {
-            Ok((conn, opts)) => return Ok((parsed, conn, opts)),
+            Ok((conn, opts)) => return Ok((SecretString::from(url), parsed, conn, opts)),
             Err(
                 error @ (ConnectTargetError::Unreachable { .. }
                 | ConnectTargetError::TimedOut { .. }

@@ -4,6 +4,7 @@
 //! is found (`env:NAME`, `file:PATH`), never the secret.
 
 mod application;
+mod digest;
 mod proofs;
 mod setting;
 
@@ -14,7 +15,7 @@ use golive_gate::Policy;
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use application::{Application, Commands, Http, RequestTemplate, Requests, Respond};
+pub use application::{Application, Commands, DatabaseQuestion, Http, RequestTemplate, Requests, Respond};
 pub use proofs::{
     Admin, Backup, CiCheck, Deploy, ErrorProof, Journeys, Load, LoadScenario, RateLimitProof, Team, Tenant,
     Tls,
@@ -97,6 +98,9 @@ pub struct Config {
     /// The folder of `golive.toml`; relative paths start here.
     #[serde(skip)]
     pub directory: PathBuf,
+    /// A digest of every section of the file, by its name; none where the text came from elsewhere.
+    #[serde(skip)]
+    pub(crate) digests: std::collections::BTreeMap<String, String>,
 }
 
 /// `[source]`: the SQLite database that the demo ran on.
@@ -113,10 +117,13 @@ pub struct SourceConfig {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TargetConfig {
-    /// `mysql://user:password@host/database`, by reference: `env:NAME` or `file:PATH`.
+    /// `mysql://user:password@host/database`, by reference: `env:NAME` or `file:PATH`. Several hosts of one cluster as
+    /// `host1:port1,host2:port2`: the first that answers serves the whole run.
     pub url: Option<Setting>,
     /// How many instances of the application will share the server.
     pub instances: Option<u32>,
+    /// The database user that nobody but the application logs in as: its connections show that the application is there.
+    pub application_user: Option<String>,
 }
 
 /// `[redis]`: the Redis that production runs on.
@@ -213,8 +220,10 @@ impl Config {
         };
         let directory = std::path::absolute(directory)
             .map_err(|source| ReadConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(&text, &directory)
-            .map_err(|source| ReadConfigError::Invalid { path: path.to_owned(), source: Box::new(source) })
+        let mut config = Self::parse(&text, &directory)
+            .map_err(|source| ReadConfigError::Invalid { path: path.to_owned(), source: Box::new(source) })?;
+        config.digests = digest::of_sections(&text, &directory);
+        Ok(config)
     }
 
     /// Parses the text of a `golive.toml` whose relative paths start at `directory`.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use golive_migrate::TargetOptions;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -35,14 +36,18 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// The SQLite file.
     pub(crate) source: Option<PathBuf>,
-    /// The MariaDB database.
+    /// The MariaDB database; of a cluster the node that this run works on.
     pub(crate) target: Option<SecretString>,
+    /// `host:port/database` of the target, of each of its nodes.
+    pub(crate) target_names: Vec<String>,
     /// The Redis server.
     pub(crate) redis: Option<SecretString>,
     /// The error tracker's address and the alert channel of production.
     pub(crate) sentry_dsn: Option<SecretString>,
     pub(crate) alert_webhook: Option<SecretString>,
     pub(crate) rehearsal: Option<Arc<Rehearsal>>,
+    /// Who goes live.
+    pub(crate) by: Option<String>,
     /// Whether this run may change anything; judging only looks.
     pub(crate) acts: bool,
     /// What phase 1 looked at once and need not look at again: what it holds can be had anew at any time.
@@ -61,7 +66,7 @@ pub struct Context {
 pub struct Addresses {
     /// The SQLite file.
     pub source: Option<PathBuf>,
-    /// The MariaDB database.
+    /// The MariaDB database; several hosts of one cluster as golive-migrate takes them.
     pub target: Option<SecretString>,
     /// The Redis server.
     pub redis: Option<SecretString>,
@@ -69,6 +74,8 @@ pub struct Addresses {
     pub sentry_dsn: Option<SecretString>,
     /// Where alerts are posted to.
     pub alert_webhook: Option<SecretString>,
+    /// Of a target with several hosts the one that answers, chosen once for the whole run.
+    pub(crate) node: Option<SecretString>,
 }
 
 impl Context {
@@ -89,9 +96,12 @@ impl Context {
                 redis: Some(servers.redis_url()),
                 sentry_dsn: Some(servers.sentry_dsn()),
                 alert_webhook: Some(servers.alert_webhook()),
+                node: None,
             },
             None => addresses,
         };
+        let named = |url: &SecretString| TargetOptions::new(url.clone()).display_names().ok();
+        let target_names = addresses.target.as_ref().and_then(named).unwrap_or_default();
         Self {
             config,
             directory,
@@ -99,11 +109,13 @@ impl Context {
             observer,
             cancel: CancellationToken::new(),
             source: addresses.source,
-            target: addresses.target,
+            target: addresses.node.or(addresses.target),
+            target_names,
             redis: addresses.redis,
             sentry_dsn: addresses.sentry_dsn,
             alert_webhook: addresses.alert_webhook,
             rehearsal: rehearsal.map(Arc::new),
+            by: None,
             acts: true,
             migration: Mutex::default(),
             sign_in: Mutex::default(),
@@ -125,12 +137,8 @@ impl Context {
     pub(crate) fn subject(&self) -> String {
         let source =
             self.source.as_ref().map_or_else(|| "no source".to_owned(), |path| path.display().to_string());
-        let url = self.target.as_ref().and_then(|url| url::Url::parse(url.expose_secret()).ok());
-        match (url, &self.rehearsal) {
-            (Some(url), None) => {
-                let port = url.port().unwrap_or(3306);
-                format!("{source} to {}:{port}{}", url.host_str().unwrap_or_default(), url.path())
-            }
+        match (&self.target_names[..], &self.rehearsal) {
+            ([_, ..], None) => format!("{source} to {}", self.target_names.join(", ")),
             _ => source,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Not here: what a step does (`steps/`), what its facts are worth (golive-gate).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use golive_gate::{StepResult, StepStatus};
@@ -111,20 +111,85 @@ fn replay(
     let mut earlier: BTreeMap<String, StepResult> =
         context.journal.finished().into_iter().map(|result| (result.id.clone(), result)).collect();
     let from = options.from.as_deref().and_then(|from| steps.iter().position(|step| step.about().id == from));
-    let mut kept = BTreeMap::new();
+    let (mut kept, mut changes) = (BTreeMap::new(), Changes::default());
     for (place, step) in steps.iter().enumerate() {
         let id = step.about().id;
         let passed = earlier.get(id).is_some_and(|result| result.status == StepStatus::Passed);
         let left_out =
             options.only.as_deref().is_some_and(|only| only != id) || from.is_some_and(|from| place < from);
+        let changed = if passed { changed_since(context, id) } else { Vec::new() };
         if left_out {
+            changes.kept.extend(changed.first().map(|_| id));
+            changes.sections.extend(changed);
             let known = earlier.remove(id);
             kept.insert(id, known.unwrap_or_else(|| skipped(step.as_ref())));
         } else if options.resume && passed && from.is_none() && options.only.is_none() {
-            kept.extend(earlier.remove(id).map(|known| (id, known)));
+            match changed.is_empty() {
+                true => kept.extend(earlier.remove(id).map(|known| (id, known))),
+                false => {
+                    changes.again.push(id);
+                    changes.sections.extend(changed);
+                }
+            }
         }
     }
+    if let Some(text) = changes.text() {
+        context.note(text);
+    }
     kept
+}
+
+/// What golive.toml said when a step passed, and no longer says.
+#[derive(Default)]
+struct Changes {
+    sections: BTreeSet<String>,
+    /// Steps that run again for it.
+    again: Vec<&'static str>,
+    /// Steps that are left out of this run all the same.
+    kept: Vec<&'static str>,
+}
+
+impl Changes {
+    fn text(&self) -> Option<String> {
+        if self.sections.is_empty() {
+            return None;
+        }
+        let sections: Vec<String> = self.sections.iter().map(|name| format!("[{name}]")).collect();
+        let mut text = format!(
+            "golive.toml, or a file that it names, changed since the run began, in {}",
+            sections.join(", ")
+        );
+        if !self.again.is_empty() {
+            text.push_str(&format!(
+                "; passed with the old one, so done and proven again: {}",
+                self.again.join(", ")
+            ));
+        }
+        if !self.kept.is_empty() {
+            text.push_str(&format!(
+                "; left out of this run, so they stand as they passed with the old one: {} (`--resume` alone proves them again)",
+                self.kept.join(", ")
+            ));
+        }
+        Some(text)
+    }
+}
+
+/// The sections that a step depends on, by their digests as they are now.
+fn sections_of(context: &Context, id: &str) -> BTreeMap<String, String> {
+    let digests = &context.config.digests;
+    let found = crate::steps::reads(id).iter().filter_map(|name| digests.get_key_value(*name));
+    found.map(|(name, digest)| (name.clone(), digest.clone())).collect()
+}
+
+/// The sections that a step ended with and that are others now, or gone, or new. Where either side is not known, none.
+fn changed_since(context: &Context, id: &str) -> Vec<String> {
+    let (then, now) = (context.journal.ended_with(id), sections_of(context, id));
+    if then.is_empty() || context.config.digests.is_empty() {
+        return Vec::new();
+    }
+    let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    names.into_iter().filter(|name| then.get(*name) != now.get(*name)).cloned().collect()
 }
 
 fn is_ready(step: &dyn Step, order: &[&'static str], results: &BTreeMap<&'static str, StepResult>) -> bool {
@@ -302,7 +367,8 @@ fn skipped(step: &dyn Step) -> StepResult {
 
 fn tell_end(context: &Context, result: &StepResult, mode: Mode) -> Result<(), JournalError> {
     if mode != Mode::Plan {
-        let entry = Entry::Ended { at: context.now(), result: Box::new(result.clone()) };
+        let config = sections_of(context, &result.id);
+        let entry = Entry::Ended { at: context.now(), result: Box::new(result.clone()), config };
         context.journal.append(entry)?;
     }
     (context.observer)(Event::StepEnded { result: Box::new(result.clone()) });

@@ -2,6 +2,7 @@
 //!
 //! Not here: deciding anything from it (`flow`, golive-gate). No secret ever enters a line.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -52,6 +53,9 @@ pub enum Entry {
         at: DateTime<Utc>,
         /// How, with its plan and proof.
         result: Box<StepResult>,
+        /// Digests of the sections of golive.toml that it depends on, as they were.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        config: BTreeMap<String, String>,
     },
     /// A line of a later version.
     #[serde(other)]
@@ -110,6 +114,15 @@ impl Journal {
         Ok(Self { path: path.to_owned(), file: Mutex::new(file), earlier, written: Mutex::default() })
     }
 
+    /// What a journal holds so far, whoever writes to it; nothing when it is not there yet.
+    pub(crate) fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
+        match File::open(path) {
+            Ok(file) => read_entries(path, &file).map(|(entries, _)| entries),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(JournalError::File { path: path.to_owned(), source }),
+        }
+    }
+
     /// Appends a line and syncs it.
     ///
     /// # Errors
@@ -161,6 +174,18 @@ impl Journal {
         let mut results = self.results();
         results.retain(|result| !begun.contains(&result.id));
         results
+    }
+
+    /// The sections of golive.toml that a step last ended with, by their digests; none in the lines of an older version.
+    #[must_use]
+    pub(crate) fn ended_with(&self, id: &str) -> BTreeMap<String, String> {
+        let written = self.written.lock().expect("no panic holds the journal");
+        let mut ended = self.earlier.iter().chain(written.iter()).rev();
+        let found = ended.find_map(|entry| match entry {
+            Entry::Ended { result, config, .. } if result.id == id => Some(config.clone()),
+            _ => None,
+        });
+        found.unwrap_or_default()
     }
 
     /// The newest fact of this name that any step recorded.

@@ -31,14 +31,16 @@ mod rehearsal;
 mod rehearse;
 mod report;
 mod run_dir;
+mod standing;
 mod step;
 mod steps;
 mod table;
 
 pub use config::{
-    Admin, Application, Backup, CiCheck, Commands, Config, Deploy, ErrorProof, Http, Journeys, Load,
-    LoadScenario, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig, RequestTemplate, Requests,
-    Respond, SchemaConfig, Setting, SettingError, SourceConfig, TargetConfig, Team, Tenant, Tls,
+    Admin, Application, Backup, CiCheck, Commands, Config, DatabaseQuestion, Deploy, ErrorProof, Http,
+    Journeys, Load, LoadScenario, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig,
+    RequestTemplate, Requests, Respond, SchemaConfig, Setting, SettingError, SourceConfig, TargetConfig,
+    Team, Tenant, Tls,
 };
 pub use context::{Addresses, Context};
 pub use event::{Event, Observer, nobody};
@@ -49,6 +51,7 @@ pub use rehearsal::{Rehearsal, RehearsalError};
 pub use rehearse::{Outcome, RehearseOptions, RunError, SeedError, rehearse};
 pub use report::{WriteReportError, read_latest};
 pub use run_dir::{RunDirectory, RunDirectoryError, write_private};
+pub use standing::{RunStanding, RunState, StepStanding, run_standing};
 pub use step::{About, Plan, Proof, Step, StepError, error_chain};
 pub use steps::list;
 pub use table::go_live_table;

@@ -31,6 +31,8 @@ pub struct ProductionOptions {
     pub source: Option<PathBuf>,
     /// Overrides `[target] url`.
     pub target: Option<Setting>,
+    /// Who goes live, for the record of the switch; the run alone stands there otherwise.
+    pub by: Option<String>,
     /// Which steps, and whether an earlier run is taken up.
     pub flow: FlowOptions,
     /// Ends the run when triggered.
@@ -42,7 +44,7 @@ impl ProductionOptions {
     #[must_use]
     pub fn new(config: Config, base: PathBuf, run: String, mode: Mode) -> Self {
         let (flow, cancel) = (FlowOptions::new(mode), CancellationToken::new());
-        Self { config, base, run, source: None, target: None, flow, cancel }
+        Self { config, base, run, source: None, target: None, by: None, flow, cancel }
     }
 }
 
@@ -57,11 +59,14 @@ pub async fn run(
     observer: Observer,
 ) -> Result<Outcome, RunError> {
     steps::check_names(&options.flow)?;
-    let addresses = find_addresses(&options, environment)?;
+    let mut addresses = find_addresses(&options, environment)?;
     let begins = !options.flow.resume && options.flow.from.is_none() && options.flow.only.is_none();
     if begins && options.flow.mode != Mode::Prove {
         refuse_bad_input(&addresses).await?;
     }
+    let node = choose_node(&addresses).await;
+    addresses.node = node.as_ref().map(|target| target.node_url().clone());
+    let node = node.map(|target| target.display_name());
     // Planning changes nothing, so it must not leave a folder behind either.
     let scratch = (options.flow.mode == Mode::Plan).then(tempfile::tempdir).transpose();
     let scratch = scratch.map_err(|source| RunDirectoryError::File { path: std::env::temp_dir(), source })?;
@@ -76,6 +81,14 @@ pub async fn run(
     };
     let mut context = Context::new(options.config, directory, journal, addresses, None, observer);
     context.cancel = options.cancel;
+    context.by = options.by;
+    if let ([_, _, ..], Some(node)) = (&context.target_names[..], node) {
+        context.note(format!(
+            "{} is the first of {} nodes that answered: the run works on it, and {{database_url}} names it",
+            node,
+            context.target_names.len()
+        ));
+    }
     context.acts = options.flow.mode == Mode::Act;
     carry_through(&Arc::new(context), &options.flow).await
 }
@@ -91,6 +104,16 @@ async fn refuse_bad_input(addresses: &Addresses) -> Result<(), RunError> {
         require_unused(&target).await?;
     }
     Ok(())
+}
+
+/// Of a cluster's nodes one serves the whole run: the first that answers now. When none does the steps say so, each with what
+/// it wanted of it.
+async fn choose_node(addresses: &Addresses) -> Option<Target> {
+    let options = TargetOptions::new(addresses.target.clone()?);
+    if options.display_names().map_or(1, |names| names.len()) < 2 {
+        return None;
+    }
+    Target::connect(&options).await.ok()
 }
 
 fn find_addresses(
@@ -111,5 +134,6 @@ fn find_addresses(
         redis: find(config.redis.url.as_ref())?,
         sentry_dsn: find(errors.and_then(|errors| errors.dsn.as_ref()))?,
         alert_webhook: find(errors.and_then(|errors| errors.alert_webhook.as_ref()))?,
+        node: None,
     })
 }

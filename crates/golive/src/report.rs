@@ -18,7 +18,7 @@ pub enum WriteReportError {
     #[error("write the report")]
     File(#[source] RunDirectoryError),
     /// There is no report yet.
-    #[error("read the report {path}: there is no run yet, or it goes on, or was cut off (then `--resume` goes on)", path = path.display())]
+    #[error("read the report {path}: there is no run yet, or it goes on or was cut off: `golive status` says which", path = path.display())]
     Missing {
         /// Where it was looked for.
         path: PathBuf,

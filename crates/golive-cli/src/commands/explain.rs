@@ -10,7 +10,7 @@ use crate::exit::{End, Failure, Result};
 /// What `explain` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A finding such as CFG-001 or DEP-101, a criterion by number or key, a step, or an exit code such as
+    /// A finding such as CFG-001, MIG-FK-ORPHAN or redis.evicts, a criterion by number or key, a step, or an exit code such as
     /// `exit-10`; all of them are listed without it.
     id: Option<String>,
 }
@@ -86,30 +86,7 @@ fn all() -> Vec<Text> {
         ];
         all.push(Text { id: step.id.to_owned(), kind: "step", title: step.title.to_owned(), says });
     }
-    for rule in golive_deploy::rules() {
-        let says = vec![
-            format!("severity: {}", rule.severity),
-            format!("why: {}", rule.why),
-            format!("mend: {}", rule.remedy),
-        ];
-        all.push(Text { id: rule.id.to_owned(), kind: "finding", title: rule.title.to_owned(), says });
-    }
-    for rule in golive_migrate::survey_rules() {
-        let says = vec![
-            format!("why: {}", rule.why),
-            format!("settle: {}", rule.remedy),
-            "where it is, and which rows: golive migrate survey".to_owned(),
-        ];
-        all.push(Text { id: rule.id.to_owned(), kind: "finding", title: rule.title.to_owned(), says });
-    }
-    for rule in golive_migrate::versioned_rules() {
-        let says = vec![
-            format!("severity: {}", rule.weight),
-            format!("why: {}", rule.why),
-            format!("mend: {}", rule.remedy),
-        ];
-        all.push(Text { id: rule.id.to_owned(), kind: "finding", title: rule.title.to_owned(), says });
-    }
+    all.extend(findings());
     for (code, title, next) in EXIT_CODES {
         all.push(Text {
             id: format!("exit-{code}"),
@@ -118,6 +95,41 @@ fn all() -> Vec<Text> {
             says: vec![next.to_owned()],
         });
     }
+    all
+}
+
+/// Every identity that a finding of any crate may have; a test holds this to the code.
+fn findings() -> Vec<Text> {
+    let finding = |id: &str, title: &str, says: Vec<String>| Text {
+        id: id.to_owned(),
+        kind: "finding",
+        title: title.to_owned(),
+        says,
+    };
+    let severity = |severity: String| format!("severity: {severity}");
+    let why = |why: &str| format!("why: {why}");
+    let mend = |remedy: &str| format!("mend: {remedy}");
+    let mut all = Vec::new();
+    all.extend(golive_deploy::rules().map(|rule| {
+        let says = vec![severity(rule.severity.to_string()), why(rule.why), mend(rule.remedy)];
+        finding(rule.id, rule.title, says)
+    }));
+    all.extend(golive_migrate::survey_rules().iter().map(|rule| {
+        let look = "where it is, and which rows: golive migrate survey".to_owned();
+        finding(rule.id, rule.title, vec![why(rule.why), format!("settle: {}", rule.remedy), look])
+    }));
+    all.extend(golive_migrate::versioned_rules().iter().map(|rule| {
+        let says = vec![severity(rule.weight.to_string()), why(rule.why), mend(rule.remedy)];
+        finding(rule.id, rule.title, says)
+    }));
+    all.extend(golive_cache::cache_rules().iter().map(|rule| {
+        let look = "look again with: golive cache check".to_owned();
+        finding(rule.id, rule.title, vec![why(rule.why), mend(rule.remedy), look])
+    }));
+    all.extend(golive_load::review_rules().iter().map(|rule| {
+        let look = "which query, and the index: golive db review".to_owned();
+        finding(rule.id, rule.title, vec![why(rule.why), mend(rule.remedy), look])
+    }));
     all
 }
 
@@ -151,5 +163,9 @@ const EXIT_CODES: [(u8, &str, &str); 7] = [
         "could not look: a server, tool or file is out of reach",
         "`golive doctor` says what is missing and how to get it",
     ),
-    (75, "another run holds the lock", "wait for it to end, then try again"),
+    (
+        75,
+        "another run holds the lock, or try again later",
+        "wait for it to end, then try again; `golive status` says how far it is",
+    ),
 ];

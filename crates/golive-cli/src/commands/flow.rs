@@ -56,6 +56,7 @@ async fn production(global: &Global, args: PlanArgs, flow: FlowOptions) -> Resul
     let mut options = ProductionOptions::new(config, base, run_name(), flow.mode);
     options.source = args.source.map(std::path::absolute).transpose().map_err(Failure::reach)?;
     options.target = args.target.map(golive::Setting::from);
+    options.by = clock::environment("USER");
     options.flow = flow;
     options.cancel = cancel_on_interrupt();
     let mode = options.flow.mode;

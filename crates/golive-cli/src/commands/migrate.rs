@@ -3,6 +3,7 @@
 //! Not here: what any of it does (golive-migrate), and how it reads (`text`).
 
 pub(super) mod failure;
+mod findings;
 mod live;
 mod switch;
 mod text;
@@ -168,7 +169,7 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
     meter.say("adding indexes and foreign keys");
     let mut options = ConstraintOptions::default();
     options.cancel = cancel.clone();
-    let keyed = moving(&meter, "adding indexes and foreign keys", plan.rows());
+    let keyed = moving(&meter, "adding the keys of", 0);
     let constraints =
         add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
@@ -179,11 +180,17 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
         "source": held.json(), "findings": plan.findings, "schema": schema, "copy": copied, "constraints": constraints,
         "quarantine": aside, "verdict": verification.verdict, "verification": verification,
     });
+    let end = verify::end(global, &verification);
     show(global, &value, || {
         let text = text::run(&plan, &schema, &copied, &constraints, &verification);
-        held.note().unwrap_or_default() + &text + &text::quarantine(&aside)
+        let next = match (end, held.is_frozen()) {
+            (End::Ready, false) => {
+                "next         golive migrate switch --state FILE compares again, then switches\n"
+            }
+            _ => "",
+        };
+        held.note().unwrap_or_default() + &text + &text::quarantine(&aside) + next
     });
-    let end = verify::end(global, &verification);
     if end == End::Ready {
         held.done();
     }

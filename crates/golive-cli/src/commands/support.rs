@@ -84,7 +84,9 @@ fn address(
 }
 
 fn has_password(address: &str) -> bool {
-    url::Url::parse(address).is_ok_and(|url| url.password().is_some())
+    // An address of several hosts is no URL to a parser, and holds a password all the same.
+    let login = address.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+    login.is_some_and(|(login, _)| login.split_once(':').is_some_and(|(_, password)| !password.is_empty()))
 }
 
 /// What a setting stands for.
@@ -129,8 +131,8 @@ impl Meter {
         if global.quiet || !std::io::stderr().is_terminal() {
             return Self(None);
         }
-        let style =
-            ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}").expect("a constant template");
+        let style = ProgressStyle::with_template("  {spinner} {wide_msg} {elapsed:.dim}")
+            .expect("a constant template");
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))
             .with_style(style)
             .with_finish(ProgressFinish::AndClear);

@@ -15,6 +15,7 @@ mod error;
 mod extract;
 mod floor;
 pub(crate) mod health;
+mod in_use;
 mod limits;
 mod lookups;
 mod master_data;
@@ -59,7 +60,7 @@ pub(crate) fn router(app: &App, health: Option<&HealthChecks>) -> Router {
         })
         .with_state(App::clone(app));
     if let Some(health) = health {
-        router = router.merge(health.router());
+        router = router.merge(probed(app, health));
     }
     router
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_REQUEST))
@@ -70,12 +71,17 @@ pub(crate) fn router(app: &App, health: Option<&HealthChecks>) -> Router {
 }
 
 /// Health and metrics alone, for the listener that only operators reach.
-pub(crate) fn management_router(health: &HealthChecks) -> Router {
-    health
-        .router()
+pub(crate) fn management_router(app: &App, health: &HealthChecks) -> Router {
+    probed(app, health)
         .fallback(async || ApiError::not_found("route"))
         .layer(axum::middleware::map_response(secure))
         .layer(golive_observe::request_layer())
+}
+
+/// What operators and their tools ask.
+fn probed(app: &App, health: &HealthChecks) -> Router {
+    let db = app.db.clone();
+    health.router().route("/health/database", get(move || in_use::answer(db.clone())))
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

@@ -356,6 +356,21 @@ async fn limits_and_errors(world: &World, admin: &str) {
     }
 }
 
+#[tokio::test]
+async fn the_database_in_use_is_told_by_its_connection() {
+    let on_file = on_sqlite().await.get("/health/database", "").await;
+    assert_eq!((on_file.status, &on_file.body["kind"]), (StatusCode::OK, &json!("sqlite")));
+    assert_eq!((&on_file.body["schema"], &on_file.body["server"]), (&json!("demo.db"), &Value::Null));
+    let world = on_mariadb().await;
+    let told = world.get("/health/database", "").await.body;
+    let server = world.mariadb.as_ref().unwrap();
+    assert_eq!(told["kind"], "mariadb");
+    assert!(told["server"].as_str().unwrap().ends_with(&format!(":{}", server.port())), "{told}");
+    assert_eq!(told["schema"], "demo", "{told}");
+    let secret = server.url("").split([':', '@']).nth(2).unwrap().to_owned();
+    assert!(secret.len() > 3 && !told.to_string().contains(&secret), "{told}");
+}
+
 async fn whole_platform(world: &World) -> Value {
     let admin = world.login("admin", "admin123").await;
     let numbers = numbers(world, &admin).await;

@@ -51,7 +51,7 @@ pub struct ProviderState {
     pub switched_at: DateTime<Utc>,
     /// Who made it.
     pub switched_by: String,
-    /// Why, and what was given up; of a switch back.
+    /// Why; of a switch back also what was given up.
     #[serde(default)]
     pub note: Option<String>,
     /// Former states, newest last.
@@ -96,12 +96,14 @@ pub struct SwitchRequest {
     pub by: String,
     /// Digest of the state recorded in the target, from [`record`](crate::record).
     pub record_digest: Option<String>,
+    /// Why, for the record.
+    pub reason: Option<String>,
 }
 
 impl SwitchRequest {
     /// Asks for a switch to the verified target.
     pub fn new(verified: Verified, now: DateTime<Utc>, by: impl Into<String>) -> Self {
-        Self { verified, now, by: by.into(), record_digest: None }
+        Self { verified, now, by: by.into(), record_digest: None, reason: None }
     }
 }
 
@@ -231,7 +233,7 @@ pub fn switch_in(store: &dyn ProviderStore, request: &SwitchRequest) -> Result<P
         record_digest: request.record_digest.clone(),
         switched_at: request.now,
         switched_by: request.by.clone(),
-        note: None,
+        note: request.reason.clone(),
         history: present.clone().map(ProviderState::into_history).unwrap_or_default(),
     };
     store.replace(present.as_ref(), &state)?;

@@ -110,13 +110,23 @@ pub fn judge_answer(question: &ApplicationQuestion, answer: Result<&str, &str>) 
             SwitchProof::new(DatabaseInUse::Unknown, "nothing was expected of the application's answer")
         }
         None => {
-            let expected = question.expected.join("`, `");
-            SwitchProof::new(DatabaseInUse::Mariadb, format!("the application says `{expected}`"))
+            let expected: Vec<String> = question.expected.iter().map(|text| either(text)).collect();
+            SwitchProof::new(DatabaseInUse::Mariadb, format!("its answer names {}", expected.join(" and ")))
         }
         Some(missing) => {
-            SwitchProof::new(DatabaseInUse::Other, format!("the application does not say `{missing}`"))
+            let place = question.pointer.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
+            SwitchProof::new(
+                DatabaseInUse::Other,
+                format!("its answer does not name {}{place}", either(missing)),
+            )
         }
     }
+}
+
+/// An expectation in words.
+fn either(text: &str) -> String {
+    let one: Vec<String> = text.split('|').map(|one| format!("`{one}`")).collect();
+    one.join(" or ")
 }
 
 /// Judges what server and operating system show. `sqlite_holders` is `None` where it could not be looked at.
@@ -125,14 +135,14 @@ pub fn judge_observation(
     sqlite_holders: Option<&[String]>,
     unreadable_processes: u64,
 ) -> SwitchProof {
-    let mut seen = vec![format!("{connections} connections of the application are open on the target")];
+    let mut seen = vec![format!("open connections on the target, other than golive's own: {connections}")];
     match sqlite_holders {
         None => seen.push("open files of processes cannot be looked at here".to_owned()),
         Some([]) => seen.push("no process that could be looked at holds the SQLite file open".to_owned()),
         Some(holders) => seen.push(format!("the SQLite file is held open by {}", holders.join(", "))),
     }
     if unreadable_processes > 0 {
-        seen.push(format!("{unreadable_processes} processes could not be looked at, run it as root"));
+        seen.push(format!("{unreadable_processes} processes could not be looked at: run golive as root"));
     }
     let uses = match (connections, sqlite_holders) {
         (_, Some([_, ..])) => DatabaseInUse::Other,

@@ -403,7 +403,7 @@ pub enum VerifyError {
     SourceChanged,
     /// The target keeps no recorded state.
     #[error(
-        "compare {target} with what was recorded at cut-over: nothing was recorded there, verify against the source"
+        "compare {target} with what was recorded at cut-over: nothing was recorded there, which `golive migrate switch` does; verify against the source"
     )]
     NothingRecorded {
         /// The target.

@@ -56,9 +56,26 @@ pub struct Http {
     pub deep: Option<String>,
     /// Path of the metrics.
     pub metrics: Option<String>,
+    /// How the running application is asked which database it uses.
+    pub database: Option<DatabaseQuestion>,
     /// The requests that proofs and load are made of.
     #[serde(default)]
     pub requests: Requests,
+}
+
+/// `[http.database]`: how the running application is asked which database it uses, where health is asked too.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DatabaseQuestion {
+    /// Path that tells it. The answer should come from the connection in use (`SELECT DATABASE()`), not from a setting.
+    pub path: String,
+    /// JSON pointer (RFC 6901) of the value that tells it; the whole answer unless given.
+    pub take: Option<String>,
+    /// Texts that must all stand there, without regard to case; `a|b` is either. `{database}` is the target's database,
+    /// `{server}` what the server calls itself (`@@hostname:@@port`). MariaDB and the database unless given.
+    #[serde(default)]
+    pub expect: Vec<String>,
 }
 
 /// `[http.requests.*]`: the requests by name. `login` and `authenticated` carry most proofs.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use golive_migrate::{
-    Plan, PlanError, PlanOptions, ProviderState, Source, Survey, Target, TargetOptions, VerifyOptions, survey,
+    Plan, PlanError, PlanOptions, Provider, ProviderState, Source, Survey, Target, TargetOptions,
+    VerifyOptions, survey,
 };
-
-use secrecy::ExposeSecret;
 
 use crate::context::{Context, STATE_FILE};
 use crate::event::Event;
@@ -94,7 +93,8 @@ pub(crate) fn show<'a>(
 /// was seen before the switch stands, with the time it was seen.
 pub(crate) fn before_the_switch(context: &Context, keys: &[&str]) -> Result<Option<Proof>, StepError> {
     let state = ProviderState::read(&context.directory.path(STATE_FILE)).doing("read the provider state")?;
-    let Some(state) = state else { return Ok(None) };
+    // Switched back, the file is the truth again.
+    let Some(state) = state.filter(|state| state.provider == Provider::Mariadb) else { return Ok(None) };
     if !is_this_target(context, &state) {
         return Err(StepError::unknown(format!(
             "the provider state names another database, {}",
@@ -116,19 +116,17 @@ pub(crate) fn before_the_switch(context: &Context, keys: &[&str]) -> Result<Opti
 
 /// Whether the provider state names the target of this run.
 pub(crate) fn is_this_target(context: &Context, state: &ProviderState) -> bool {
-    let url = context.target.as_ref().and_then(|url| url::Url::parse(url.expose_secret()).ok());
-    url.is_some_and(|url| is_same_target(&url, &state.target, context.rehearsal.is_some()))
+    names_target(&context.target_names, &state.target, context.rehearsal.is_some())
 }
 
-/// A state names `host:port/database`, or `socket/database`. A rehearsal's server is on another port at every start.
-fn is_same_target(url: &url::Url, named: &str, rehearsal: bool) -> bool {
-    let socket = url.query_pairs().find(|(name, _)| name == "socket").map(|(_, path)| path.into_owned());
-    let host = || format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(3306));
-    let place = socket.unwrap_or_else(host);
-    match named.rsplit_once('/') {
-        Some((at, database)) => database == url.path().trim_start_matches('/') && (rehearsal || at == place),
-        None => false,
+/// A state names `host:port/database`, or `socket/database`; any node of a cluster is the cluster. A rehearsal's server is on
+/// another port at every start.
+fn names_target(nodes: &[String], named: &str, rehearsal: bool) -> bool {
+    fn database(name: &str) -> Option<&str> {
+        name.rsplit_once('/').map(|(_, database)| database)
     }
+    let same = |node: &String| node == named || (rehearsal && database(node) == database(named));
+    nodes.iter().any(same)
 }
 
 #[cfg(test)]
@@ -137,13 +135,16 @@ mod tests {
 
     #[test]
     fn a_target_is_the_same_only_where_host_port_and_database_are() {
-        let same = |url: &str, named| is_same_target(&url::Url::parse(url).unwrap(), named, false);
+        let names = |url: &str| TargetOptions::new(url.to_owned().into()).display_names().unwrap();
+        let same = |url: &str, named| names_target(&names(url), named, false);
         assert!(same("mysql://u:p@10.0.0.1/app", "10.0.0.1:3306/app"));
         assert!(!same("mysql://u:p@10.0.0.1/app", "10.0.0.12:3306/app"));
         assert!(!same("mysql://u:p@10.0.0.1:3307/app", "10.0.0.1:3306/app"));
         assert!(!same("mysql://u:p@10.0.0.1/app", "10.0.0.1:3306/other"));
         assert!(same("mysql://u@localhost/app?socket=/run/s", "/run/s/app"));
-        let moved = url::Url::parse("mysql://u:p@127.0.0.1:4/golive").unwrap();
-        assert!(is_same_target(&moved, "127.0.0.1:9/golive", true));
+        assert!(same("mysql://u:p@10.0.0.1,10.0.0.2:3307/app", "10.0.0.2:3307/app"));
+        assert!(!same("mysql://u:p@10.0.0.1,10.0.0.2:3307/app", "10.0.0.3:3306/app"));
+        assert!(names_target(&names("mysql://u:p@127.0.0.1:4/golive"), "127.0.0.1:9/golive", true));
+        assert!(!names_target(&names("mysql://u:p@127.0.0.1:4/golive"), "127.0.0.1:9/other", true));
     }
 }

@@ -24,6 +24,7 @@ mod demo_users;
 mod environment;
 mod errors;
 mod health;
+mod in_use;
 mod load;
 mod logs;
 mod metrics;
@@ -33,6 +34,7 @@ mod pool;
 mod production_admin;
 mod queries;
 mod rate_limit;
+mod reads;
 mod recovery;
 mod redis;
 mod redis_outage;
@@ -50,6 +52,7 @@ mod verify;
 mod versioned_schema;
 
 pub(crate) use migrating::Migration;
+pub(crate) use reads::reads;
 
 /// All steps. What each comes after is said in its file; `flow` runs whatever is ready.
 pub(crate) fn all() -> Vec<Arc<dyn Step>> {
@@ -67,6 +70,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Step>> {
         // Phase 0
         Arc::new(secret_key::NewSecretKey),
         Arc::new(environment::Environment),
+        Arc::new(in_use::InUse),
         Arc::new(old_token::OldToken),
         Arc::new(demo_tenants::DemoTenants),
         Arc::new(production_admin::ProductionAdmin),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use golive_auth::generate_password;
+use golive_auth::{Accounts, generate_password};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::session::{self, PASSWORD_LENGTH, password_name};
@@ -71,8 +71,30 @@ impl Step for OnboardTeam {
             }
         }
         seen.saw("team.members", members.len()).saw("team.signed_in", working);
+        look_in_target(context, &members, &mut seen).await?;
         Ok(seen.done())
     }
+}
+
+/// These rows were written by nobody but the application: where they are is where it writes.
+async fn look_in_target(context: &Context, members: &[Member], seen: &mut Witness) -> Result<(), StepError> {
+    let Some(mapping) = context.config.accounts.clone() else { return Ok(()) };
+    let doing = "look for the team in the target";
+    let directory = Accounts::connect(&context.target()?, mapping).await.doing(doing)?;
+    let mut missing = Vec::new();
+    for member in members {
+        if directory.get(&member.username).await.doing(doing)?.is_none() {
+            missing.push(member.username.as_str());
+        }
+    }
+    seen.source("accounts in the target, read by SQL").saw("team.in_target", members.len() - missing.len());
+    if let Some(first) = missing.first() {
+        seen.finds(format!(
+            "{} people that the application created are not in the target, {first} among them: it writes elsewhere",
+            missing.len()
+        ));
+    }
+    Ok(())
 }
 
 /// One row of the team's CSV.

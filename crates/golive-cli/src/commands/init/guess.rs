@@ -174,6 +174,10 @@ const REST: &str = r#"
 # deep = "/health/deep"
 # metrics = "/metrics"
 
+# A path that tells which database the application uses, as its connection does: asked after the switch.
+# [http.database]
+# path = "/health/database"
+
 # Where backups lie, relative to this file.
 # [backup]
 # directory = "/var/backups/application"

@@ -58,7 +58,7 @@ impl Held {
         cancel: &CancellationToken,
     ) -> Result<Self, Failure> {
         let (path, folder) = places(global, sides)?;
-        let meter = Meter::new(global, "freezing a copy of the source, since somebody writes to it");
+        let meter = Meter::new(global, "freezing a copy of the source");
         let tell = moving(&meter, "freezing", 0);
         let mut options = FreezeOptions::default();
         options.cancel = cancel.clone();
@@ -76,7 +76,9 @@ impl Held {
     pub(super) fn note(&self) -> Option<String> {
         self.frozen.as_ref().map(|frozen| {
             format!(
-                "source       one frozen state of {} ({} bytes); rows written since are not in the target\n",
+                "source       one frozen state of {} ({} bytes)\n             \
+                 rows written since are not in the target: when there are any, stop the\n             \
+                 application and migrate again into an empty database\n",
                 frozen.origin().display(),
                 frozen.bytes()
             )

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use golive_migrate::{
-    AcceptedLoss, ApplicationQuestion, CancellationToken, ProviderFile, ProviderState, SwitchBackRequest,
-    SwitchError, SwitchProof, SwitchRequest, Target, VerifyError, VerifyOptions, WritesSince, judge_answer,
-    observe, record, switch, switch_back, verify_recorded,
+    AcceptedLoss, ApplicationQuestion, CancellationToken, DatabaseInUse, Provider, ProviderFile,
+    ProviderState, SwitchBackRequest, SwitchError, SwitchProof, SwitchRequest, Target, Verification,
+    VerifyError, VerifyOptions, WritesSince, judge_answer, observe, record, switch, switch_back,
+    verify_recorded,
 };
 use serde_json::json;
 
@@ -40,7 +41,7 @@ pub(crate) struct SwitchArgs {
     /// Back to SQLite. Refused when rows were written to MariaDB since, unless their loss is accepted.
     #[arg(long, requires = "reason")]
     back: bool,
-    /// Why it is switched back, for the record.
+    /// Why, for the record; a switch back must say it.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Lose exactly so many rows that were written to MariaDB since the switch, or `unknown`.
@@ -91,15 +92,21 @@ pub(super) async fn run(global: &Global, args: &SwitchArgs) -> Result {
     }
     let source = open(global, &args.sides).await?;
     let options = VerifyOptions::default();
+    let before = ProviderState::read(&args.state).map_err(ToFailure::failure)?;
+    let before =
+        before.filter(|state| state.provider == Provider::Mariadb && state.target == target.display_name());
     let verification = compared(global, &source, &target, options, CancellationToken::new()).await?;
     let Some(proof) = verification.verified() else {
         show(global, &verification, || {
-            format!("{}\nnot switched: source and target differ", text::verification(&verification))
+            text::verification(&verification) + &refused(args, &verification, before.as_ref())
         });
         return Ok(End::NotReady);
     };
     let mut request = SwitchRequest::new(proof, clock::now(), by);
-    if !args.no_record {
+    request.reason.clone_from(&args.reason);
+    // Asked again about what is switched already, what was recorded at the switch stands.
+    let is_switched = before.is_some_and(|state| state.source_digest == request.verified.source_digest());
+    if !args.no_record && !is_switched {
         let meter = Meter::new(global, "recording the state");
         let mut options = VerifyOptions::default();
         options.exclude.clone_from(&commands::config_or_nothing(global)?.migrate.exclude);
@@ -116,6 +123,26 @@ pub(super) async fn run(global: &Global, args: &SwitchArgs) -> Result {
     Ok(if proof.is_none_or(|proof| proof.passes()) { End::Ready } else { End::NotReady })
 }
 
+/// Why nothing was switched, and what can be done instead.
+fn refused(args: &SwitchArgs, found: &Verification, before: Option<&ProviderState>) -> String {
+    let file = args.state.display();
+    let Some(state) = before else {
+        return format!("{}not switched: source and target differ\n", text::changed_source(found));
+    };
+    // It has been in use since, so it must differ.
+    format!(
+        "not switched again, for it is switched, and the target has moved on since:\n\
+         state   {}\n\
+         next    golive migrate status --state {file} --ask URL\n          \
+         asks the application which database it uses\n        \
+         golive migrate verify --against recorded\n          \
+         tells what was written since\n        \
+         golive migrate switch --state {file} --back --reason TEXT\n          \
+         goes back to SQLite\n",
+        text::said(&args.state, state)
+    )
+}
+
 async fn back(global: &Global, args: &SwitchArgs, target: &Target, by: &str) -> Result {
     let since = match verify_recorded(target, &VerifyOptions::default()).await {
         Ok(found) => WritesSince::from(&found),
@@ -130,7 +157,14 @@ async fn back(global: &Global, args: &SwitchArgs, target: &Target, by: &str) -> 
         Err(refusal @ (SwitchError::WouldLose { .. } | SwitchError::LossUnknown)) => {
             let said = refusal.to_string();
             show(global, &json!({ "state_file": args.state, "refused": said }), || {
-                format!("refused to {said}")
+                let loss = match since {
+                    WritesSince::Known { added, changed, deleted } => (added + changed + deleted).to_string(),
+                    _ => "unknown".to_owned(),
+                };
+                format!(
+                    "refused to {said}\nnext  golive migrate verify --against recorded   names what was changed or deleted\n      \
+                     or add --dangerous-accept-loss {loss} to lose it"
+                )
             });
             return Ok(End::NotReady);
         }
@@ -141,24 +175,36 @@ async fn back(global: &Global, args: &SwitchArgs, target: &Target, by: &str) -> 
 }
 
 fn told(args: &SwitchArgs, state: &ProviderState, proof: &Option<SwitchProof>) -> String {
-    let provider = format!("{:?}", state.provider).to_lowercase();
-    let mut text = format!(
-        "{} says {provider} at {} since {}, by {}\n",
-        args.state.display(),
-        state.target,
-        state.switched_at.to_rfc3339(),
-        state.switched_by
-    );
-    text.push_str(&proof_text(proof.as_ref()));
+    let mut text = format!("state   {}\n", text::said(&args.state, state));
+    match (proof, state.provider) {
+        (Some(proof), _) => text.push_str(&proof_text(Some(proof))),
+        (None, Provider::Mariadb) => text.push_str(&format!(
+            "next    restart the application with its new DATABASE_URL, then see that it follows:\n        \
+             golive migrate status --state {} --ask URL\n",
+            args.state.display()
+        )),
+        (None, _) => text.push_str("next    restart the application on the SQLite file\n"),
+    }
     text
 }
 
-/// What was seen of the application.
+/// What was seen of the application, and what follows where it is not as it must be.
 pub(super) fn proof_text(proof: Option<&SwitchProof>) -> String {
     let Some(proof) = proof else { return String::new() };
-    let verdict = format!("{:?}", proof.uses).to_lowercase();
-    let seen: String = proof.seen.iter().map(|one| format!("  {one}\n")).collect();
-    format!("the application uses {verdict}\n{seen}")
+    let (uses, next) = match proof.uses {
+        DatabaseInUse::Mariadb => ("the application uses this MariaDB", None),
+        DatabaseInUse::Other => (
+            "the application does not use this MariaDB",
+            Some("restart it with its new DATABASE_URL and ask again; what it writes until then is lost"),
+        ),
+        _ => (
+            "which database the application uses is not known",
+            Some("ask an address that tells it (--ask URL), or look while it works (--observe)"),
+        ),
+    };
+    let seen: String = proof.seen.iter().map(|one| format!("          {one}\n")).collect();
+    let next = next.map(|next| format!("next    {next}\n")).unwrap_or_default();
+    format!("proof   {uses}\n{seen}{next}")
 }
 
 /// Asks and looks, as wanted; `None` when neither is.

@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use golive_migrate::{
-    ConstraintReport, CopyReport, Finding, Intended, Mismatch, MismatchKind, Plan, ProviderState,
-    QuarantinedRows, SchemaReport, Severity, Source, Survey, Target, Verdict, Verification,
+    ConstraintReport, CopyReport, Finding, Intended, Mismatch, MismatchKind, Plan, Provider, ProviderState,
+    QuarantinedRows, SchemaReport, Source, Survey, Target, Verdict, Verification,
 };
+
+use super::findings::{self, Notes};
 
 pub(super) fn survey(survey: &Survey) -> String {
     let mut text = format!("{} tables, {} rows\n", survey.tables.len(), survey.rows());
@@ -20,7 +22,7 @@ pub(super) fn survey(survey: &Survey) -> String {
             table.foreign_keys.len()
         );
     }
-    findings(&mut text, &survey.findings);
+    findings::all(&mut text, &survey.findings, Notes::Full);
     text
 }
 
@@ -76,20 +78,13 @@ pub(super) fn quarantine(aside: &[QuarantinedRows]) -> String {
     text
 }
 
-fn findings(text: &mut String, findings: &[Finding]) {
-    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let (blocks, changes) = (count(Severity::Blocks), count(Severity::ChangesData));
-    let _ = writeln!(text, "{} findings: {blocks} block, {changes} change data", findings.len());
-    for finding in findings {
-        let _ = writeln!(text, "  {finding}");
+pub(super) fn blocked(blocking: &[Finding]) -> String {
+    let mut text = format!("{} findings block the migration:\n", blocking.len());
+    for finding in blocking {
+        findings::one(&mut text, finding);
+        let _ = writeln!(text, "      or accept it: --accept {}", finding.selector());
     }
-}
-
-pub(super) fn blocked(findings: &[Finding]) -> String {
-    let mut text = format!("{} findings block the migration:\n", findings.len());
-    for finding in findings {
-        let _ = writeln!(text, "  {finding}\n    or accept it: --accept {}", finding.selector());
-    }
+    text.push_str("`golive explain ID` tells what each means; nothing was changed\n");
     text
 }
 
@@ -105,7 +100,7 @@ pub(super) fn plan(plan: &Plan) -> String {
     }
     if !plan.findings.is_empty() {
         text.push('\n');
-        findings(&mut text, &plan.findings);
+        findings::all(&mut text, &plan.findings, Notes::Full);
     }
     text
 }
@@ -120,7 +115,7 @@ pub(super) fn run(
     let resumed = if schema.resumed || copied.resumed { " (continued an earlier run)" } else { "" };
     let mut text = String::new();
     if !plan.findings.is_empty() {
-        findings(&mut text, &plan.findings);
+        findings::all(&mut text, &plan.findings, Notes::Short);
     }
     let _ = write!(
         text,
@@ -137,6 +132,7 @@ pub(super) fn run(
         constraints.foreign_keys_proven,
         verification(verified)
     );
+    text.push_str(changed_source(verified));
     text
 }
 
@@ -188,12 +184,23 @@ pub(super) fn verification(found: &Verification) -> String {
         let id = difference.finding.unwrap_or_default();
         let _ = writeln!(text, "  as planned ({id}), {}: {}", difference.table, difference.what);
     }
-    if found.source_changed_since_copy {
-        text.push_str(
-            "  the source was written to since it was copied: stop the application and migrate again\n",
-        );
-    }
     text
+}
+
+/// What is to be done about a source whose file is not the one that was copied.
+pub(super) fn changed_source(found: &Verification) -> &'static str {
+    match found.verdict {
+        _ if !found.source_changed_since_copy => "",
+        Verdict::Match => {
+            "warning      the source is not byte for byte what was copied: it was written to\n             \
+             since, or one frozen state of it was copied. Now every cell is equal: stop\n             \
+             the application, then switch\n"
+        }
+        _ => {
+            "next         the source is not byte for byte what was copied: if it was written to\n             \
+             since, stop the application, empty the target and migrate again\n"
+        }
+    }
 }
 
 fn one(mismatch: &Mismatch) -> String {
@@ -204,6 +211,37 @@ fn one(mismatch: &Mismatch) -> String {
     };
     let column = mismatch.column.as_deref().map(|column| format!(", column {column}")).unwrap_or_default();
     format!("key {}{column} {what}", mismatch.key)
+}
+
+/// What a provider state says, and since when, by whom and why.
+pub(super) fn said(file: &Path, state: &ProviderState) -> String {
+    let at = match state.provider {
+        Provider::Mariadb => format!("MariaDB at {}", state.target),
+        _ => "SQLite".to_owned(),
+    };
+    let mut text = format!(
+        "{} says {at}\n        since {}, by {}",
+        file.display(),
+        state.switched_at.format("%F %T UTC"),
+        state.switched_by
+    );
+    if state.provider != Provider::Mariadb {
+        let _ = write!(text, "\n        left: MariaDB at {}", state.target);
+    }
+    if let Some(why) = &state.note {
+        let _ = write!(text, "\n        why: {why}");
+    }
+    if let Some(past) = state.history.last() {
+        let (count, was) =
+            (state.history.len(), if past.provider == Provider::Mariadb { "MariaDB" } else { "SQLite" });
+        let since = past.switched_at.format("%F %T UTC");
+        let _ = write!(
+            text,
+            "\n        before: {was} since {since}, by {} ({count} in the history)",
+            past.switched_by
+        );
+    }
+    text
 }
 
 pub(super) fn status(
@@ -221,16 +259,13 @@ pub(super) fn status(
     );
     let said = match (file, state) {
         (None, _) => "not looked at: give --state FILE".to_owned(),
-        (Some(file), None) => format!("{} does not exist: not switched", file.display()),
-        (Some(file), Some(state)) => {
-            let provider = format!("{:?}", state.provider).to_lowercase();
+        (Some(file), None) => {
+            let file = file.display();
             format!(
-                "{} says {provider} at {} since {}",
-                file.display(),
-                state.target,
-                state.switched_at.to_rfc3339()
+                "{file} does not exist: not switched, the application is on SQLite\nnext    golive migrate switch --state {file}"
             )
         }
+        (Some(file), Some(state)) => said(file, state),
     };
     let _ = writeln!(text, "state   {said}");
     text

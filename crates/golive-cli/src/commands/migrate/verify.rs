@@ -70,15 +70,18 @@ pub(super) async fn run(global: &Global, args: &VerifyArgs) -> Result {
     let mut options = VerifyOptions::default();
     options.method = method;
     let verification = compared(global, &source, &target, options, CancellationToken::new()).await?;
-    show(global, &verification, || text::verification(&verification));
+    show(global, &verification, || text::verification(&verification) + text::changed_source(&verification));
     Ok(end(global, &verification))
 }
 
-/// A sample without a difference is no proof: ready, but for a warning.
+/// A sample without a difference is no proof, and a file that is not what was copied may go on changing: ready, but for a
+/// warning.
 pub(super) fn end(global: &Global, verification: &Verification) -> End {
     match verification.verdict {
-        _ if verification.source_changed_since_copy => End::NotReady,
+        Verdict::Match if verification.source_changed_since_copy && global.deny_warnings => End::Warnings,
         Verdict::Match => End::Ready,
+        // What was not compared may be what was written.
+        Verdict::SampleMatch if verification.source_changed_since_copy => End::NotReady,
         Verdict::SampleMatch if global.deny_warnings => End::Warnings,
         Verdict::SampleMatch => End::Ready,
         _ => End::NotReady,
@@ -114,6 +117,9 @@ fn recorded(found: &RecordedVerification) -> String {
         found.lost(),
         found.seconds
     );
+    if found.verdict != Verdict::Match {
+        text.push_str("             rows of the migration were changed or deleted since: the application's\n             work, or a mishap\n");
+    }
     for table in found.tables.iter().filter(|table| !table.is_kept()) {
         let _ = writeln!(text, "  {}: {} changed, {} deleted", table.name, table.changed, table.deleted);
         for change in &table.changes {
