@@ -176,6 +176,66 @@ async fn collisions_under_another_collation_are_found_before_and_set_aside_if_de
     assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
 }
 
+const CITIES: &str = "
+CREATE TABLE country (code VARCHAR(2) PRIMARY KEY COLLATE NOCASE NOT NULL);
+CREATE TABLE city (id INTEGER PRIMARY KEY, code VARCHAR(2) REFERENCES country(code));
+INSERT INTO country VALUES ('DE'); INSERT INTO city VALUES (1, 'DE'), (2, 'de'), (3, 'FR'), (4, NULL);
+CREATE TABLE day (at DATETIME PRIMARY KEY NOT NULL); CREATE TABLE visit (id INTEGER PRIMARY KEY, at DATETIME REFERENCES day(at));
+INSERT INTO day VALUES ('2024-02-18 00:00:00'); INSERT INTO visit VALUES (1, '02/18/2024'), (2, '2024-02-18 00:00:00')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_is_judged_as_the_target_will_compare_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::open(&support::sqlite(folder.path(), CITIES)).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let orphans = |survey: &Survey| -> Vec<(String, u64, Vec<String>)> {
+        let found = survey.findings.iter().filter(|finding| finding.id == "MIG-FK-ORPHAN");
+        found.map(|finding| (finding.place(), finding.count, finding.keys.clone())).collect()
+    };
+    let found = |place: &str, keys: &[&str]| {
+        (place.to_owned(), keys.len() as u64, keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>())
+    };
+    let mut chosen = options(&[]);
+    let exact = survey(&source, Some(&target), &chosen).await.unwrap();
+    assert_eq!(orphans(&exact), [found("city.code", &["id=2", "id=3"]), found("visit.at", &["id=1"])]);
+    assert!(exact.findings.iter().any(|finding| finding.what.contains("COLLATE NOCASE")));
+
+    chosen.collation = "utf8mb4_unicode_ci".to_owned();
+    let mut policies = options(&[("MIG-DATETIME-FORMAT", "convert:date-mdy")]).policies;
+    chosen.policies = policies.clone();
+    let judged = survey(&source, Some(&target), &chosen).await.unwrap();
+    assert_eq!(orphans(&judged), [found("city.code", &["id=3"])]);
+
+    policies.0.insert("MIG-FK-ORPHAN:city".to_owned(), "quarantine".parse().unwrap());
+    chosen.policies = policies;
+    let (_, plan) = migrated(&source, &target, &chosen).await;
+    assert_eq!(plan.foreign_keys.len(), 2);
+    let left = db.execute("USE app; SELECT GROUP_CONCAT(id ORDER BY id) FROM city").unwrap();
+    assert_eq!(left.lines().last(), Some("1,2,4"));
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_into_the_applications_own_tables_is_judged_by_their_collation() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::open(&support::sqlite(folder.path(), CITIES)).unwrap();
+    let db = support::server();
+    db.execute(
+        "USE app; CREATE TABLE country (code varchar(2) COLLATE utf8mb4_general_ci PRIMARY KEY);
+         CREATE TABLE city (id bigint PRIMARY KEY, code varchar(2) COLLATE utf8mb4_general_ci REFERENCES country (code));",
+    )
+    .unwrap();
+    let target = support::target(&db).await;
+    let mut chosen = options(&[]);
+    chosen.schema = SchemaOrigin::Target;
+    chosen.exclude = ["day", "visit"].map(str::to_owned).into();
+    let judged = survey(&source, Some(&target), &chosen).await.unwrap();
+    let orphan = judged.findings.iter().find(|finding| finding.id == "MIG-FK-ORPHAN").unwrap();
+    assert_eq!((orphan.count, orphan.keys.as_slice()), (1, ["id=3".to_owned()].as_slice()));
+}
+
 #[tokio::test]
 async fn stop_blocks_a_note_and_a_policy_in_vain_is_told() {
     let folder = tempfile::tempdir().unwrap();

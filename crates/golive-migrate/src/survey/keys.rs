@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::{Catalog, CatalogIndex, CatalogTable};
 use super::model::{SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable};
+use super::orphans;
 use crate::core::census::Tally;
 use crate::core::sqltext::{self, Token};
 use crate::core::translate;
@@ -176,11 +177,11 @@ fn distinct(name: String, taken: &[SurveyedIndex]) -> String {
         .unwrap_or(name)
 }
 
-/// The foreign keys of a table that can be carried. `orphans` is `None` where SQLite itself could not check.
+/// The foreign keys of a table that can be carried, with their orphans by number.
 pub(crate) fn foreign_keys(
     table: &CatalogTable,
     catalog: &Catalog,
-    orphans: Option<&BTreeMap<i64, Tally>>,
+    orphans: &BTreeMap<i64, Tally>,
     findings: &mut Vec<Finding>,
 ) -> Vec<SurveyedForeignKey> {
     let mut carried = Vec::new();
@@ -200,19 +201,15 @@ pub(crate) fn foreign_keys(
             continue;
         };
         let Some((columns, parent_columns)) =
-            along_a_key(key.columns.clone(), key.parent_columns.clone(), parent)
+            along_a_key(&key.columns, &key.parent_columns, parent)
         else {
             findings.push(lost(format!("refers to columns of `{}` that are no key there", key.parent)));
             continue;
         };
-        let tally = orphans.and_then(|orphans| orphans.get(&key.id)).cloned().unwrap_or_default();
+        let tally = orphans.get(&key.id).cloned().unwrap_or_default();
         if tally.count > 0 {
-            let finding = Finding::new(
-                "MIG-FK-ORPHAN",
-                Severity::Blocks,
-                format!("refers to rows of `{}` that do not exist", key.parent),
-                "delete the rows or add their parents in the source; or accept, and the foreign key is left out",
-            );
+            let collation = parent.key_collation(&parent_columns);
+            let finding = orphans::finding(&key.parent, collation);
             findings.push(place(finding.rows(tally.count, tally.keys)));
         }
         let on_delete = action(&key.on_delete, table, &columns, &place, findings);
@@ -237,9 +234,9 @@ pub(crate) fn foreign_keys(
 }
 
 /// Puts the columns in the order of the parent's key that they refer to, as InnoDB wants them.
-fn along_a_key(
-    columns: Vec<String>,
-    parent_columns: Vec<String>,
+pub(super) fn along_a_key(
+    columns: &[String],
+    parent_columns: &[String],
     parent: &CatalogTable,
 ) -> Option<(Vec<String>, Vec<String>)> {
     if columns.len() != parent_columns.len() || columns.is_empty() {

@@ -12,8 +12,10 @@ mod gather;
 mod keys;
 mod model;
 mod objects;
+mod orphans;
 mod reserved;
 mod scan;
+mod sent;
 
 use std::collections::BTreeSet;
 
@@ -211,7 +213,7 @@ fn survey_table(
     options: &SurveyOptions,
     findings: &mut Vec<Finding>,
 ) -> Result<SurveyedTable, SurveyError> {
-    let foreign_keys = keys::foreign_keys(table, catalog, gathered.orphans.as_ref(), findings);
+    let foreign_keys = keys::foreign_keys(table, catalog, &gathered.orphans, findings);
     // MariaDB refuses expressions over the column that numbers rows.
     let names: Vec<String> =
         table.column_names().into_iter().filter(|name| Some(name) != table.rowid_alias.as_ref()).collect();
