@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use golive_tests::corpus::{self, Found, Then, Trap, Way};

@@ -191,7 +191,11 @@ impl MariaDb {
         static FILES: AtomicU64 = AtomicU64::new(0);
         let path = self.setup.private.path().join("client.cnf");
         // Put in its place when it is whole: another call's client may be reading it just now.
-        let fresh = path.with_extension(format!("cnf.{}.{}", std::process::id(), FILES.fetch_add(1, Ordering::Relaxed)));
+        let fresh = path.with_extension(format!(
+            "cnf.{}.{}",
+            std::process::id(),
+            FILES.fetch_add(1, Ordering::Relaxed)
+        ));
         let text = format!(
             "[client]\nuser={USER}\npassword={}\nsocket={}\ndefault-character-set=utf8mb4\n",
             self.setup.password.expose_secret(),

@@ -40,14 +40,18 @@ fn statements_run_from_many_threads_at_once() {
                 for round in 0..100 {
                     let file = server.client_file().unwrap();
                     let text = std::fs::read_to_string(file).unwrap();
-                    assert!(text.ends_with("default-character-set=utf8mb4\n"), "{number}, {round}: half a file");
+                    assert!(
+                        text.ends_with("default-character-set=utf8mb4\n"),
+                        "{number}, {round}: half a file"
+                    );
                 }
                 assert_eq!(server.execute(&format!("SELECT {number}")).unwrap(), format!("{number}\n"));
             });
         }
     });
     let left = std::fs::read_dir(server.private_directory()).unwrap();
-    let left = left.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("client.cnf"));
+    let left =
+        left.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("client.cnf"));
     assert_eq!(left.count(), 1);
 }
 

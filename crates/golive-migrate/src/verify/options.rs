@@ -149,7 +149,8 @@ impl Intentions {
         let own_tables = plan.schema == SchemaOrigin::Target;
         let collation = (!own_tables).then(|| plan.collation.clone());
         let mut intentions = Self { collation, own_tables, ..Self::default() };
-        for finding in &plan.findings {
+        // What rows are set aside for is carried: it explains nothing that is missing.
+        for finding in plan.findings.iter().filter(|finding| finding.policy != Some(Policy::Quarantine)) {
             *intentions.findings.entry(finding.selector()).or_default() += 1;
         }
         for table in &plan.tables {
