@@ -48,7 +48,9 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-KEY-NULL", "setting.name", 1)])
     .then(Refused)
-    .or(&[Remedy(Policy("MIG-KEY-NULL:setting.name", "quarantine"), Missing(1, &[])), Remedy(Mend("UPDATE setting SET name = 'b' WHERE name IS NULL"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-KEY-NULL:setting.name", "quarantine"), Missing(1, &[])),
+        Remedy(Accept("MIG-KEY-NULL:setting.name"), Equal(&[Look("SELECT GROUP_CONCAT(INDEX_NAME, NON_UNIQUE) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'setting'", "pk_setting0")])),
+        Remedy(Mend("UPDATE setting SET name = 'b' WHERE name IS NULL"), Equal(&[]))]),
     Trap::new(
         "no-primary-key",
         "a table without a key, with the same row twice",

@@ -74,6 +74,13 @@ fn by_data(
         ));
         target
     };
+    if declared == Declared::Date && census.count(Remark::TimeInDate) > 0 {
+        let what =
+            format!("declared `{name}`, some values have a time of day; becomes {}", TargetType::DATETIME);
+        let remedy = "nothing, unless the application expects a date alone: every value of the column reads as a datetime";
+        let finding = Finding::new("MIG-TYPE-DIFFERS", Severity::Note, what, remedy);
+        findings.push(finding.tally(census.tally(Remark::TimeInDate)));
+    }
     match declared {
         Declared::Unknown if numbers == 0 && texts == 0 => blob_type(None, census, usage),
         Declared::Unknown if texts + blobs == 0 => number_type(census),
@@ -167,6 +174,19 @@ fn decimal_type(pair: Option<(u32, u32)>, census: &Census) -> TargetType {
         precision.saturating_sub(pair.map_or(BARE_DECIMAL.1, |(_, scale)| scale)).max(census.whole_digits);
     let precision = (whole + scale).clamp(1, MOST_PRECISION);
     TargetType::Decimal { precision: narrow(precision), scale: narrow(scale) }
+}
+
+/// The `DECIMAL` that holds every number seen exactly, where there is one.
+pub(crate) fn exact_decimal(census: &Census) -> Option<TargetType> {
+    let (whole, scale) = (census.whole_digits.max(1), census.fraction_digits);
+    let fits =
+        census.count(Remark::NotDecimal) == 0 && scale <= MOST_SCALE && whole + scale <= MOST_PRECISION;
+    fits.then(|| TargetType::Decimal { precision: narrow(whole + scale), scale: narrow(scale) })
+}
+
+/// The text of a column in a key, wide enough for what is there; what is too long for a key is found when keys are laid out.
+pub(crate) fn key_text(census: &Census) -> TargetType {
+    text_type(None, census, Usage { indexed: true })
 }
 
 fn narrow(number: u32) -> u8 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::{Catalog, CatalogIndex, CatalogTable};
 use super::model::{SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable};
-use super::orphans;
+use super::{orphans, page};
 use crate::core::census::Tally;
 use crate::core::sqltext::{self, Token};
 use crate::core::translate;
@@ -16,11 +16,6 @@ use crate::ident;
 const KEY_BYTES: u32 = 3072;
 /// The longest row outside of long columns, with some room for flags.
 const ROW_BYTES: u32 = 65_000;
-/// InnoDB refuses a table whose row could fill half a page of 16 KiB and more.
-const PAGE_ROW_BYTES: u32 = 8126;
-/// What every row begins with: its header, its transaction and its undo record; without a key also its number.
-const HEAD_BYTES: u32 = 5 + 6 + 7;
-const NUMBER_BYTES: u32 = 6;
 const INDEXES: usize = 64;
 
 /// The unique keys and indexes of a table that can be carried.
@@ -200,9 +195,7 @@ pub(crate) fn foreign_keys(
             findings.push(lost(format!("refers to `{}`, which does not exist or stays behind", key.parent)));
             continue;
         };
-        let Some((columns, parent_columns)) =
-            along_a_key(&key.columns, &key.parent_columns, parent)
-        else {
+        let Some((columns, parent_columns)) = along_a_key(&key.columns, &key.parent_columns, parent) else {
             findings.push(lost(format!("refers to columns of `{}` that are no key there", key.parent)));
             continue;
         };
@@ -412,7 +405,7 @@ pub(crate) fn fit(table: &mut SurveyedTable, undeclared: &dyn Fn(&str) -> bool, 
             .column(index.name.clone()),
         );
     }
-    fit_page(table, &keys, findings);
+    page::fit(table, &keys, findings);
     fit_row(table, &keys, findings);
 }
 
@@ -457,62 +450,6 @@ fn shrink(table: &mut SurveyedTable, key: &[String], undeclared: &dyn Fn(&str) -
             column.target = TargetType::Varchar { chars: chars.min(share.max(needed).max(1)) };
         }
     }
-}
-
-/// Texts that InnoDB must keep in the page get the length from which on it may keep them elsewhere.
-fn fit_page(table: &mut SurveyedTable, keys: &[Vec<String>], findings: &mut Vec<Finding>) {
-    let mut moved = Vec::new();
-    while page_bytes(table) >= PAGE_ROW_BYTES {
-        let free = table.columns.iter_mut().filter(|column| {
-            elsewhere(column.target).is_some() && !keys.iter().any(|key| key.contains(&column.name))
-        });
-        let Some(widest) = free.max_by_key(|column| column.target.page_bytes()) else { break };
-        widest.target = elsewhere(widest.target).unwrap_or(widest.target);
-        moved.push(widest.name.clone());
-    }
-    if page_bytes(table) >= PAGE_ROW_BYTES {
-        findings.push(
-            Finding::new(
-                "MIG-ROW-SIZE",
-                Severity::Blocks,
-                format!(
-                    "its {} columns need more than the {PAGE_ROW_BYTES} bytes that InnoDB has for a row in a page",
-                    table.columns.len()
-                ),
-                "divide the table in the source, or leave it behind",
-            )
-            .table(&table.name),
-        );
-    } else if !moved.is_empty() {
-        findings.push(
-            Finding::new(
-                "MIG-ROW-SIZE",
-                Severity::Note,
-                "the row would not fit into InnoDB's page; these columns become 256 bytes long, so that it may keep them elsewhere",
-                "nothing",
-            )
-            .table(&table.name)
-            .column(moved.join(", ")),
-        );
-    }
-}
-
-/// As InnoDB counts when it makes a table.
-fn page_bytes(table: &SurveyedTable) -> u32 {
-    let nullable = table.columns.iter().filter(|column| !column.not_null).count();
-    let flags = u32::try_from(nullable.div_ceil(8)).unwrap_or(u32::MAX);
-    let head = if table.primary_key.is_empty() { HEAD_BYTES + NUMBER_BYTES } else { HEAD_BYTES };
-    table.columns.iter().fold(head + flags, |sum, column| sum.saturating_add(column.target.page_bytes()))
-}
-
-/// The type of the same kind from which on InnoDB may keep a value outside of the page, where that saves room.
-fn elsewhere(target: TargetType) -> Option<TargetType> {
-    let wider = match target {
-        TargetType::Varchar { chars: 6..=63 } => TargetType::Varchar { chars: 64 },
-        TargetType::VarBinary { bytes: 21..=255 } => TargetType::VarBinary { bytes: 256 },
-        _ => return None,
-    };
-    Some(wider)
 }
 
 fn fit_row(table: &mut SurveyedTable, keys: &[Vec<String>], findings: &mut Vec<Finding>) {

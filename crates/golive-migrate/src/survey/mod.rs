@@ -13,6 +13,7 @@ mod keys;
 mod model;
 mod objects;
 mod orphans;
+mod page;
 mod reserved;
 mod scan;
 mod sent;
@@ -164,6 +165,7 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
             })
         };
         keys::fit(table, &undeclared, &mut findings);
+        page::rows(&connection, table, &mut findings)?;
         settle_defaults(table, declared, &mut findings);
     }
     objects::findings(&catalog, &tables, source.is_wal(), options, &mut findings);

@@ -153,12 +153,7 @@ pub(super) async fn by_the_server(
     Ok(())
 }
 
-fn enter(
-    findings: &mut Vec<Finding>,
-    table: &str,
-    key: &mut SurveyedForeignKey,
-    found: Result<Tally, ()>,
-) {
+fn enter(findings: &mut Vec<Finding>, table: &str, key: &mut SurveyedForeignKey, found: Result<Tally, ()>) {
     let parent = format!("`{}`", key.parent);
     let place = |finding: Finding| finding.table(table).column(key.columns.join(", "));
     let is_it = |finding: &Finding| {
@@ -180,7 +175,9 @@ fn enter(
             findings.push(finding.rows(tally.count, tally.keys));
         }
         Err(()) => {
-            let what = format!("it is unknown whether all its parents are in {parent}: no temporary table could be made");
+            let what = format!(
+                "it is unknown whether all its parents are in {parent}: no temporary table could be made"
+            );
             let remedy = "GRANT CREATE TEMPORARY TABLES on the database, or use utf8mb4_nopad_bin without conversions of keys";
             findings.push(place(Finding::new(ID, Severity::Blocks, what, remedy)));
         }
@@ -203,7 +200,8 @@ impl<'a> Asked<'a> {
         let columns = KeyColumn::of(table, &key.columns);
         let parent_columns = KeyColumn::of(parent, &key.parent_columns);
         let pairs = || columns.iter().zip(&parent_columns);
-        let alike = columns.len() == parent_columns.len() && pairs().all(|(one, other)| one.target == other.target);
+        let alike =
+            columns.len() == parent_columns.len() && pairs().all(|(one, other)| one.target == other.target);
         let as_sqlite = survey.collation == DEFAULT_COLLATION && survey.schema == SchemaOrigin::Source;
         let collated = !as_sqlite && key.orphans > 0 && columns.iter().any(|column| column.target.is_text());
         let converted = pairs().any(|(one, other)| one.conversions != other.conversions)
@@ -295,7 +293,8 @@ mod tests {
             let key = ["k".to_owned()];
             let sql = anti_join("c", "p", &key, &key, collation, &["id".to_owned()]);
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let steps: Vec<String> = plan.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            let steps: Vec<String> =
+                plan.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
             assert!(steps.iter().any(|step| step.starts_with("SEARCH p")), "{made}: {steps:?}");
         }
     }

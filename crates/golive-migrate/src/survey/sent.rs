@@ -82,8 +82,12 @@ fn read(source: &Source, reading: &Reading, batches: &Sender<Vec<Value>>) -> rus
     let connection = source.connect()?;
     let mut statement = connection.prepare(&reading.sql)?;
     let mut rows = statement.query([])?;
-    let named_by: Vec<(usize, &str)> =
-        reading.named_by.iter().enumerate().map(|(at, name)| (reading.key.len() + at, name.as_str())).collect();
+    let named_by: Vec<(usize, &str)> = reading
+        .named_by
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (reading.key.len() + at, name.as_str()))
+        .collect();
     let columns = reading.key.len() + usize::from(!named_by.is_empty());
     let mut batch = Vec::with_capacity(BATCH * columns);
     while let Some(row) = rows.next()? {
