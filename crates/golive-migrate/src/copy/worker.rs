@@ -21,6 +21,7 @@ use crate::journal::{self, TableState};
 use crate::plan::{Plan, PlannedTable};
 use crate::progress::{PhaseMeter, TableMeter};
 use crate::quarantine;
+use crate::stall::Pulse;
 use crate::target::Target;
 
 /// Pieces that may wait between reader and writer.
@@ -39,6 +40,7 @@ pub(crate) struct Worker<'a> {
     /// Set when the run is cancelled, or another worker failed.
     stop: &'a CancellationToken,
     confirmation: &'a Confirmation,
+    pulse: &'a Arc<Pulse>,
 }
 
 /// How a chunk ended.
@@ -65,8 +67,9 @@ impl<'a> Worker<'a> {
         meter: &'a PhaseMeter<'a>,
         stop: &'a CancellationToken,
         confirmation: &'a Confirmation,
+        pulse: &'a Arc<Pulse>,
     ) -> Self {
-        Self { target, options, meter, stop, confirmation }
+        Self { target, options, meter, stop, confirmation, pulse }
     }
 
     /// Copies tables until the queue is empty.
@@ -213,10 +216,14 @@ impl<'a> Worker<'a> {
                 }
                 Err(error) => return Err(server(error)),
             }
+            self.pulse.beat();
             let packet_bytes = self.target.server().max_allowed_packet_bytes;
             let loaded = match reading.form {
-                Form::Lines => load(conn, table, &reading.pieces, self.stop).await,
-                Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, packet_bytes, self.stop).await,
+                Form::Lines => load(conn, table, &reading.pieces, self.stop, self.pulse).await,
+                Form::Rows(rows) => {
+                    let statement = Inserting { rows, packet_bytes };
+                    insert(conn, table, &reading.pieces, statement, self.stop, self.pulse).await
+                }
             };
             let end = match loaded {
                 Ok(Loaded::Exactly(end)) => end,
@@ -238,6 +245,7 @@ impl<'a> Worker<'a> {
                 let _ = conn.query_drop("ROLLBACK").await;
                 return if lost_a_race(&error) { Ok(Outcome::Raced) } else { Err(error) };
             }
+            self.pulse.beat();
             state.chunks += 1;
             state.rows += end.rows;
             state.done = end.last;
@@ -262,7 +270,7 @@ impl<'a> Worker<'a> {
     ) -> Result<(), CopyError> {
         let server = CopyError::server(&table.name);
         tokio::select! {
-            () = self.confirmation.known() => {}
+            () = self.pulse.elsewhere(self.confirmation.known()) => {}
             () = self.stop.cancelled() => return Err(self.cancelled()),
         }
         self.put_aside(conn, table, end).await?;
@@ -284,13 +292,14 @@ async fn load(
     table: &PlannedTable,
     pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
     stop: &CancellationToken,
+    pulse: &Arc<Pulse>,
 ) -> Result<Loaded, CopyError> {
     let ending: Arc<Mutex<Option<Piece>>> = Arc::default();
-    let state = (Arc::clone(pieces), Arc::clone(&ending), stop.clone());
-    let lines = stream::unfold(state, |(pieces, ending, stop)| async move {
-        let piece = next(&mut *pieces.lock().await, &stop).await;
+    let state = (Arc::clone(pieces), Arc::clone(&ending), stop.clone(), Arc::clone(pulse));
+    let lines = stream::unfold(state, |(pieces, ending, stop, pulse)| async move {
+        let piece = next(&mut *pieces.lock().await, &stop, &pulse).await;
         match piece {
-            Some(Piece::Lines(bytes)) => Some((Ok(bytes), (pieces, ending, stop))),
+            Some(Piece::Lines(bytes)) => Some((Ok(bytes), (pieces, ending, stop, pulse))),
             other => {
                 *ending.lock().expect("no holder of this lock can panic") = other;
                 None
@@ -323,11 +332,11 @@ async fn load(
 }
 
 /// The reader's next piece; `None` when it ended, or the run is to end.
-async fn next(pieces: &mut Receiver<Piece>, stop: &CancellationToken) -> Option<Piece> {
+async fn next(pieces: &mut Receiver<Piece>, stop: &CancellationToken, pulse: &Pulse) -> Option<Piece> {
     tokio::select! {
         biased;
         () = stop.cancelled() => None,
-        piece = pieces.recv() => piece,
+        piece = pulse.elsewhere(pieces.recv()) => piece,
     }
 }
 
@@ -335,18 +344,25 @@ fn ended_early(table: &PlannedTable) -> CopyError {
     CopyError::server(&table.name)(Error::Io(std::io::Error::other("the reader ended early").into()))
 }
 
+/// Rows of a statement, and what the server takes at once.
+struct Inserting {
+    rows: usize,
+    packet_bytes: u64,
+}
+
 /// One chunk through prepared multi-row inserts.
 async fn insert(
     conn: &mut Conn,
     table: &PlannedTable,
     pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
-    rows_at_once: usize,
-    packet_bytes: u64,
+    statement: Inserting,
     stop: &CancellationToken,
+    pulse: &Pulse,
 ) -> Result<Loaded, CopyError> {
+    let Inserting { rows: rows_at_once, packet_bytes } = statement;
     let mut pieces = pieces.lock().await;
     loop {
-        let (values, rows, key) = match next(&mut pieces, stop).await {
+        let (values, rows, key) = match next(&mut pieces, stop, pulse).await {
             Some(Piece::Rows { values, rows, key }) => (values, rows, key),
             Some(Piece::End(end)) => return Ok(Loaded::Exactly(end)),
             Some(other) => return Err(failure(table, other)),

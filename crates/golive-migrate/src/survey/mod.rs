@@ -39,6 +39,7 @@ use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
 use crate::source::{Source, WatchError};
+use crate::stall;
 use crate::target::Target;
 
 /// Why a survey could not be made.
@@ -133,7 +134,8 @@ pub async fn survey(
         existing.compare(&mut survey);
     }
     if let Some(target) = target {
-        against::survey(source, target, &mut survey).await?;
+        let look = against::survey(source, target, &mut survey);
+        stall::guarded(target, stall::DEFAULT_TIMEOUT, SurveyError::Target, look).await?;
     }
     decide::settle(&mut survey);
     survey.findings.sort_by(|a, b| {
