@@ -156,6 +156,7 @@ async fn each_change_of_the_schema_is_told_once_and_by_its_kind() {
         assert_eq!(found.verdict, Verdict::Match, "{found:#?}");
         assert_eq!(found.foreign_keys.len(), 1);
     }
+    let mut unnoticed = Vec::new();
     for (change, back, kind, said) in CHANGES.iter().copied() {
         let prefix = "USE app; SET foreign_key_checks = 0;";
         // Aria takes no foreign key.
@@ -166,17 +167,29 @@ async fn each_change_of_the_schema_is_told_once_and_by_its_kind() {
         };
         db.execute(&format!("{prefix} {before} {change}")).unwrap();
         let found = check(&source, &target, &options).await;
-        let of_kind: Vec<_> = found.schema.iter().filter(|one| one.kind == kind).collect();
-        // The index that is missing, and the one that nobody planned.
+        // An index over other columns is one that is missing, and one that nobody planned.
         let differences = if change.contains("(qty, state)") { 2 } else { 1 };
-        assert_eq!(of_kind.len(), differences, "{change}: {:#?}", found.schema);
-        assert!(of_kind[0].what.contains(said), "{change}: {:#?}", of_kind[0]);
-        assert_eq!((of_kind[0].intended, found.verdict), (Intended::No, Verdict::Mismatch), "{change}");
+        let of_kind = found.schema.iter().filter(|one| one.kind == kind && one.intended == Intended::No);
+        let said = of_kind.clone().any(|one| one.what.contains(said)) && of_kind.count() == differences;
+        let alone = kind == Difference::Engine || found.schema.len() == differences;
+        if !(said && alone && found.verdict == Verdict::Mismatch) {
+            unnoticed.push(format!("{change}: {:?} {:#?}", found.verdict, found.schema));
+        }
         if kind != Difference::Engine {
-            assert_eq!(found.schema.len(), differences, "{change}: {:#?}", found.schema);
             db.execute(&format!("{prefix} {back}")).unwrap();
         }
     }
+    assert!(unnoticed.is_empty(), "{} of {}:\n{}", unnoticed.len(), CHANGES.len(), unnoticed.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_plan_a_type_is_held_against_the_declared_one() {
+    let (_folder, db, source, target, _) = migrated(SCHEMA).await;
+    db.execute("USE app; DROP TABLE _golive_migrate_recorded").unwrap();
+    assert_eq!(check(&source, &target, &VerifyOptions::default()).await.verdict, Verdict::Match);
+    db.execute("USE app; ALTER TABLE parent MODIFY code VARBINARY(80) NOT NULL").unwrap();
+    let found = check(&source, &target, &VerifyOptions::default()).await;
+    assert!(found.schema.iter().any(|one| one.kind == Difference::Type), "{:#?}", found.schema);
 }
 
 #[tokio::test(flavor = "multi_thread")]

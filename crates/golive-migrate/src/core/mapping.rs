@@ -47,8 +47,19 @@ pub(crate) fn propose(
         Some(target) => target,
         None => by_data(declared, declared_name, census, usage, &mut proposal.findings),
     };
+    if chosen.is_none() && declared == Declared::Date && census.count(Remark::TimeInDate) > 0 {
+        proposal.findings.push(times_in_date(declared_name, census));
+    }
     judge::judge(census, &mut proposal);
     proposal
+}
+
+fn times_in_date(name: &str, census: &Census) -> Finding {
+    let target = TargetType::DATETIME;
+    let what = format!("declared `{name}`, some values have a time of day; becomes {target}");
+    let remedy =
+        "nothing, unless the application expects a date alone: every value of the column reads as a datetime";
+    Finding::new("MIG-TYPE-DIFFERS", Severity::Note, what, remedy).tally(census.tally(Remark::TimeInDate))
 }
 
 /// The storage classes that occur decide which branch is taken.
@@ -74,13 +85,6 @@ fn by_data(
         ));
         target
     };
-    if declared == Declared::Date && census.count(Remark::TimeInDate) > 0 {
-        let what =
-            format!("declared `{name}`, some values have a time of day; becomes {}", TargetType::DATETIME);
-        let remedy = "nothing, unless the application expects a date alone: every value of the column reads as a datetime";
-        let finding = Finding::new("MIG-TYPE-DIFFERS", Severity::Note, what, remedy);
-        findings.push(finding.tally(census.tally(Remark::TimeInDate)));
-    }
     match declared {
         Declared::Unknown if numbers == 0 && texts == 0 => blob_type(None, census, usage),
         Declared::Unknown if texts + blobs == 0 => number_type(census),
