@@ -131,6 +131,7 @@ impl Trap {
     }
 
     /// What is written down is right, and golive is not there yet.
+    #[allow(dead_code, reason = "no entry is open at present, and the next one that is has its mark ready")]
     const fn open(mut self, lacks: &'static str) -> Self {
         self.open = Some(lacks);
         self

@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use golive_tests::corpus::{self, Found, Then, Trap, Way};
@@ -189,22 +189,17 @@ impl<'a> Trial<'a> {
 
     fn database(&self, suffix: &str) -> String {
         let name = format!("{}_{suffix}", self.trap.name.replace('-', "_"));
-        let _one = CLIENT.lock().unwrap_or_else(PoisonError::into_inner);
         self.server.create_database(&name).unwrap();
         name
     }
 
     fn ask(&self, database: &str, query: &str) -> String {
-        let _one = CLIENT.lock().unwrap_or_else(PoisonError::into_inner);
         match self.server.execute(&format!("USE `{database}`; {query}")) {
             Ok(answer) => answer.trim_end().to_owned(),
             Err(error) => error.to_string(),
         }
     }
 }
-
-/// The sandbox writes one option file for its client, so one client at a time.
-static CLIENT: Mutex<()> = Mutex::new(());
 
 fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(otherwise()) }

@@ -14,6 +14,7 @@ use crate::journal::{self, Lock};
 use crate::plan::{Plan, PlannedTable};
 use crate::progress::{OnProgress, Phase, PhaseMeter};
 use crate::set_aside;
+use crate::stall;
 use crate::survey::SurveyedView;
 use crate::target::Target;
 
@@ -21,11 +22,20 @@ use crate::target::Target;
 const GRACE: Duration = Duration::from_secs(60);
 
 /// How constraints are added.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConstraintOptions {
+    /// How long the server may take to answer on another connection before the work is given up; 5 minutes. One statement may
+    /// take its hours.
+    pub stall_timeout: Duration,
     /// Cancelling it ends the statement under way, which the server undoes as a whole; the next run goes on.
     pub cancel: CancellationToken,
+}
+
+impl Default for ConstraintOptions {
+    fn default() -> Self {
+        Self { stall_timeout: stall::DEFAULT_TIMEOUT, cancel: CancellationToken::new() }
+    }
 }
 
 /// What was added.
@@ -147,12 +157,13 @@ pub async fn add_constraints_with(
     let lock = tokio::select! {
         biased;
         () = options.cancel.cancelled() => return Err(cancelled()),
-        lock = Lock::acquire(target) => lock?,
+        lock = stall::guarded(target, options.stall_timeout, |error| error, Lock::acquire(target)) => lock?,
     };
     let Some(lock) = lock else {
         return Err(ConstraintError::AnotherRun { target: target.display_name() });
     };
-    let result = cancellable(target, plan, &options.cancel, progress).await;
+    let work = cancellable(target, plan, &options.cancel, progress);
+    let result = stall::guarded(target, options.stall_timeout, ConstraintError::Server, work).await;
     lock.release().await;
     // A statement that was killed says so in the server's words.
     if result.is_err() && options.cancel.is_cancelled() { Err(cancelled()) } else { result }
@@ -314,9 +325,31 @@ async fn add_foreign_keys(
         .collect();
     if !missing.is_empty() {
         let statement = format!("ALTER TABLE {} {}", ident::mariadb(&table.name), missing.join(", "));
-        run(conn, &table.name, &statement).await?;
+        let names = plan.foreign_keys.iter().filter(|key| key.table == table.name && key.add.is_some());
+        let names = names.map(|key| key.name.as_str());
+        match run(conn, &table.name, &statement).await {
+            Err(ConstraintError::Statement { source: mysql_async::Error::Server(_), .. })
+                if are_present(conn, FOREIGN_KEYS, &table.name, names).await? =>
+            {
+                return Ok(0);
+            }
+            other => other?,
+        }
     }
     Ok(missing.len())
+}
+
+/// Whether a statement was refused because all it adds is there by now: the server goes on with what a run left under way that
+/// was killed or gave up, and takes it as a whole or not at all.
+async fn are_present<'a>(
+    conn: &mut Conn,
+    sql: &str,
+    table: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<bool, mysql_async::Error> {
+    let present = pairs(conn, sql).await?;
+    let mut names = names;
+    Ok(names.all(|name| present.contains(&(table.to_owned(), name.to_owned()))))
 }
 
 async fn add_indexes(
@@ -341,6 +374,17 @@ async fn add_indexes(
             if error.code == 1062 =>
         {
             Err(ConstraintError::Collision { table: table.name.clone(), collation: collation.to_owned() })
+        }
+        Err(ConstraintError::Statement { source: mysql_async::Error::Server(_), .. })
+            if are_present(
+                conn,
+                INDEXES,
+                &table.name,
+                table.indexes.iter().map(|(name, _)| name.as_str()),
+            )
+            .await? =>
+        {
+            Ok(0)
         }
         Err(other) => Err(other),
         Ok(()) => Ok(missing.len()),

@@ -1,6 +1,8 @@
 //! The journal in the target: which plan is being carried out, and which chunks are in. A chunk's row commits together
 //! with its data, so a killed run continues exactly. Also the lock that keeps a second run away.
 
+use std::time::Duration;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
@@ -10,6 +12,9 @@ use crate::target::Target;
 pub(crate) const PREFIX: &str = "_golive_migrate_";
 /// A lock freed by a killed run may take the server a moment to notice.
 const LOCK_WAIT_SECONDS: u32 = 5;
+
+/// How long a server may take to hear that we go.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 const CREATE_RUN: &str = "CREATE TABLE IF NOT EXISTS `_golive_migrate_run` (\
     `id` TINYINT NOT NULL PRIMARY KEY, `plan_digest` CHAR(64) NOT NULL, `source_digest` CHAR(64) NOT NULL, \
@@ -53,8 +58,8 @@ impl Lock {
     }
 
     pub(crate) async fn release(self) {
-        // Closing the connection frees the lock; a failure to say goodbye changes nothing.
-        let _ = self.conn.disconnect().await;
+        // Closing the connection frees the lock; a failure to say goodbye changes nothing, and a stopped server hears none.
+        let _ = tokio::time::timeout(GOODBYE, self.conn.disconnect()).await;
     }
 }
 

@@ -48,6 +48,7 @@ mod rules;
 mod schema;
 mod set_aside;
 mod source;
+mod stall;
 mod survey;
 mod switch;
 mod target;

@@ -13,8 +13,8 @@ use crate::finding::{Finding, Severity};
 use crate::ident;
 use crate::policy::ACCEPTABLE;
 use crate::survey::{
-    SchemaOrigin, Survey, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedIndex, SurveyedTable,
-    SurveyedView,
+    SchemaOrigin, Survey, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,
+    SurveyedIndexColumn, SurveyedTable, SurveyedView,
 };
 
 /// What an operator decides about a survey.
@@ -23,7 +23,8 @@ use crate::survey::{
 pub struct PlanOptions {
     /// Blocking findings that are accepted beside those of the survey's policies, by `ID` or `ID:table.column`. Only
     /// `MIG-FK-LENGTH`, `MIG-FK-ORPHAN`, `MIG-FK-TYPE`, `MIG-UNIQUE-COLLISION` and `MIG-CHECK-BROKEN` can be: the foreign
-    /// key, unique key or check is then left out. All others would lose data.
+    /// key, unique key or check is then left out; and `MIG-KEY-NULL`: the primary key is then a unique key, which takes NULL.
+    /// All others would lose data.
     pub accept: BTreeSet<String>,
 }
 
@@ -94,6 +95,8 @@ pub struct PlannedTable {
 struct LeftOut {
     unique: BTreeSet<String>,
     checks: BTreeSet<String>,
+    /// Columns of primary keys.
+    keys: BTreeSet<String>,
 }
 
 /// One column.
@@ -169,13 +172,20 @@ impl Plan {
                 .collect()
         };
         let left_out = of(&["MIG-FK-LENGTH", "MIG-FK-ORPHAN", "MIG-FK-TYPE"]);
-        let without = LeftOut { unique: of(&["MIG-UNIQUE-COLLISION"]), checks: of(&["MIG-CHECK-BROKEN"]) };
+        let without = LeftOut {
+            unique: of(&["MIG-UNIQUE-COLLISION"]),
+            checks: of(&["MIG-CHECK-BROKEN"]),
+            keys: of(&["MIG-KEY-NULL"]),
+        };
         let tiers = tiers(survey);
         let mut tables = Vec::with_capacity(survey.tables.len());
         for (tier, names) in tiers.iter().enumerate() {
             let in_tier =
                 names.iter().filter_map(|name| survey.tables.iter().find(|table| table.name == *name));
-            tables.extend(in_tier.map(|table| planned(table, tier + 1, survey, &without)));
+            tables.extend(in_tier.map(|table| match with_unique_key(table, &without) {
+                Some(table) => planned(&table, tier + 1, survey, &without),
+                None => planned(table, tier + 1, survey, &without),
+            }));
         }
         let keys =
             survey.tables.iter().flat_map(|table| table.foreign_keys.iter().map(move |key| (table, key)));
@@ -326,6 +336,27 @@ fn is_left_out(left_out: &BTreeSet<String>, table: &str, key: &SurveyedForeignKe
             part || sorted(named) == own
         })
     })
+}
+
+/// The table with a unique key in the place of its primary key, where NULL in it was accepted: both bind the same rows.
+fn with_unique_key(table: &SurveyedTable, without: &LeftOut) -> Option<SurveyedTable> {
+    let accepted = |name: &String| without.keys.contains(&format!("{}.{name}", table.name));
+    if !table.primary_key.iter().any(accepted) {
+        return None;
+    }
+    let mut table = table.clone();
+    let key = std::mem::take(&mut table.primary_key);
+    for column in table.columns.iter_mut().filter(|column| key.contains(&column.name)) {
+        column.not_null &= column.census.nulls == 0;
+    }
+    let mut name = ident::bounded(&["pk", &table.name]);
+    while table.indexes.iter().any(|index| index.name.eq_ignore_ascii_case(&name)) {
+        name = ident::bounded(&[&name, "2"]);
+    }
+    let columns = key.into_iter().map(|name| SurveyedIndexColumn { name, descending: false, prefix: None });
+    let columns = columns.collect();
+    table.indexes.push(SurveyedIndex { name, unique: true, columns, helper: None, quarantine: false });
+    Some(table)
 }
 
 fn planned(table: &SurveyedTable, tier: usize, survey: &Survey, without: &LeftOut) -> PlannedTable {

@@ -20,7 +20,7 @@ use crate::finding::Finding;
 pub enum Policy {
     /// The finding blocks, whatever its severity.
     Stop,
-    /// What cannot be kept is left out: a foreign key, a unique key, a check.
+    /// What cannot be kept is left out: a foreign key, a primary or unique key, a check.
     Accept,
     /// The rows go to the side table `_golive_migrate_quarantine`, each with its reason.
     Quarantine,
@@ -110,8 +110,14 @@ impl Policies {
 }
 
 /// Findings that are settled by leaving out what cannot be kept.
-pub(crate) const ACCEPTABLE: [&str; 5] =
-    ["MIG-FK-LENGTH", "MIG-FK-ORPHAN", "MIG-FK-TYPE", "MIG-UNIQUE-COLLISION", "MIG-CHECK-BROKEN"];
+pub(crate) const ACCEPTABLE: [&str; 6] = [
+    "MIG-CHECK-BROKEN",
+    "MIG-FK-LENGTH",
+    "MIG-FK-ORPHAN",
+    "MIG-FK-TYPE",
+    "MIG-KEY-NULL",
+    "MIG-UNIQUE-COLLISION",
+];
 
 /// Findings about single rows, which may be set aside.
 pub(crate) const QUARANTINABLE: [&str; 17] = [

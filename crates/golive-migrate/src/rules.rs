@@ -158,8 +158,10 @@ const RULES: &[SurveyRule] = &[
     rule(
         "MIG-FK-ORPHAN",
         "rows whose parent is missing",
-        "SQLite seldom enforces foreign keys; MariaDB would take such rows once and never look again",
-        "delete the rows or add their parents; or quarantine; or accept, and the foreign key is left out",
+        "SQLite seldom enforces foreign keys, and compares them by the collation of the parent's key; MariaDB compares them by its own, \
+         would take such rows once and never look again",
+        "delete the rows, add their parents or spell them alike; or another collation; or quarantine; or accept, and the foreign key \
+         is left out",
     ),
     rule(
         "MIG-FK-PARENT",
@@ -279,7 +281,7 @@ const RULES: &[SurveyRule] = &[
         "MIG-KEY-NULL",
         "NULL in a primary key",
         "SQLite takes it, no other database does",
-        "give those rows a key; or quarantine",
+        "give those rows a key; or quarantine; or accept, and it becomes a unique key, which takes NULL",
     ),
     rule(
         "MIG-NAME",
@@ -345,13 +347,14 @@ const RULES: &[SurveyRule] = &[
         "MIG-REAL-INTEGER",
         "integers beyond 2^53 in a real column",
         "a DOUBLE would lose their last digits",
-        "DECIMAL(20,0) or BIGINT in [migrate.types]; or quarantine",
+        "the DECIMAL that the finding names in [migrate.types]; or convert:text, or quarantine",
     ),
     rule("MIG-REAL-ZERO", "negative zero", "it becomes zero", NOTHING),
     rule(
         "MIG-ROW-SIZE",
         "a row longer than MariaDB's 65,535 bytes, or than half of InnoDB's page",
-        "its widest columns become LONGTEXT or LONGBLOB, or long enough to be kept outside of the page; else it blocks",
+        "its widest columns become LONGTEXT or LONGBLOB, or long enough to be kept outside of the page; else it blocks, as do rows \
+         of very many short texts, which InnoDB refuses one by one",
         "nothing; divide the table where it blocks",
     ),
     rule("MIG-SCHEMA-COLUMN", "a column that the target's table lacks", "its values would be lost", SCHEMA),
@@ -437,7 +440,7 @@ const RULES: &[SurveyRule] = &[
     rule("MIG-TRIGGER", "a trigger", "the two languages differ too much to carry it", BY_HAND),
     rule(
         "MIG-TYPE-DIFFERS",
-        "a column that holds another kind than declared",
+        "a column that holds another kind than declared, or a date that holds times of day",
         "it takes the type of what is there",
         NOTHING,
     ),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::journal::{self, Lock, Run};
 use crate::plan::Plan;
+use crate::stall;
 use crate::survey::SchemaOrigin;
 use crate::target::Target;
 
@@ -104,10 +105,11 @@ async fn refuse_foreign_tables(target: &Target, conn: &mut mysql_async::Conn) ->
 /// # Errors
 /// When the target is not empty, belongs to another run, or refuses a statement.
 pub async fn create_schema(target: &Target, plan: &Plan) -> Result<SchemaReport, SchemaError> {
-    let Some(lock) = Lock::acquire(target).await? else {
+    let limit = stall::DEFAULT_TIMEOUT;
+    let Some(lock) = stall::guarded(target, limit, |error| error, Lock::acquire(target)).await? else {
         return Err(SchemaError::AnotherRun { target: target.display_name() });
     };
-    let result = create_locked(target, plan).await;
+    let result = stall::guarded(target, limit, SchemaError::from, create_locked(target, plan)).await;
     lock.release().await;
     result
 }

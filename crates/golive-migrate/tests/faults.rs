@@ -7,13 +7,15 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use golive_migrate::{
-    CopyError, CopyOptions, Plan, Source, Target, TargetOptions, Verdict, add_constraints, copy,
-    create_schema,
+    ConstraintError, ConstraintOptions, CopyError, CopyOptions, Plan, Source, Target, TargetOptions, Verdict,
+    VerifyError, VerifyOptions, add_constraints, add_constraints_with, copy, create_schema, verify,
 };
 use golive_sandbox::{MariaDb, MariaDbOptions, Process, ProcessSpec, Proxy};
+use mysql_async::prelude::Queryable as _;
 
 const ROWS: usize = 20_000;
 const WHOLE: Duration = Duration::from_secs(120);
@@ -238,6 +240,97 @@ async fn two_runs_at_once_and_a_lock_that_dies_with_its_process() {
     let before = stage.chunks();
     stage.finish(&plan).await;
     stage.expect_kept(&before);
+}
+
+/// Stops the server's process as a whole, and lets it go on.
+fn signal(db: &MariaDb, signal: rustix::process::Signal) {
+    let pid = db.pid().unwrap().try_into().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+fn is_stall(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.source().is_some_and(|source| source.to_string().contains("no sign of life"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_answering_ends_every_phase_and_the_next_run_goes_on() {
+    use rustix::process::Signal;
+    let limit = Duration::from_secs(4);
+    for local_infile in [true, false] {
+        let stage = Stage::new();
+        let mut how = TargetOptions::new(stage.db.url("app").into());
+        how.local_infile = local_infile;
+        let target = Target::connect(&how).await.unwrap();
+        let (_, plan) = support::plan(&stage.source, &target).await;
+        create_schema(&target, &plan).await.unwrap();
+        let told = AtomicUsize::new(0);
+        let stop_at_the_third = |_| {
+            if told.fetch_add(1, Ordering::Relaxed) == 2 {
+                signal(&stage.db, Signal::STOP);
+            }
+        };
+        let mut options = small_chunks();
+        options.stall_timeout = limit;
+        let ended = copy(&stage.source, &target, &plan, &options, &stop_at_the_third);
+        let ended = tokio::time::timeout(WHOLE, ended).await.expect("the copy hangs").unwrap_err();
+        assert!(matches!(ended, CopyError::Server { .. }) && is_stall(&ended), "{ended:?}");
+        signal(&stage.db, Signal::CONT);
+        let before = stage.chunks();
+        assert!(!before.is_empty());
+        copy(&stage.source, &target, &plan, &small_chunks(), &|_| {}).await.unwrap();
+        stage.expect_kept(&before);
+
+        let stop = |_| signal(&stage.db, Signal::STOP);
+        let mut options = ConstraintOptions::default();
+        options.stall_timeout = limit;
+        let ended = add_constraints_with(&target, &plan, &options, &stop);
+        let ended = tokio::time::timeout(WHOLE, ended).await.expect("adding keys hangs").unwrap_err();
+        assert!(matches!(ended, ConstraintError::Server(_)) && is_stall(&ended), "{ended:?}");
+        signal(&stage.db, Signal::CONT);
+        add_constraints(&target, &plan).await.unwrap();
+
+        let mut options = VerifyOptions::default();
+        options.stall_timeout = limit;
+        let ended = verify(&stage.source, &target, &options, &stop);
+        let ended = tokio::time::timeout(WHOLE, ended).await.expect("the verification hangs").unwrap_err();
+        assert!(matches!(ended, VerifyError::Target(_)) && is_stall(&ended), "{ended:?}");
+        signal(&stage.db, Signal::CONT);
+        stage.expect_equal().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_never_ends_is_given_up_and_a_long_statement_is_not() {
+    let stage = Stage::new();
+    let (target, plan) = stage.begin(stage.db.url("app")).await;
+    let mut other = mysql_async::Conn::from_url(stage.db.url("app")).await.unwrap();
+    other.query_drop("LOCK TABLES big WRITE").await.unwrap();
+    let mut options = small_chunks();
+    options.stall_timeout = Duration::from_secs(4);
+    let ended = copy(&stage.source, &target, &plan, &options, &|_| {});
+    let ended = tokio::time::timeout(WHOLE, ended).await.expect("the copy hangs").unwrap_err();
+    assert!(is_stall(&ended), "the server answers, but the copy makes no step: {ended:?}");
+    other.query_drop("UNLOCK TABLES").await.unwrap();
+    copy(&stage.source, &target, &plan, &small_chunks(), &|_| {}).await.unwrap();
+
+    other.query_drop("LOCK TABLES big READ").await.unwrap();
+    let mut options = ConstraintOptions::default();
+    options.stall_timeout = Duration::from_secs(5);
+    let adding = add_constraints_with(&target, &plan, &options, &|_| {});
+    let waiting_longer = async {
+        let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%' AND TIME_MS > 7000";
+        while tokio::task::block_in_place(|| support::number(&stage.db, waits)) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::pin!(adding);
+    tokio::select! {
+        ended = &mut adding => panic!("a statement may take as long as it does: {ended:?}"),
+        () = waiting_longer => {}
+    }
+    other.query_drop("UNLOCK TABLES").await.unwrap();
+    adding.await.unwrap();
+    stage.expect_equal().await;
 }
 
 fn pid(process: &Process) -> rustix::process::Pid {

@@ -57,13 +57,14 @@ fn growth(file: &Path, db: &MariaDb, infile: bool) -> u64 {
 #[test]
 fn memory_does_not_grow_with_the_rows() {
     let folder = tempfile::tempdir().unwrap();
+    // More than twice what the copy may grow by: 400 bytes a row.
     let rows = support::setting("GOLIVE_MEMORY_ROWS", 400_000);
     let file = support::sqlite(
         folder.path(),
         &format!(
             "CREATE TABLE fact (id INTEGER PRIMARY KEY, name TEXT, amount REAL, note TEXT);
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-             INSERT INTO fact SELECT i, 'name ' || i, i * 1.25, hex(i * 7919) || ' and some more text' FROM n;"
+             INSERT INTO fact SELECT i, 'name ' || i, i * 1.25, hex(i * 7919) || printf('%.350c', 'x') FROM n;"
         ),
     );
     for infile in [true, false] {

@@ -176,6 +176,211 @@ async fn collisions_under_another_collation_are_found_before_and_set_aside_if_de
     assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
 }
 
+const CITIES: &str = "
+CREATE TABLE country (code VARCHAR(2) PRIMARY KEY COLLATE NOCASE NOT NULL);
+CREATE TABLE city (id INTEGER PRIMARY KEY, code VARCHAR(2) REFERENCES country(code));
+INSERT INTO country VALUES ('DE'); INSERT INTO city VALUES (1, 'DE'), (2, 'de'), (3, 'FR'), (4, NULL);
+CREATE TABLE day (at DATETIME PRIMARY KEY NOT NULL); CREATE TABLE visit (id INTEGER PRIMARY KEY, at DATETIME REFERENCES day(at));
+INSERT INTO day VALUES ('2024-02-18 00:00:00'); INSERT INTO visit VALUES (1, '02/18/2024'), (2, '2024-02-18 00:00:00')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_is_judged_as_the_target_will_compare_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::open(&support::sqlite(folder.path(), CITIES)).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let orphans = |survey: &Survey| -> Vec<(String, u64, Vec<String>)> {
+        let found = survey.findings.iter().filter(|finding| finding.id == "MIG-FK-ORPHAN");
+        found.map(|finding| (finding.place(), finding.count, finding.keys.clone())).collect()
+    };
+    let found = |place: &str, keys: &[&str]| {
+        (place.to_owned(), keys.len() as u64, keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>())
+    };
+    let mut chosen = options(&[]);
+    let exact = survey(&source, Some(&target), &chosen).await.unwrap();
+    assert_eq!(orphans(&exact), [found("city.code", &["id=2", "id=3"]), found("visit.at", &["id=1"])]);
+    assert!(exact.findings.iter().any(|finding| finding.what.contains("COLLATE NOCASE")));
+
+    chosen.collation = "utf8mb4_unicode_ci".to_owned();
+    let mut policies = options(&[("MIG-DATETIME-FORMAT", "convert:date-mdy")]).policies;
+    chosen.policies = policies.clone();
+    let judged = survey(&source, Some(&target), &chosen).await.unwrap();
+    assert_eq!(orphans(&judged), [found("city.code", &["id=3"])]);
+
+    policies.0.insert("MIG-FK-ORPHAN:city".to_owned(), "quarantine".parse().unwrap());
+    chosen.policies = policies;
+    let (_, plan) = migrated(&source, &target, &chosen).await;
+    assert_eq!(plan.foreign_keys.len(), 2);
+    let left = db.execute("USE app; SELECT GROUP_CONCAT(id ORDER BY id) FROM city").unwrap();
+    assert_eq!(left.lines().last(), Some("1,2,4"));
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_into_the_applications_own_tables_is_judged_by_their_collation() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::open(&support::sqlite(folder.path(), CITIES)).unwrap();
+    let db = support::server();
+    db.execute(
+        "USE app; CREATE TABLE country (code varchar(2) COLLATE utf8mb4_general_ci PRIMARY KEY);
+         CREATE TABLE city (id bigint PRIMARY KEY, code varchar(2) COLLATE utf8mb4_general_ci REFERENCES country (code));",
+    )
+    .unwrap();
+    let target = support::target(&db).await;
+    let mut chosen = options(&[]);
+    chosen.schema = SchemaOrigin::Target;
+    chosen.exclude = ["day", "visit"].map(str::to_owned).into();
+    let judged = survey(&source, Some(&target), &chosen).await.unwrap();
+    let orphan = judged.findings.iter().find(|finding| finding.id == "MIG-FK-ORPHAN").unwrap();
+    assert_eq!((orphan.count, orphan.keys.as_slice()), (1, ["id=3".to_owned()].as_slice()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_converted_to_text_is_wide_enough_for_an_index_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = support::sqlite(
+        folder.path(),
+        "CREATE TABLE part (code INT PRIMARY KEY NOT NULL, kind INT, bin INT UNIQUE); CREATE INDEX by_kind ON part (kind);
+         INSERT INTO part VALUES (1, 5, 1), ('a-2', 'six', 'two'), (3.5, 7, 3);
+         CREATE TABLE used (id INTEGER PRIMARY KEY, code INT REFERENCES part(code)); INSERT INTO used VALUES (1, 'a-2'), (2, 1);
+         CREATE TABLE long (code INT PRIMARY KEY NOT NULL); INSERT INTO long VALUES (1), (printf('%.900c', 'x'))",
+    );
+    let source = Source::open(&path).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let mut chosen = options(&[("MIG-TYPE-MIXED", "convert:text")]);
+    let found = survey(&source, Some(&target), &chosen).await.unwrap();
+    let blocking: Vec<String> = found
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Blocks)
+        .map(golive_migrate::Finding::selector)
+        .collect();
+    assert_eq!(blocking, ["MIG-KEY-LENGTH:long.code"]);
+
+    chosen.exclude.insert("long".to_owned());
+    let (_, plan) = migrated(&source, &target, &chosen).await;
+    assert_eq!(plan.foreign_keys.len(), 1);
+    let shown = db.execute("USE app; SELECT code, kind, bin FROM part ORDER BY code").unwrap();
+    assert_eq!(shown, "1\t5\t1\n3.5\t7\t3\na-2\tsix\ttwo\n");
+    let keys = db.execute("SELECT INDEX_NAME, SUB_PART FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = 'part' ORDER BY 1").unwrap();
+    assert_eq!(keys, "by_kind\tNULL\nPRIMARY\tNULL\nuq_bin\tNULL\n", "no key is over a head only");
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_key_with_null_is_a_unique_key_when_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = support::sqlite(
+        folder.path(),
+        "CREATE TABLE setting (name VARCHAR(20), user INTEGER, v TEXT, PRIMARY KEY (name, user));
+         INSERT INTO setting VALUES ('a', 1, 'x'), (NULL, 1, 'y'), (NULL, 1, 'z'), ('b', 2, NULL);
+         CREATE TABLE code (k VARCHAR(9) PRIMARY KEY); INSERT INTO code VALUES ('one'), (NULL);
+         CREATE TABLE uses (id INTEGER PRIMARY KEY, k VARCHAR(9) REFERENCES code(k)); INSERT INTO uses VALUES (1, 'one'), (2, NULL)",
+    );
+    let source = Source::open(&path).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let found = survey(&source, Some(&target), &options(&[])).await.unwrap();
+    assert!(
+        matches!(Plan::new(&found, &PlanOptions::default()), Err(PlanError::Blocked(open)) if open.len() == 2)
+    );
+    let (_, plan) = migrated(&source, &target, &options(&[("MIG-KEY-NULL", "accept")])).await;
+    for options in [VerifyOptions::for_plan(&plan), VerifyOptions::default()] {
+        let verification = verify(&source, &target, &options, &|_| {}).await.unwrap();
+        assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+        let told: Vec<_> =
+            verification.intended.iter().map(|one| (one.table.as_str(), one.finding)).collect();
+        assert_eq!(told, [("code", Some("MIG-KEY-NULL")), ("setting", Some("MIG-KEY-NULL"))]);
+    }
+    db.execute("USE app; INSERT INTO setting VALUES (NULL, 1, 'w'); DELETE FROM setting WHERE v = 'w'")
+        .unwrap();
+    assert!(
+        db.execute("USE app; INSERT INTO setting VALUES ('a', 1, 'again')").is_err(),
+        "it binds as SQLite's did"
+    );
+    db.execute("USE app; UPDATE setting SET v = 'other' WHERE v = 'z'").unwrap();
+    let changed = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(changed.verdict, Verdict::Mismatch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn integers_beside_fractions_get_the_decimal_that_holds_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = support::sqlite(
+        folder.path(),
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, far INTEGER);
+         INSERT INTO t VALUES (1, 9007199254740993, 9007199254740993), (2, 0.125, 1e-300), (3, 1.5, 1.5)",
+    );
+    let source = Source::open(&path).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let mut chosen = options(&[]);
+    let found = survey(&source, Some(&target), &chosen).await.unwrap();
+    let remedy = |column: &str| {
+        let of = |finding: &&golive_migrate::Finding| {
+            finding.id == "MIG-REAL-INTEGER" && finding.column.as_deref() == Some(column)
+        };
+        found.findings.iter().find(of).unwrap().remedy.clone()
+    };
+    assert!(remedy("n").contains("DECIMAL(19,3)"), "{}", remedy("n"));
+    assert!(
+        !remedy("far").contains("DECIMAL(") && remedy("far").contains("convert:text"),
+        "{}",
+        remedy("far")
+    );
+    chosen.column_types.insert("t.n".to_owned(), "DECIMAL(19,3)".to_owned());
+    chosen.policies = options(&[("MIG-REAL-INTEGER:t.far", "convert:text")]).policies;
+    let (_, plan) = migrated(&source, &target, &chosen).await;
+    let shown = db
+        .execute("USE app; SELECT n FROM t WHERE id < 3 ORDER BY id; SELECT far FROM t WHERE id = 1")
+        .unwrap();
+    assert_eq!(shown, "9007199254740993.000\n0.125\n9007199254740993\n");
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+}
+
+/// 205 texts: of 40 bytes each in all but nine of them, and one that decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_very_many_short_texts_is_found_where_the_server_refuses_it() {
+    let columns: Vec<String> = (0..205).map(|at| format!("c{at} TEXT")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let row = |id: usize, last: usize| {
+        let texts: Vec<String> = (0..205)
+            .map(|at| match at {
+                0..196 => "printf('%.40c', 'x')".to_owned(),
+                196 => format!("printf('%.{last}c', 'x')"),
+                _ => "NULL".to_owned(),
+            })
+            .collect();
+        format!("INSERT INTO wide VALUES ({id}, {});", texts.join(", "))
+    };
+    let sql = format!(
+        "CREATE TABLE wide (id INTEGER PRIMARY KEY, {}); {} {}",
+        columns.join(", "),
+        row(1, 36),
+        row(2, 37)
+    );
+    let path = support::sqlite(folder.path(), &sql);
+    let source = Source::open(&path).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let found = survey(&source, Some(&target), &options(&[])).await.unwrap();
+    let wide = found.findings.iter().find(|finding| finding.id == "MIG-ROW-SIZE").unwrap();
+    assert_eq!((wide.severity, wide.keys.as_slice()), (Severity::Blocks, ["id=2".to_owned()].as_slice()));
+    rusqlite::Connection::open(&path).unwrap().execute("DELETE FROM wide WHERE id = 2", []).unwrap();
+    let (_, plan) = migrated(&source, &target, &options(&[])).await;
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+    let one_more = db.execute("USE app; UPDATE wide SET c196 = CONCAT(c196, 'x')");
+    assert!(
+        one_more.is_err_and(|error| error.to_string().contains("1118")),
+        "the server takes what was told it would not"
+    );
+}
+
 #[tokio::test]
 async fn stop_blocks_a_note_and_a_policy_in_vain_is_told() {
     let folder = tempfile::tempdir().unwrap();

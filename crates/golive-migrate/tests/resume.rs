@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 use golive_migrate::{
-    CancellationToken, ConstraintError, ConstraintOptions, CopyError, CopyOptions, Phase, Progress,
-    ProgressEvents, SchemaError, Source, Target, TargetOptions, Verdict, add_constraints,
-    add_constraints_with, copy, create_schema,
+    CancellationToken, ConstraintError, ConstraintOptions, CopyError, CopyOptions, Phase, Plan, PlanOptions,
+    Progress, ProgressEvents, SchemaError, Source, SurveyOptions, Target, TargetOptions, Verdict,
+    VerifyOptions, add_constraints, add_constraints_with, copy, create_schema, quarantined, survey, verify,
 };
 
 const ROWS: usize = 5_000;
@@ -141,6 +141,41 @@ fn rows_in_tables(db: &golive_sandbox::MariaDb) -> usize {
         db,
         "SELECT (SELECT COUNT(*) FROM app.big) + (SELECT COUNT(*) FROM app.bag) + (SELECT COUNT(*) FROM app.tight)",
     )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_ends_at_a_key_that_is_no_utf8_is_gone_on_from_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    // Read as UTF-8 the first broken key would lie behind `aé`, and the second before itself.
+    let sql = "CREATE TABLE tight (k TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID;
+        INSERT INTO tight VALUES ('a', 1), (CAST(x'6180' AS TEXT), 2), ('aé', 3), (CAST(x'61ff' AS TEXT), 4), ('b', 5)";
+    let source = Source::open(&support::sqlite(folder.path(), sql)).unwrap();
+    let db = support::server();
+    let target = support::target(&db).await;
+    let mut decided = SurveyOptions::default();
+    decided.policies.0.insert("MIG-TEXT-UTF8".to_owned(), "quarantine".parse().unwrap());
+    let surveyed = survey(&source, Some(&target), &decided).await.unwrap();
+    let plan = Plan::new(&surveyed, &PlanOptions::default()).unwrap();
+    create_schema(&target, &plan).await.unwrap();
+    let mut runs = 0;
+    loop {
+        let mut options = CopyOptions::default();
+        options.chunk_rows = 1;
+        options.cancel = CancellationToken::new();
+        runs += 1;
+        match copy(&source, &target, &plan, &options, &|_| options.cancel.cancel()).await {
+            Err(CopyError::Cancelled { .. }) if runs < 9 => {}
+            ended => break drop(ended.unwrap()),
+        }
+    }
+    assert!(runs > 4, "each run ends after a row: {runs}");
+    add_constraints(&target, &plan).await.unwrap();
+    let numbers = db.execute("USE app; SELECT GROUP_CONCAT(n ORDER BY n) FROM tight").unwrap();
+    assert_eq!(numbers.lines().last(), Some("1,3,5"));
+    let aside: u64 = quarantined(&target).await.unwrap().iter().map(|rows| rows.count).sum();
+    assert_eq!(aside, 2, "each once");
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -187,13 +188,21 @@ impl MariaDb {
     /// # Errors
     /// When the file cannot be written.
     pub fn client_file(&self) -> Result<PathBuf, StartError> {
+        static FILES: AtomicU64 = AtomicU64::new(0);
         let path = self.setup.private.path().join("client.cnf");
+        // Put in its place when it is whole: another call's client may be reading it just now.
+        let fresh = path.with_extension(format!(
+            "cnf.{}.{}",
+            std::process::id(),
+            FILES.fetch_add(1, Ordering::Relaxed)
+        ));
         let text = format!(
             "[client]\nuser={USER}\npassword={}\nsocket={}\ndefault-character-set=utf8mb4\n",
             self.setup.password.expose_secret(),
             self.socket().display()
         );
-        write_private(&path, &text)?;
+        write_private(&fresh, &text)?;
+        std::fs::rename(&fresh, &path).map_err(at(&path))?;
         Ok(path)
     }
 

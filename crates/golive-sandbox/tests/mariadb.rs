@@ -31,6 +31,31 @@ fn starts_with_utc_utf8mb4_and_one_account_that_can_log_in() {
 }
 
 #[test]
+fn statements_run_from_many_threads_at_once() {
+    let server = MariaDb::start(&with_database()).unwrap();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let server = &server;
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let file = server.client_file().unwrap();
+                    let text = std::fs::read_to_string(file).unwrap();
+                    assert!(
+                        text.ends_with("default-character-set=utf8mb4\n"),
+                        "{number}, {round}: half a file"
+                    );
+                }
+                assert_eq!(server.execute(&format!("SELECT {number}")).unwrap(), format!("{number}\n"));
+            });
+        }
+    });
+    let left = std::fs::read_dir(server.private_directory()).unwrap();
+    let left =
+        left.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("client.cnf"));
+    assert_eq!(left.count(), 1);
+}
+
+#[test]
 fn committed_rows_survive_a_kill_and_a_stop_on_the_same_port() {
     let server = MariaDb::start(&with_database()).unwrap();
     let (port, pid) = (server.port(), server.pid().unwrap());

@@ -3,7 +3,7 @@
 use super::Found::{Blocks, Changes, Note};
 use super::Then::{Altered, Equal, Missing, Refused};
 use super::Way::{Accept, Collation, Mend, Policy, Type};
-use super::{Look, Remedy, Trap};
+use super::{ASIDE, Look, Remedy, Trap};
 
 pub(super) const TRAPS: &[Trap] = &[
     Trap::new(
@@ -58,7 +58,9 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-KEY-NULL", "setting.name", 1)])
     .then(Refused)
-    .or(&[Remedy(Policy("MIG-KEY-NULL:setting.name", "quarantine"), Missing(1, &[])), Remedy(Mend("UPDATE setting SET name = 'b' WHERE name IS NULL"), Equal(&[]))]),
+    .or(&[Remedy(Policy("MIG-KEY-NULL:setting.name", "quarantine"), Missing(1, &[])),
+        Remedy(Accept("MIG-KEY-NULL:setting.name"), Equal(&[Look("SELECT GROUP_CONCAT(INDEX_NAME, NON_UNIQUE) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'setting'", "pk_setting0")])),
+        Remedy(Mend("UPDATE setting SET name = 'b' WHERE name IS NULL"), Equal(&[]))]),
     Trap::new(
         "no-primary-key",
         "a table without a key, with the same row twice",
@@ -130,8 +132,21 @@ pub(super) const TRAPS: &[Trap] = &[
     )
     .finds(&[Blocks("MIG-FK-ORPHAN", "city.code", 1), Changes("MIG-COLLATION", "country", 1)])
     .then(Refused)
-    .or(&[Remedy(Mend("UPDATE city SET code = upper(code)"), Equal(&[Look(FOREIGN_KEYS, "1")]))])
-    .open("no finding: the run ends with 2 after the copy, when the orphan is seen"),
+    .or(&[
+        Remedy(Mend("UPDATE city SET code = upper(code)"), Equal(&[Look(FOREIGN_KEYS, "1")])),
+        Remedy(Collation("utf8mb4_unicode_ci"), Equal(&[Look(FOREIGN_KEYS, "1")])),
+        Remedy(Policy("MIG-FK-ORPHAN:city.code", "quarantine"), Missing(1, &[Look(FOREIGN_KEYS, "1"), Look(ASIDE, "city\tid=2\tMIG-FK-ORPHAN")])),
+        Remedy(Accept("MIG-FK-ORPHAN:city.code"), Equal(&[Look(FOREIGN_KEYS, "0")])),
+    ]),
+    Trap::new(
+        "reference-in-an-order-of-the-application",
+        "references to a key whose collation only the application has: SQLite by itself finds no row of it",
+        "CREATE TABLE word (w TEXT PRIMARY KEY COLLATE unicase NOT NULL) WITHOUT ROWID; CREATE TABLE line (id INTEGER PRIMARY KEY, w TEXT REFERENCES word(w));
+         INSERT INTO word VALUES ('a'), ('B'), ('c'), ('D'), ('e'), ('F'); INSERT INTO line VALUES (1, 'a'), (2, 'F'), (3, 'c'), (4, NULL), (5, 'b')",
+    )
+    .finds(&[Blocks("MIG-FK-ORPHAN", "line.w", 1), Changes("MIG-COLLATION", "word", 1), Note("MIG-WITHOUT-ROWID", "word", 1)])
+    .then(Refused)
+    .or(&[Remedy(Policy("MIG-FK-ORPHAN:line.w", "quarantine"), Missing(1, &[Look(FOREIGN_KEYS, "1"), Look(ASIDE, "line\tid=5\tMIG-FK-ORPHAN")]))]),
     Trap::new(
         "reference-to-nothing",
         "references to a table that is not there and to a column that is no key",

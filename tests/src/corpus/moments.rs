@@ -109,12 +109,14 @@ pub(super) const TRAPS: &[Trap] = &[
         "time-in-date",
         "a time of day in a DATE column, which MariaDB cuts with a note",
         "CREATE TABLE event (id INTEGER PRIMARY KEY, day DATE); INSERT INTO event VALUES (1, '2024-02-18 01:59:31'), (2, '2024-02-18')",
-    ),
+    )
+    .finds(&[Note("MIG-TYPE-DIFFERS", "event.day", 1)]),
     Trap::new(
         "midnight-in-date",
         "midnight in a DATE column",
         "CREATE TABLE event (id INTEGER PRIMARY KEY, day DATE); INSERT INTO event VALUES (1, '2024-02-18 00:00:00'), (2, '2024-02-19')",
     )
+    .finds(&[Note("MIG-TYPE-DIFFERS", "event.day", 1)])
     .then(Equal(&[Look("SELECT day FROM event ORDER BY id", "2024-02-18\n2024-02-19")])),
     Trap::new(
         "beyond-2038",

@@ -11,6 +11,7 @@ mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use golive::Config;
 use golive_migrate::{
@@ -87,6 +88,23 @@ pub(crate) struct RunArgs {
     /// that is done only when somebody is seen writing.
     #[arg(long)]
     freeze: bool,
+    #[command(flatten)]
+    stall: Stall,
+}
+
+/// How long a server is waited for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Stall {
+    /// Seconds without a sign of life of the server after which the work ends with 12; the same command goes on from there.
+    /// A single statement may take longer, as long as the server answers beside it.
+    #[arg(long = "stall-timeout", value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+}
+
+impl Stall {
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
 }
 
 /// What `status` takes.
@@ -162,18 +180,21 @@ async fn run_all(global: &Global, args: &RunArgs) -> Result {
     let source = &held.source;
     let schema = create_schema(&target, &plan).await.map_err(ToFailure::failure)?;
     let mut options = CopyOptions::default();
+    options.stall_timeout = args.stall.timeout();
     options.cancel = cancel.clone();
     let copied = copy(source, &target, &plan, &options, &moving(&meter, "copying", plan.rows()))
         .await
         .map_err(ToFailure::failure)?;
     meter.say("adding indexes and foreign keys");
     let mut options = ConstraintOptions::default();
+    options.stall_timeout = args.stall.timeout();
     options.cancel = cancel.clone();
     let keyed = moving(&meter, "adding the keys of", 0);
     let constraints =
         add_constraints_with(&target, &plan, &options, &keyed).await.map_err(ToFailure::failure)?;
     meter.clear();
-    let intended = VerifyOptions::for_plan(&plan);
+    let mut intended = VerifyOptions::for_plan(&plan);
+    intended.stall_timeout = args.stall.timeout();
     let verification = verify::compared(global, source, &target, intended, cancel).await?;
     let aside = quarantined(&target).await.map_err(Failure::reach)?;
     let value = json!({

@@ -7,7 +7,7 @@ mod worker;
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -21,6 +21,7 @@ use crate::journal::{self, Lock};
 use crate::plan::Plan;
 use crate::progress::{OnProgress, Phase, PhaseMeter, per_second};
 use crate::source::Source;
+use crate::stall::{self, Pulse};
 use crate::target::Target;
 
 /// How long a cancelled run may take to roll its chunks back and say goodbye. After it the connections are cut, and the
@@ -37,6 +38,9 @@ pub struct CopyOptions {
     pub chunk_bytes: usize,
     /// Tables at once, 1 to 8; 2.
     pub tables_at_once: usize,
+    /// How long the server may take for a step, or to answer at all, before the copy is given up; 5 minutes. What is in stays
+    /// in, and the next run goes on.
+    pub stall_timeout: Duration,
     /// Cancelling it ends the copy: chunks under way are rolled back, what is in stays in, and the next run goes on.
     pub cancel: CancellationToken,
 }
@@ -47,6 +51,7 @@ impl Default for CopyOptions {
             chunk_rows: 50_000,
             chunk_bytes: 64 << 20,
             tables_at_once: 2,
+            stall_timeout: stall::DEFAULT_TIMEOUT,
             cancel: CancellationToken::new(),
         }
     }
@@ -214,16 +219,20 @@ pub async fn copy(
     progress: OnProgress<'_>,
 ) -> Result<CopyReport, CopyError> {
     let cancelled = || CopyError::Cancelled { target: target.display_name() };
+    let limit = options.stall_timeout;
     let lock = tokio::select! {
         biased;
         () = options.cancel.cancelled() => return Err(cancelled()),
-        lock = Lock::acquire(target) => lock.map_err(CopyError::server("the journal"))?,
+        lock = stall::guarded(target, limit, |error| error, Lock::acquire(target)) => {
+            lock.map_err(CopyError::server("the journal"))?
+        }
     };
     let Some(lock) = lock else {
         return Err(CopyError::AnotherRun { target: target.display_name() });
     };
+    let work = copy_locked(source, target, plan, options, progress);
     let result = tokio::select! {
-        result = copy_locked(source, target, plan, options, progress) => result,
+        result = stall::guarded(target, limit, CopyError::server("all tables"), work) => result,
         () = grace_after(&options.cancel) => Err(cancelled()),
     };
     lock.release().await;
@@ -294,8 +303,10 @@ async fn move_rows(
         first_failure.lock().expect("no holder of this lock can panic").get_or_insert(failure);
     };
     let work = join_all(snapshots.into_iter().map(async |snapshot| {
-        let worker = Worker::new(target, options, &meter, &stop, &confirmation);
-        match worker.run(snapshot, plan, &queue).await {
+        let pulse = Arc::new(Pulse::new());
+        let worker = Worker::new(target, options, &meter, &stop, &confirmation, &pulse);
+        let work = worker.run(snapshot, plan, &queue);
+        match pulse.guarded(options.stall_timeout, CopyError::server("a table"), work).await {
             Ok(copied) => copied,
             Err(failure) => {
                 fail(failure);

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use mysql_async::Value;
-use rusqlite::types::{Value as SourceValue, ValueRef};
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
 use crate::core::conversion::Converted;
@@ -442,17 +442,40 @@ fn encode_key(row: &Row<'_>, plan: &ReadPlan) -> String {
     (0..plan.key.len()).map(part).collect::<Vec<_>>().join(",")
 }
 
-fn decode_key(text: &str) -> Vec<SourceValue> {
+/// One part of a key out of the journal.
+#[derive(Debug, Clone, PartialEq)]
+enum KeyPart {
+    Null,
+    Integer(i64),
+    Real(f64),
+    /// As bytes: a text in SQLite need not be UTF-8, and another text is another place in the table.
+    Text(Vec<u8>),
+    Blob(Vec<u8>),
+}
+
+impl ToSql for KeyPart {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(integer) => ValueRef::Integer(*integer),
+            Self::Real(real) => ValueRef::Real(*real),
+            Self::Text(text) => ValueRef::Text(text),
+            Self::Blob(blob) => ValueRef::Blob(blob),
+        }))
+    }
+}
+
+fn decode_key(text: &str) -> Vec<KeyPart> {
     text.split(',')
         .map(|part| {
             let (class, content) = part.split_at(part.len().min(1));
             match class {
-                "i" => content.parse().map_or(SourceValue::Null, SourceValue::Integer),
+                "i" => content.parse().map_or(KeyPart::Null, KeyPart::Integer),
                 "r" => u64::from_str_radix(content, 16)
-                    .map_or(SourceValue::Null, |bits| SourceValue::Real(f64::from_bits(bits))),
-                "t" => SourceValue::Text(String::from_utf8_lossy(&hex::decode(content)).into_owned()),
-                "b" => SourceValue::Blob(hex::decode(content)),
-                _ => SourceValue::Null,
+                    .map_or(KeyPart::Null, |bits| KeyPart::Real(f64::from_bits(bits))),
+                "t" => KeyPart::Text(hex::decode(content)),
+                "b" => KeyPart::Blob(hex::decode(content)),
+                _ => KeyPart::Null,
             }
         })
         .collect()
@@ -464,13 +487,14 @@ mod tests {
 
     #[test]
     fn a_key_survives_the_journal() {
-        let decoded = decode_key("i-5,r3ff8000000000000,t61c3a9,b00ff,n");
+        let decoded = decode_key("i-5,r3ff8000000000000,t61c3a9,t61ff,b00ff,n");
         let expected = [
-            SourceValue::Integer(-5),
-            SourceValue::Real(1.5),
-            SourceValue::Text("aé".to_owned()),
-            SourceValue::Blob(vec![0, 255]),
-            SourceValue::Null,
+            KeyPart::Integer(-5),
+            KeyPart::Real(1.5),
+            KeyPart::Text("aé".as_bytes().to_vec()),
+            KeyPart::Text(vec![0x61, 0xff]),
+            KeyPart::Blob(vec![0, 255]),
+            KeyPart::Null,
         ];
         assert_eq!(decoded, expected);
     }

@@ -21,6 +21,7 @@ use crate::journal::{self, TableState};
 use crate::plan::{Plan, PlannedTable};
 use crate::progress::{PhaseMeter, TableMeter};
 use crate::quarantine;
+use crate::stall::Pulse;
 use crate::target::Target;
 
 /// Pieces that may wait between reader and writer.
@@ -39,6 +40,7 @@ pub(crate) struct Worker<'a> {
     /// Set when the run is cancelled, or another worker failed.
     stop: &'a CancellationToken,
     confirmation: &'a Confirmation,
+    pulse: &'a Arc<Pulse>,
 }
 
 /// Two connections that take turns: while one commits a chunk, the other takes the rows of the next, so that the server
@@ -97,8 +99,9 @@ impl<'a> Worker<'a> {
         meter: &'a PhaseMeter<'a>,
         stop: &'a CancellationToken,
         confirmation: &'a Confirmation,
+        pulse: &'a Arc<Pulse>,
     ) -> Self {
-        Self { target, options, meter, stop, confirmation }
+        Self { target, options, meter, stop, confirmation, pulse }
     }
 
     /// Copies tables until the queue is empty.
@@ -251,6 +254,7 @@ impl<'a> Worker<'a> {
                 if alone { None } else { Some(self.send(ahead, table, reading, chunk + 1).await) }
             });
             committed?;
+            self.pulse.beat();
             meter.advance(end.rows, end.bytes);
             state.chunks += 1;
             state.rows += end.rows;
@@ -281,10 +285,14 @@ impl<'a> Worker<'a> {
             Err(Error::Server(error)) if error.code == 1062 => return Ok(Loaded::Raced),
             reserved => reserved.map_err(&server)?,
         }
-        let packet_bytes = self.target.server().max_allowed_packet_bytes;
+        self.pulse.beat();
         match reading.form {
-            Form::Lines => load(conn, table, &reading.pieces, self.stop).await,
-            Form::Rows(rows) => insert(conn, table, &reading.pieces, rows, packet_bytes, self.stop).await,
+            Form::Lines => load(conn, table, &reading.pieces, self.stop, self.pulse).await,
+            Form::Rows(rows) => {
+                let packet_bytes = self.target.server().max_allowed_packet_bytes;
+                let statement = Inserting { rows, packet_bytes };
+                insert(conn, table, &reading.pieces, statement, self.stop, self.pulse).await
+            }
         }
     }
 
@@ -298,7 +306,7 @@ impl<'a> Worker<'a> {
     ) -> Result<(), CopyError> {
         let server = CopyError::server(&table.name);
         tokio::select! {
-            () = self.confirmation.known() => {}
+            () = self.pulse.elsewhere(self.confirmation.known()) => {}
             () = self.stop.cancelled() => return Err(self.cancelled()),
         }
         self.put_aside(conn, table, end).await?;
@@ -320,13 +328,14 @@ async fn load(
     table: &PlannedTable,
     pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
     stop: &CancellationToken,
+    pulse: &Arc<Pulse>,
 ) -> Result<Loaded, CopyError> {
     let ending: Arc<Mutex<Option<Piece>>> = Arc::default();
-    let state = (Arc::clone(pieces), Arc::clone(&ending), stop.clone());
-    let lines = stream::unfold(state, |(pieces, ending, stop)| async move {
-        let piece = next(&mut *pieces.lock().await, &stop).await;
+    let state = (Arc::clone(pieces), Arc::clone(&ending), stop.clone(), Arc::clone(pulse));
+    let lines = stream::unfold(state, |(pieces, ending, stop, pulse)| async move {
+        let piece = next(&mut *pieces.lock().await, &stop, &pulse).await;
         match piece {
-            Some(Piece::Lines(bytes)) => Some((Ok(bytes), (pieces, ending, stop))),
+            Some(Piece::Lines(bytes)) => Some((Ok(bytes), (pieces, ending, stop, pulse))),
             other => {
                 *ending.lock().expect("no holder of this lock can panic") = other;
                 None
@@ -359,11 +368,11 @@ async fn load(
 }
 
 /// The reader's next piece; `None` when it ended, or the run is to end.
-async fn next(pieces: &mut Receiver<Piece>, stop: &CancellationToken) -> Option<Piece> {
+async fn next(pieces: &mut Receiver<Piece>, stop: &CancellationToken, pulse: &Pulse) -> Option<Piece> {
     tokio::select! {
         biased;
         () = stop.cancelled() => None,
-        piece = pieces.recv() => piece,
+        piece = pulse.elsewhere(pieces.recv()) => piece,
     }
 }
 
@@ -371,18 +380,25 @@ fn ended_early(table: &PlannedTable) -> CopyError {
     CopyError::server(&table.name)(Error::Io(std::io::Error::other("the reader ended early").into()))
 }
 
+/// Rows of a statement, and what the server takes at once.
+struct Inserting {
+    rows: usize,
+    packet_bytes: u64,
+}
+
 /// One chunk through prepared multi-row inserts.
 async fn insert(
     conn: &mut Conn,
     table: &PlannedTable,
     pieces: &Arc<tokio::sync::Mutex<Receiver<Piece>>>,
-    rows_at_once: usize,
-    packet_bytes: u64,
+    statement: Inserting,
     stop: &CancellationToken,
+    pulse: &Pulse,
 ) -> Result<Loaded, CopyError> {
+    let Inserting { rows: rows_at_once, packet_bytes } = statement;
     let mut pieces = pieces.lock().await;
     loop {
-        let (values, rows, key) = match next(&mut pieces, stop).await {
+        let (values, rows, key) = match next(&mut pieces, stop, pulse).await {
             Some(Piece::Rows { values, rows, key }) => (values, rows, key),
             Some(Piece::End(end)) => return Ok(Loaded::Exactly(end)),
             Some(other) => return Err(failure(table, other)),

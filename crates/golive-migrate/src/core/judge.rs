@@ -106,7 +106,8 @@ fn judge_number(target: TargetType, say: Say<'_>) {
                 "MIG-REAL-INTEGER",
                 Blocks,
                 inexact,
-                "override the column's type with DECIMAL(20,0) or BIGINT",
+                // The survey, which can look at the fractions beside them, says which type holds both.
+                "override the column's type with a DECIMAL",
             );
             say(
                 Remark::NegativeZero,

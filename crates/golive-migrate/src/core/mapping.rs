@@ -47,8 +47,19 @@ pub(crate) fn propose(
         Some(target) => target,
         None => by_data(declared, declared_name, census, usage, &mut proposal.findings),
     };
+    if chosen.is_none() && declared == Declared::Date && census.count(Remark::TimeInDate) > 0 {
+        proposal.findings.push(times_in_date(declared_name, census));
+    }
     judge::judge(census, &mut proposal);
     proposal
+}
+
+fn times_in_date(name: &str, census: &Census) -> Finding {
+    let target = TargetType::DATETIME;
+    let what = format!("declared `{name}`, some values have a time of day; becomes {target}");
+    let remedy =
+        "nothing, unless the application expects a date alone: every value of the column reads as a datetime";
+    Finding::new("MIG-TYPE-DIFFERS", Severity::Note, what, remedy).tally(census.tally(Remark::TimeInDate))
 }
 
 /// The storage classes that occur decide which branch is taken.
@@ -167,6 +178,19 @@ fn decimal_type(pair: Option<(u32, u32)>, census: &Census) -> TargetType {
         precision.saturating_sub(pair.map_or(BARE_DECIMAL.1, |(_, scale)| scale)).max(census.whole_digits);
     let precision = (whole + scale).clamp(1, MOST_PRECISION);
     TargetType::Decimal { precision: narrow(precision), scale: narrow(scale) }
+}
+
+/// The `DECIMAL` that holds every number seen exactly, where there is one.
+pub(crate) fn exact_decimal(census: &Census) -> Option<TargetType> {
+    let (whole, scale) = (census.whole_digits.max(1), census.fraction_digits);
+    let fits =
+        census.count(Remark::NotDecimal) == 0 && scale <= MOST_SCALE && whole + scale <= MOST_PRECISION;
+    fits.then(|| TargetType::Decimal { precision: narrow(whole + scale), scale: narrow(scale) })
+}
+
+/// The text of a column in a key, wide enough for what is there; what is too long for a key is found when keys are laid out.
+pub(crate) fn key_text(census: &Census) -> TargetType {
+    text_type(None, census, Usage { indexed: true })
 }
 
 fn narrow(number: u32) -> u8 {

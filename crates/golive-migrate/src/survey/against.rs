@@ -1,10 +1,10 @@
-//! What the target says of a survey: whether it is empty, what its settings allow, what collides under its collation. It
-//! writes nothing but temporary tables.
+//! What the target says of a survey: whether it is empty, what its settings allow, what collides or has no parent
+//! under its collation. It writes nothing but temporary tables.
 
 use mysql_async::prelude::Queryable;
 
 use super::model::{SchemaOrigin, Survey};
-use super::{SurveyError, collisions, galera};
+use super::{SurveyError, collisions, galera, orphans};
 use crate::finding::{Finding, Severity};
 use crate::journal;
 use crate::source::Source;
@@ -25,6 +25,7 @@ pub(super) async fn survey(source: &Source, target: &Target, survey: &mut Survey
     let foreign = journal::foreign_tables(&mut conn).await?;
     let begun = journal::exists(&mut conn).await?;
     collisions::find(source, &mut conn, survey).await?;
+    orphans::by_the_server(source, &mut conn, survey).await?;
     let _ = conn.disconnect().await;
     let ours = survey.schema == SchemaOrigin::Source;
     if let (Some(first), false, true) = (foreign.first(), begun, ours) {

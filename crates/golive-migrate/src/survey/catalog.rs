@@ -105,6 +105,12 @@ impl CatalogTable {
         std::iter::once(self.primary_key.clone()).chain(unique)
     }
 
+    /// By what the key over these columns compares, where that is not byte by byte.
+    pub(crate) fn key_collation(&self, key: &[String]) -> Option<&str> {
+        let of = |index: &CatalogIndex| index.columns.iter().flatten().eq(key.iter());
+        self.indexes.iter().find(|index| index.unique && !index.partial && of(index))?.collation.as_deref()
+    }
+
     pub(crate) fn column_names(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }

@@ -1,24 +1,16 @@
 //! Unique keys whose rows SQLite tells apart and the target does not: by its collation, or because two values become one.
 //! Only the server knows its collations, so the keys are put into a temporary table there and grouped. Nothing else is written.
 
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Params, Value};
-use rusqlite::types::ValueRef;
-use tokio::sync::mpsc::{self, Sender};
 
 use super::SurveyError;
 use super::model::{DEFAULT_COLLATION, Survey, SurveyedColumn, SurveyedTable};
-use crate::core::conversion::{Conversion, Converted};
-use crate::core::convert::write_value;
+use super::sent::{self, KeyColumn, Reading};
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
 use crate::source::Source;
-
-/// Keys sent at once.
-const BATCH: usize = 500;
-/// "Access denied" to the database, and to a table.
-const DENIED: [u16; 2] = [1044, 1142];
 
 /// One unique key in which rows may collide.
 struct Key {
@@ -26,14 +18,6 @@ struct Key {
     /// The index's name; `None` for the primary key.
     index: Option<String>,
     columns: Vec<KeyColumn>,
-}
-
-/// A column of a key, and what its values become.
-#[derive(Clone)]
-struct KeyColumn {
-    name: String,
-    target: TargetType,
-    conversions: Vec<Conversion>,
 }
 
 /// Adds a finding for each unique key in which rows collide.
@@ -45,7 +29,7 @@ pub(super) async fn find(source: &Source, conn: &mut Conn, survey: &mut Survey) 
         let finding = match colliding(source, conn, &key, &survey.collation).await {
             Ok(0) => continue,
             Ok(count) => collision(&key, &survey.collation).rows(count, Vec::new()),
-            Err(SurveyError::Target(Error::Server(error))) if DENIED.contains(&error.code) => unknown(&key),
+            Err(error) if sent::is_denied(&error) => unknown(&key),
             Err(error) => return Err(error),
         };
         let place = key.index.clone().unwrap_or_else(|| {
@@ -62,11 +46,7 @@ fn keys(table: &SurveyedTable, as_sqlite: bool) -> Vec<Key> {
         let columns: Vec<&SurveyedColumn> = names.iter().filter_map(find).collect();
         let may_collide =
             columns.iter().any(|column| becomes_another(column) || column.target.is_text() && !as_sqlite);
-        let columns = columns.into_iter().map(|column| KeyColumn {
-            name: column.name.clone(),
-            target: column.target,
-            conversions: column.conversions.clone(),
-        });
+        let columns = columns.into_iter().map(KeyColumn::from);
         may_collide.then(|| Key { table: table.name.clone(), index, columns: columns.collect() })
     };
     // A key with a condition binds fewer rows than are compared here; MariaDB says so itself when it is built.
@@ -133,60 +113,17 @@ async fn colliding(source: &Source, conn: &mut Conn, key: &Key, collation: &str)
         columns.join(", ")
     ))
     .await?;
-    let (sender, mut batches) = mpsc::channel(4);
-    let (reading, table, columns) = (source.clone(), key.table.clone(), key.columns.clone());
-    let thread = tokio::task::spawn_blocking(move || read(&reading, &table, &columns, &sender));
-    while let Some(values) = batches.recv().await {
-        let one = format!("({})", vec!["?"; key.columns.len()].join(","));
-        let rows = vec![one; values.len() / key.columns.len()].join(",");
-        let sql = format!("INSERT INTO `_golive_migrate_collision` VALUES {rows}");
-        conn.exec_drop(sql, Params::Positional(values)).await?;
-    }
-    thread.await??;
-    let names = ident::mariadb_list(key.columns.iter().map(|column| &column.name));
+    let names: Vec<String> = key.columns.iter().map(|column| column.name.clone()).collect();
+    let sql = format!("SELECT {} FROM {}", ident::sqlite_list(&names), ident::sqlite(&key.table));
+    let reading = Reading { sql, key: key.columns.clone(), named_by: Vec::new() };
+    sent::send(source, conn, "`_golive_migrate_collision`", reading, "").await?;
     let count: Option<u64> = conn
         .query_first(format!(
             "SELECT CAST(COALESCE(SUM(`n` - 1), 0) AS UNSIGNED) FROM \
-             (SELECT COUNT(*) AS `n` FROM `_golive_migrate_collision` GROUP BY {names} HAVING `n` > 1) `groups`"
+             (SELECT COUNT(*) AS `n` FROM `_golive_migrate_collision` GROUP BY {} HAVING `n` > 1) `groups`",
+            ident::mariadb_list(&names)
         ))
         .await?;
     conn.query_drop("DROP TEMPORARY TABLE `_golive_migrate_collision`").await?;
     Ok(count.unwrap_or(0))
-}
-
-/// Hands on the keys without NULL, which collide with nothing; what does not fit has a finding of its own.
-fn read(
-    source: &Source,
-    table: &str,
-    columns: &[KeyColumn],
-    batches: &Sender<Vec<Value>>,
-) -> rusqlite::Result<()> {
-    let connection = source.connect()?;
-    let names = columns.iter().map(|column| &column.name);
-    let sql = format!("SELECT {} FROM {}", ident::sqlite_list(names), ident::sqlite(table));
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    let mut batch = Vec::with_capacity(BATCH * columns.len());
-    while let Some(row) = rows.next()? {
-        let start = batch.len();
-        for (at, column) in columns.iter().enumerate() {
-            let mut written = Vec::new();
-            let value = row.get_ref(at).unwrap_or(ValueRef::Null);
-            let converted = column.conversions.iter().find_map(|one| one.apply(value, column.target));
-            let value = converted.as_ref().map_or(value, Converted::as_value);
-            if !matches!(write_value(value, column.target, &mut written), Ok(true)) {
-                batch.truncate(start);
-                break;
-            }
-            batch.push(Value::Bytes(written));
-        }
-        if batch.len() >= BATCH * columns.len() && batches.blocking_send(std::mem::take(&mut batch)).is_err()
-        {
-            return Ok(());
-        }
-    }
-    if !batch.is_empty() {
-        let _ = batches.blocking_send(batch);
-    }
-    Ok(())
 }

@@ -8,12 +8,14 @@ use super::SurveyError;
 use super::catalog::{Catalog, CatalogColumn, CatalogTable};
 use super::model::{SurveyOptions, SurveyedColumn};
 use super::scan::{self, Look};
-use crate::core::census::Census;
+use crate::core::census::{Census, Example};
+use crate::core::declared::Declared;
 use crate::core::mapping::{self, Proposal, Usage};
 use crate::core::sqltext;
 use crate::core::translate;
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
+use crate::ident;
 use crate::policy::Policy;
 
 /// A conversion may bring another finding to light, which may have its own policy, and so on; more rounds are a circle.
@@ -48,6 +50,10 @@ pub(super) fn survey(
     let (census, proposals) = settle(connection, given, census, &mut chosen, &mut looks)?;
     let mut columns = Vec::with_capacity(table.columns.len());
     for (((column, census), proposal), look) in table.columns.iter().zip(census).zip(proposals).zip(looks) {
+        let mut proposal = proposal;
+        for finding in proposal.findings.iter_mut().filter(|finding| finding.id == "MIG-REAL-INTEGER") {
+            finding.remedy = exact_remedy(connection, &table.name, &column.name)?;
+        }
         findings.extend(proposal.findings);
         columns.push(SurveyedColumn {
             name: column.name.clone(),
@@ -102,9 +108,16 @@ fn propose(
     chosen: Option<TargetType>,
 ) -> Proposal {
     let usage = Usage { indexed: given.indexed.contains(&column.name) };
+    let as_text = look.conversions.iter().any(|(conversion, _)| *conversion == crate::Conversion::Text);
+    let chosen = match chosen {
+        // MariaDB makes no key over a LONGTEXT.
+        Some(TargetType::LongText) if as_text && usage.indexed => Some(mapping::key_text(census)),
+        other => other,
+    };
     let mut proposal = mapping::propose(look.meaning, &column.declared, census, usage, chosen);
     if given.table.primary_key.contains(&column.name) && census.nulls > 0 {
-        let remedy = "give those rows a key in the source";
+        let remedy = "give those rows a key in the source, or set them aside by a policy; or accept, and the key becomes a unique \
+             key, which takes NULL as in SQLite";
         let finding = Finding::new("MIG-KEY-NULL", Severity::Blocks, "NULL in the primary key", remedy);
         proposal.findings.push(finding.rows(census.nulls, Vec::new()));
     }
@@ -118,6 +131,28 @@ fn propose(
     let place = |finding: Finding| finding.table(&given.table.name).column(column.name.clone());
     proposal.findings = std::mem::take(&mut proposal.findings).into_iter().map(place).collect();
     proposal
+}
+
+/// What to do about integers that a DOUBLE does not hold: name the decimal type that holds all that is there, if there is one.
+fn exact_remedy(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<String> {
+    let column = ident::sqlite(column);
+    let sql = format!(
+        "SELECT {column} FROM {} WHERE typeof({column}) IN ('integer', 'real')",
+        ident::sqlite(table)
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut seen = Census::default();
+    while let Some(row) = rows.next()? {
+        seen.observe(Declared::Decimal(None), row.get_ref(0)?, &Example::default);
+    }
+    let otherwise = "keep the digits as text by the policy convert:text, or set the rows aside";
+    Ok(match mapping::exact_decimal(&seen) {
+        Some(target) => format!(
+            "override the column's type with {target}, which holds every value as it is; or {otherwise}"
+        ),
+        None => format!("no DECIMAL holds both these integers and the fractions beside them: {otherwise}"),
+    })
 }
 
 /// Takes up what policies say of the findings; `true` when the column must be counted again.

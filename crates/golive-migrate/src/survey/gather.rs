@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use super::SurveyError;
 use super::catalog::CatalogTable;
 use super::model::SurveyOptions;
+use super::orphans;
 use super::scan::{self, Look, RowRange};
 use crate::core::census::{Census, Tally};
 use crate::ident;
@@ -27,8 +28,8 @@ const PIECES: i128 = 32;
 pub(super) struct Gathered {
     /// One a column.
     pub(super) census: Vec<Census>,
-    /// By foreign key number; `None` where SQLite cannot check.
-    pub(super) orphans: Option<BTreeMap<i64, Tally>>,
+    /// By foreign key number.
+    pub(super) orphans: BTreeMap<i64, Tally>,
 }
 
 /// One thread's next piece of work.
@@ -40,7 +41,7 @@ enum Task {
 
 enum Found {
     Digest(String),
-    Orphans(usize, Option<BTreeMap<i64, Tally>>),
+    Orphans(usize, BTreeMap<i64, Tally>),
     Census(usize, Vec<Census>),
 }
 
@@ -160,7 +161,7 @@ fn run(
 ) -> Result<Found, SurveyError> {
     Ok(match task {
         Task::Digest => Found::Digest(source.digest()?),
-        Task::Orphans(at) => Found::Orphans(*at, scan::orphans(connection, &tables[*at])?),
+        Task::Orphans(at) => Found::Orphans(*at, orphans::exactly(connection, &tables[*at], tables)?),
         Task::Census(at, range) => {
             Found::Census(*at, scan::census(connection, &tables[*at], &looks[*at], *range, show_values)?)
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::{Catalog, CatalogIndex, CatalogTable};
 use super::model::{SurveyedForeignKey, SurveyedHelper, SurveyedIndex, SurveyedIndexColumn, SurveyedTable};
+use super::{orphans, page};
 use crate::core::census::Tally;
 use crate::core::sqltext::{self, Token};
 use crate::core::translate;
@@ -15,11 +16,6 @@ use crate::ident;
 pub(super) const KEY_BYTES: u32 = 3072;
 /// The longest row outside of long columns, with some room for flags.
 const ROW_BYTES: u32 = 65_000;
-/// InnoDB refuses a table whose row could fill half a page of 16 KiB and more.
-const PAGE_ROW_BYTES: u32 = 8126;
-/// What every row begins with: its header, its transaction and its undo record; without a key also its number.
-const HEAD_BYTES: u32 = 5 + 6 + 7;
-const NUMBER_BYTES: u32 = 6;
 const INDEXES: usize = 64;
 
 /// The unique keys and indexes of a table that can be carried.
@@ -176,11 +172,11 @@ fn distinct(name: String, taken: &[SurveyedIndex]) -> String {
         .unwrap_or(name)
 }
 
-/// The foreign keys of a table that can be carried. `orphans` is `None` where SQLite itself could not check.
+/// The foreign keys of a table that can be carried, with their orphans by number.
 pub(crate) fn foreign_keys(
     table: &CatalogTable,
     catalog: &Catalog,
-    orphans: Option<&BTreeMap<i64, Tally>>,
+    orphans: &BTreeMap<i64, Tally>,
     findings: &mut Vec<Finding>,
 ) -> Vec<SurveyedForeignKey> {
     let mut carried = Vec::new();
@@ -199,20 +195,14 @@ pub(crate) fn foreign_keys(
             findings.push(lost(format!("refers to `{}`, which does not exist or stays behind", key.parent)));
             continue;
         };
-        let Some((columns, parent_columns)) =
-            along_a_key(key.columns.clone(), key.parent_columns.clone(), parent)
-        else {
+        let Some((columns, parent_columns)) = along_a_key(&key.columns, &key.parent_columns, parent) else {
             findings.push(lost(format!("refers to columns of `{}` that are no key there", key.parent)));
             continue;
         };
-        let tally = orphans.and_then(|orphans| orphans.get(&key.id)).cloned().unwrap_or_default();
+        let tally = orphans.get(&key.id).cloned().unwrap_or_default();
         if tally.count > 0 {
-            let finding = Finding::new(
-                "MIG-FK-ORPHAN",
-                Severity::Blocks,
-                format!("refers to rows of `{}` that do not exist", key.parent),
-                "delete the rows or add their parents in the source; or accept, and the foreign key is left out",
-            );
+            let collation = parent.key_collation(&parent_columns);
+            let finding = orphans::finding(&key.parent, collation);
             findings.push(place(finding.rows(tally.count, tally.keys)));
         }
         let on_delete = action(&key.on_delete, table, &columns, &place, findings);
@@ -237,9 +227,9 @@ pub(crate) fn foreign_keys(
 }
 
 /// Puts the columns in the order of the parent's key that they refer to, as InnoDB wants them.
-fn along_a_key(
-    columns: Vec<String>,
-    parent_columns: Vec<String>,
+pub(super) fn along_a_key(
+    columns: &[String],
+    parent_columns: &[String],
     parent: &CatalogTable,
 ) -> Option<(Vec<String>, Vec<String>)> {
     if columns.len() != parent_columns.len() || columns.is_empty() {
@@ -415,7 +405,7 @@ pub(crate) fn fit(table: &mut SurveyedTable, undeclared: &dyn Fn(&str) -> bool, 
             .column(index.name.clone()),
         );
     }
-    fit_page(table, &keys, findings);
+    page::fit(table, &keys, findings);
     fit_row(table, &keys, findings);
 }
 
@@ -460,62 +450,6 @@ fn shrink(table: &mut SurveyedTable, key: &[String], undeclared: &dyn Fn(&str) -
             column.target = TargetType::Varchar { chars: chars.min(share.max(needed).max(1)) };
         }
     }
-}
-
-/// Texts that InnoDB must keep in the page get the length from which on it may keep them elsewhere.
-fn fit_page(table: &mut SurveyedTable, keys: &[Vec<String>], findings: &mut Vec<Finding>) {
-    let mut moved = Vec::new();
-    while page_bytes(table) >= PAGE_ROW_BYTES {
-        let free = table.columns.iter_mut().filter(|column| {
-            elsewhere(column.target).is_some() && !keys.iter().any(|key| key.contains(&column.name))
-        });
-        let Some(widest) = free.max_by_key(|column| column.target.page_bytes()) else { break };
-        widest.target = elsewhere(widest.target).unwrap_or(widest.target);
-        moved.push(widest.name.clone());
-    }
-    if page_bytes(table) >= PAGE_ROW_BYTES {
-        findings.push(
-            Finding::new(
-                "MIG-ROW-SIZE",
-                Severity::Blocks,
-                format!(
-                    "its {} columns need more than the {PAGE_ROW_BYTES} bytes that InnoDB has for a row in a page",
-                    table.columns.len()
-                ),
-                "divide the table in the source, or leave it behind",
-            )
-            .table(&table.name),
-        );
-    } else if !moved.is_empty() {
-        findings.push(
-            Finding::new(
-                "MIG-ROW-SIZE",
-                Severity::Note,
-                "the row would not fit into InnoDB's page; these columns become 256 bytes long, so that it may keep them elsewhere",
-                "nothing",
-            )
-            .table(&table.name)
-            .column(moved.join(", ")),
-        );
-    }
-}
-
-/// As InnoDB counts when it makes a table.
-fn page_bytes(table: &SurveyedTable) -> u32 {
-    let nullable = table.columns.iter().filter(|column| !column.not_null).count();
-    let flags = u32::try_from(nullable.div_ceil(8)).unwrap_or(u32::MAX);
-    let head = if table.primary_key.is_empty() { HEAD_BYTES + NUMBER_BYTES } else { HEAD_BYTES };
-    table.columns.iter().fold(head + flags, |sum, column| sum.saturating_add(column.target.page_bytes()))
-}
-
-/// The type of the same kind from which on InnoDB may keep a value outside of the page, where that saves room.
-fn elsewhere(target: TargetType) -> Option<TargetType> {
-    let wider = match target {
-        TargetType::Varchar { chars: 6..=63 } => TargetType::Varchar { chars: 64 },
-        TargetType::VarBinary { bytes: 21..=255 } => TargetType::VarBinary { bytes: 256 },
-        _ => return None,
-    };
-    Some(wider)
 }
 
 fn fit_row(table: &mut SurveyedTable, keys: &[Vec<String>], findings: &mut Vec<Finding>) {

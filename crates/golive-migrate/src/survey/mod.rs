@@ -12,9 +12,12 @@ mod gather;
 mod keys;
 mod model;
 mod objects;
+mod orphans;
+mod page;
 mod reserved;
 mod room;
 mod scan;
+mod sent;
 
 use std::collections::BTreeSet;
 
@@ -37,6 +40,7 @@ use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
 use crate::source::{Source, WatchError};
+use crate::stall;
 use crate::target::Target;
 
 /// Why a survey could not be made.
@@ -131,7 +135,8 @@ pub async fn survey(
         existing.compare(&mut survey);
     }
     if let Some(target) = target {
-        against::survey(source, target, &mut survey).await?;
+        let look = against::survey(source, target, &mut survey);
+        stall::guarded(target, stall::DEFAULT_TIMEOUT, SurveyError::Target, look).await?;
     }
     decide::settle(&mut survey);
     survey.findings.sort_by(|a, b| {
@@ -166,6 +171,7 @@ fn survey_source(source: &Source, options: &SurveyOptions) -> Result<Survey, Sur
             })
         };
         keys::fit(table, &undeclared, &mut findings);
+        page::rows(&connection, table, &mut findings)?;
         settle_defaults(table, declared, &mut findings);
     }
     objects::findings(&catalog, &tables, source.is_wal(), options, &mut findings);
@@ -215,7 +221,7 @@ fn survey_table(
     options: &SurveyOptions,
     findings: &mut Vec<Finding>,
 ) -> Result<SurveyedTable, SurveyError> {
-    let foreign_keys = keys::foreign_keys(table, catalog, gathered.orphans.as_ref(), findings);
+    let foreign_keys = keys::foreign_keys(table, catalog, &gathered.orphans, findings);
     // MariaDB refuses expressions over the column that numbers rows.
     let names: Vec<String> =
         table.column_names().into_iter().filter(|name| Some(name) != table.rowid_alias.as_ref()).collect();

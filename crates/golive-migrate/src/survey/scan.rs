@@ -1,12 +1,10 @@
-//! The statements over the source's rows: a census per column, orphans per foreign key, rows that break a CHECK.
-
-use std::collections::BTreeMap;
+//! The statements over the source's rows: a census per column, rows that break a CHECK.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result};
 
 use super::catalog::{CatalogColumn, CatalogTable};
-use crate::core::census::{Census, Example, Exemplify, Tally};
+use crate::core::census::{Census, Example, Exemplify};
 use crate::core::conversion::Conversion;
 use crate::core::declared::Declared;
 use crate::core::types::TargetType;
@@ -103,41 +101,6 @@ fn value_text(value: ValueRef<'_>) -> String {
         ValueRef::Text(text) => String::from_utf8_lossy(text).chars().take(80).collect(),
         ValueRef::Blob(blob) => blob.iter().take(40).map(|byte| format!("{byte:02x}")).collect(),
     }
-}
-
-/// Rows whose parent is missing, by foreign key number.
-///
-/// `Ok(None)` when SQLite itself cannot check, because the parent has no such key.
-pub(crate) fn orphans(connection: &Connection, table: &CatalogTable) -> Result<Option<BTreeMap<i64, Tally>>> {
-    let mut orphans: BTreeMap<i64, Tally> = BTreeMap::new();
-    let sql = format!("PRAGMA foreign_key_check({})", ident::sqlite(&table.name));
-    let mut statement = match connection.prepare(&sql) {
-        Ok(statement) => statement,
-        Err(error) if is_mismatch(&error) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut rows = statement.query([])?;
-    loop {
-        let row = match rows.next() {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(Some(orphans)),
-            Err(error) if is_mismatch(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let tally = orphans.entry(row.get(3)?).or_default();
-        tally.count += 1;
-        if tally.keys.len() < 3 {
-            let rowid: Option<i64> = row.get(1)?;
-            tally.keys.extend(rowid.map(|rowid| match &table.rowid_alias {
-                Some(alias) => format!("{alias}={rowid}"),
-                None => format!("rowid={rowid}"),
-            }));
-        }
-    }
-}
-
-fn is_mismatch(error: &rusqlite::Error) -> bool {
-    error.to_string().contains("foreign key mismatch")
 }
 
 /// Rows that break a CHECK, which a source may hold when it was written with checks ignored.

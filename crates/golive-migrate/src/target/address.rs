@@ -1,6 +1,7 @@
 //! The address of a target: its parts, what it asks of TLS, and its hosts one by one. Nothing is connected here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mysql_async::{OptsBuilder, SslOpts};
 use url::Url;
@@ -67,6 +68,8 @@ pub(super) fn parse_url(text: &str) -> Result<ParsedUrl, ConnectTargetError> {
         .prefer_socket(socket.is_some())
         .socket(socket)
         .tcp_nodelay(true)
+        // So that a peer that is gone without a word is noticed while we only listen.
+        .tcp_keepalive(Some(Duration::from_secs(60)))
         // What a packet may hold is the server's to say; the driver would take the server's limit for rows it sends us too,
         // which the server itself does not.
         .max_allowed_packet(Some(1 << 30))

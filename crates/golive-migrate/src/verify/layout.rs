@@ -173,7 +173,11 @@ impl Layout {
             .iter()
             .map(|part| columns.iter().position(|column| column.name == *part))
             .collect();
-        let key = key.unwrap_or_default();
+        let takes_null = |at: &usize| {
+            target.iter().any(|one| one.nullable && one.name.eq_ignore_ascii_case(&columns[*at].name))
+        };
+        // Rows whose key is NULL have no place that both sides agree on.
+        let key = key.filter(|key| !key.iter().any(takes_null)).unwrap_or_default();
         let there = side.primary_keys.get(&table.name);
         let same_key = there.is_some_and(|there| {
             there.len() == key.len()

@@ -45,6 +45,7 @@ use crate::journal;
 use crate::progress::OnProgress;
 use crate::quarantine;
 use crate::source::{Source, data_version};
+use crate::stall;
 use crate::survey::{Catalog, read_catalog};
 use crate::target::Target;
 
@@ -54,6 +55,16 @@ use crate::target::Target;
 /// When source or target cannot be read to the end, or it was cancelled. What differs is in the verification, not an
 /// error.
 pub async fn verify(
+    source: &Source,
+    target: &Target,
+    options: &VerifyOptions,
+    progress: OnProgress<'_>,
+) -> Result<Verification, VerifyError> {
+    let work = compared(source, target, options, progress);
+    stall::guarded(target, options.stall_timeout, VerifyError::Target, work).await
+}
+
+async fn compared(
     source: &Source,
     target: &Target,
     options: &VerifyOptions,

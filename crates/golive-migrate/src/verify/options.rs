@@ -1,6 +1,7 @@
 //! What may be chosen before a verification, and what a plan intended, so that it is no difference.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::conversion::Conversion;
 use crate::plan::Plan;
 use crate::policy::Policy;
+use crate::stall;
 use crate::survey::SchemaOrigin;
 
 /// What may be chosen before a verification.
@@ -26,6 +28,8 @@ pub struct VerifyOptions {
     pub method: Method,
     /// Connections to the target, and readers of the source, at once: 1 to 8; 2.
     pub connections: usize,
+    /// How long the server may take to answer on another connection before the verification is given up; 5 minutes.
+    pub stall_timeout: Duration,
     /// Cancelling it ends the verification without a verdict.
     pub cancel: CancellationToken,
 }
@@ -97,6 +101,7 @@ impl Default for VerifyOptions {
             mismatches_per_table: 20,
             method: Method::Rows,
             connections: 2,
+            stall_timeout: stall::DEFAULT_TIMEOUT,
             cancel: CancellationToken::new(),
         }
     }
@@ -149,7 +154,8 @@ impl Intentions {
         let own_tables = plan.schema == SchemaOrigin::Target;
         let collation = (!own_tables).then(|| plan.collation.clone());
         let mut intentions = Self { collation, own_tables, ..Self::default() };
-        for finding in &plan.findings {
+        // What rows are set aside for is carried: it explains nothing that is missing.
+        for finding in plan.findings.iter().filter(|finding| finding.policy != Some(Policy::Quarantine)) {
             *intentions.findings.entry(finding.selector()).or_default() += 1;
         }
         for table in &plan.tables {

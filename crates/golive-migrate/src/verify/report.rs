@@ -247,7 +247,7 @@ pub struct SchemaDifference {
     /// Whether it was meant.
     pub intended: Intended,
     #[serde(skip)]
-    candidates: Vec<String>,
+    candidates: Vec<(&'static str, String)>,
 }
 
 impl SchemaDifference {
@@ -263,10 +263,21 @@ impl SchemaDifference {
     }
 
     /// A survey declares it under one of these ids, at `table.part`, or at the table.
-    pub(super) fn declared(mut self, findings: &[&'static str], part: Option<&str>) -> Self {
-        let place = part.map_or_else(|| self.table.clone(), |part| format!("{}.{part}", self.table));
+    pub(super) fn declared(self, findings: &[&'static str], part: Option<&str>) -> Self {
+        self.declared_at(findings, &[part])
+    }
+
+    /// Likewise, at any of these parts.
+    pub(super) fn declared_at(mut self, findings: &[&'static str], parts: &[Option<&str>]) -> Self {
+        let place = |part: &Option<&str>| {
+            part.map_or_else(|| self.table.clone(), |part| format!("{}.{part}", self.table))
+        };
+        let places: Vec<String> = parts.iter().map(place).collect();
         self.finding = findings.first().copied();
-        self.candidates = findings.iter().map(|id| format!("{id}:{place}")).collect();
+        self.candidates = findings
+            .iter()
+            .flat_map(|id| places.iter().map(move |place| (*id, format!("{id}:{place}"))))
+            .collect();
         self
     }
 
@@ -282,9 +293,10 @@ impl SchemaDifference {
             return;
         }
         let planned = !intentions.is_empty();
-        for candidate in &self.candidates {
+        for (id, candidate) in &self.candidates {
             if let Some(left) = intentions.findings.get_mut(candidate).filter(|left| **left > 0) {
                 *left -= 1;
+                self.finding = Some(id);
                 self.intended = Intended::Yes;
                 return;
             }

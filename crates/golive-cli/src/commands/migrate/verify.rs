@@ -6,7 +6,7 @@ use golive_migrate::{
 };
 
 use super::failure::ToFailure;
-use super::{Sides, connect, moving, open, text};
+use super::{Sides, Stall, connect, moving, open, text};
 use crate::args::Global;
 use crate::commands::support::{Meter, show};
 use crate::exit::{End, Failure, Result};
@@ -31,6 +31,8 @@ pub(crate) struct VerifyArgs {
     /// The seed of a sample that is to be repeated.
     #[arg(long, value_name = "NUMBER", requires = "sample")]
     seed: Option<u64>,
+    #[command(flatten)]
+    stall: Stall,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -53,7 +55,9 @@ fn sample_size(text: &str) -> std::result::Result<SampleSize, String> {
 pub(super) async fn run(global: &Global, args: &VerifyArgs) -> Result {
     let target = connect(global, &args.sides).await?;
     if args.against == Against::Recorded {
-        let found = verify_recorded(&target, &VerifyOptions::default()).await.map_err(ToFailure::failure)?;
+        let mut options = VerifyOptions::default();
+        options.stall_timeout = args.stall.timeout();
+        let found = verify_recorded(&target, &options).await.map_err(ToFailure::failure)?;
         show(global, &found, || recorded(&found));
         return Ok(if found.verdict == Verdict::Match { End::Ready } else { End::NotReady });
     }
@@ -68,6 +72,7 @@ pub(super) async fn run(global: &Global, args: &VerifyArgs) -> Result {
     };
     // What the plan intended, the target keeps itself.
     let mut options = VerifyOptions::default();
+    options.stall_timeout = args.stall.timeout();
     options.method = method;
     let verification = compared(global, &source, &target, options, CancellationToken::new()).await?;
     show(global, &verification, || text::verification(&verification) + text::changed_source(&verification));

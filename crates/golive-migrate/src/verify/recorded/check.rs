@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::store::{self, Shape, StoredChunk};
 use crate::ident;
+use crate::stall;
 use crate::target::Target;
 use crate::verify::canonical;
 use crate::verify::digest::{self, Sums};
@@ -120,6 +121,11 @@ pub async fn verify_recorded(
     target: &Target,
     options: &VerifyOptions,
 ) -> Result<RecordedVerification, VerifyError> {
+    let work = compared(target, options);
+    stall::guarded(target, options.stall_timeout, VerifyError::Target, work).await
+}
+
+async fn compared(target: &Target, options: &VerifyOptions) -> Result<RecordedVerification, VerifyError> {
     let start = Instant::now();
     let mut conn = target.open().await?;
     let Some(head) = store::head(&mut conn).await? else {

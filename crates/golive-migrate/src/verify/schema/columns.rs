@@ -17,7 +17,7 @@ pub(super) fn compare(
         // That a column is missing is told where columns are laid beside each other.
         if let Some(present) = there.iter().find(|one| one.name.eq_ignore_ascii_case(&column.name)) {
             kind(sides, table, column, present, found);
-            null(table, column, present, found);
+            null(sides, table, column, present, found);
             generated(table, column, present, found);
             defaults::compare(table, column, present, found);
             numbering(sides, table, column, present, found);
@@ -92,6 +92,7 @@ fn fits(declared: Declared, kind: Kind) -> bool {
 }
 
 fn null(
+    sides: Sides<'_>,
     table: &CatalogTable,
     column: &CatalogColumn,
     present: &TargetColumn,
@@ -102,6 +103,8 @@ fn null(
         return;
     }
     let what = match (column.not_null || keyed, present.nullable) {
+        // That the key is gone is told once, and with it goes what it alone refused.
+        (true, true) if !column.not_null && !sides.target.primary_keys.contains_key(&table.name) => return,
         (true, true) => format!("column `{}` takes NULL", column.name),
         (false, false) => format!("column `{}` refuses NULL", column.name),
         _ => return,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
+use super::checks::Rendering;
 use crate::verify::layout::OURS;
 
 /// The target's schema, beside its columns.
@@ -15,6 +16,8 @@ pub(crate) struct Facts {
     pub(super) foreign_keys: BTreeMap<String, Vec<ForeignKeyFacts>>,
     /// Clauses, by table, without those that the server made of a JSON type.
     pub(super) checks: BTreeMap<String, Vec<String>>,
+    /// The source's CHECKs in the server's words, by table.
+    pub(super) renderings: BTreeMap<String, Vec<Rendering>>,
     pub(super) triggers: BTreeMap<String, Vec<String>>,
 }
 

@@ -13,7 +13,7 @@ pub(super) fn compare(sides: Sides<'_>, table: &CatalogTable, found: &mut Vec<Sc
     for index in table.indexes.iter().filter(|index| !index.primary) {
         one_index(table, index, there, found);
     }
-    only_in_target(table, there, found);
+    only_in_target(sides, table, there, found);
     foreign_keys(sides, table, found);
 }
 
@@ -34,7 +34,15 @@ fn primary(table: &CatalogTable, there: &[IndexFacts], found: &mut Vec<SchemaDif
         (Some(_), true) => "the primary key is only in the target".to_owned(),
         (Some(key), false) => format!("the primary key is over {}", key.columns.join(", ")),
     };
-    found.push(SchemaDifference::new(&table.name, Difference::PrimaryKey, what));
+    let difference = SchemaDifference::new(&table.name, Difference::PrimaryKey, what);
+    // Where NULL in it was accepted it became a unique key.
+    let became_unique =
+        there.iter().any(|one| one.unique && !one.prefixed && is_over(one, &table.primary_key));
+    let parts: Vec<Option<&str>> = table.primary_key.iter().map(|part| Some(part.as_str())).collect();
+    found.push(match key {
+        None if became_unique => difference.declared_at(&["MIG-KEY-NULL"], &parts),
+        _ => difference,
+    });
 }
 
 fn one_index(
@@ -80,19 +88,42 @@ fn one_index(
     });
 }
 
-/// An index more is no loss; a unique key more refuses rows that the source takes.
-fn only_in_target(table: &CatalogTable, there: &[IndexFacts], found: &mut Vec<SchemaDifference>) {
-    for index in there.iter().filter(|index| index.unique && index.name != "PRIMARY") {
-        let known = table.indexes.iter().filter(|one| one.unique).any(|one| {
-            let columns: Option<Vec<String>> = one.columns.iter().cloned().collect();
-            columns.is_some_and(|columns| is_over(index, &columns))
-        });
+/// A unique key more refuses rows that the source takes, and an index more is nobody's plan.
+fn only_in_target(
+    sides: Sides<'_>,
+    table: &CatalogTable,
+    there: &[IndexFacts],
+    found: &mut Vec<SchemaDifference>,
+) {
+    let columns_of = |one: &CatalogIndex| one.columns.iter().cloned().collect::<Option<Vec<String>>>();
+    for index in there.iter().filter(|index| index.name != "PRIMARY") {
+        // A unique key of the source may have become a plain index, which is told of the key itself.
+        let known = table
+            .indexes
+            .iter()
+            .filter(|one| one.unique || !index.unique)
+            .any(|one| columns_of(one).is_some_and(|columns| is_over(index, &columns)));
         let ours = index.columns.iter().any(|column| column.starts_with(OURS));
-        if !known && !ours && !is_over(index, &table.primary_key) {
-            let what = format!("the unique key over {} is only in the target", index.columns.join(", "));
-            found.push(SchemaDifference::new(&table.name, Difference::UniqueKey, what));
+        if known
+            || ours
+            || is_over(index, &table.primary_key) && index.unique
+            || is_for_a_reference(sides, table, index)
+        {
+            continue;
         }
+        let (kind, word) = match index.unique {
+            true => (Difference::UniqueKey, "unique key"),
+            false => (Difference::Index, "index"),
+        };
+        let what = format!("the {word} over {} is only in the target", index.columns.join(", "));
+        found.push(SchemaDifference::new(&table.name, kind, what));
     }
+}
+
+/// InnoDB makes an index for a foreign key that has none.
+fn is_for_a_reference(sides: Sides<'_>, table: &CatalogTable, index: &IndexFacts) -> bool {
+    let keys = sides.facts.foreign_keys.get(&table.name).into_iter().flatten();
+    !index.unique && keys.map(|key| &key.columns).any(|columns| is_over(index, columns))
 }
 
 fn foreign_keys(sides: Sides<'_>, table: &CatalogTable, found: &mut Vec<SchemaDifference>) {
@@ -113,10 +144,13 @@ fn foreign_keys(sides: Sides<'_>, table: &CatalogTable, found: &mut Vec<SchemaDi
         let Some(present) = there.iter().find(|one| is_same(one, key)) else {
             let what = format!("the foreign key {joined} to `{}` is missing", key.parent);
             let missing = SchemaDifference::new(&table.name, Difference::ForeignKey, what);
-            found.push(missing.declared(
-                &["MIG-FK-ORPHAN", "MIG-FK-TYPE", "MIG-FK-LENGTH", "MIG-FK-PARENT"],
-                Some(&joined),
-            ));
+            // A type is told of one column, the others of all that refer.
+            let mut parts = vec![Some(joined.as_str())];
+            parts.extend(key.columns.iter().map(|column| Some(column.as_str())));
+            found.push(
+                missing
+                    .declared_at(&["MIG-FK-ORPHAN", "MIG-FK-TYPE", "MIG-FK-LENGTH", "MIG-FK-PARENT"], &parts),
+            );
             continue;
         };
         for (word, ours, theirs) in

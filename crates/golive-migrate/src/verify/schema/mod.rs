@@ -2,6 +2,7 @@
 //! defaults, keys, indexes, foreign keys with their actions, CHECKs, views, triggers, the next numbers. What a plan
 //! declared is settled as intended; what only a survey could have declared, without one, stays unknown and counts.
 
+mod checks;
 mod columns;
 mod defaults;
 mod facts;
@@ -34,7 +35,8 @@ pub(super) async fn check(
     target: &TargetSide,
     options: &VerifyOptions,
 ) -> Result<(Vec<SchemaDifference>, Facts), mysql_async::Error> {
-    let facts = Facts::read(conn).await?;
+    let mut facts = Facts::read(conn).await?;
+    facts.renderings = checks::renderings(conn, catalog, target).await?;
     let mut found = Vec::new();
     let sides = Sides { catalog, target, facts: &facts, options };
     objects::compare(sides, &mut found);
@@ -45,7 +47,7 @@ pub(super) async fn check(
         if let Some(there) = target.tables.get(&table.name) {
             columns::compare(sides, table, there, &mut found);
             keys::compare(sides, table, &mut found);
-            objects::checks(sides, table, &mut found);
+            checks::compare(sides, table, &mut found);
         }
     }
     Ok((found, facts))

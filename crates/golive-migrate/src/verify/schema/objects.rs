@@ -1,11 +1,6 @@
-//! Tables, views, triggers and CHECKs: what one side has and the other has not.
-
-use std::collections::BTreeSet;
+//! Tables, views and triggers: what one side has and the other has not.
 
 use super::Sides;
-use super::defaults::unescaped;
-use crate::core::sqltext::{self, Token};
-use crate::survey::CatalogTable;
 use crate::verify::layout::OURS;
 use crate::verify::report::{Difference, SchemaDifference};
 
@@ -82,52 +77,4 @@ fn triggers(sides: Sides<'_>, found: &mut Vec<SchemaDifference>) {
             }
         }
     }
-}
-
-/// The server writes a condition in its own words, so conditions are told apart by the columns they speak of.
-pub(super) fn checks(sides: Sides<'_>, table: &CatalogTable, found: &mut Vec<SchemaDifference>) {
-    let ours = sqltext::checks(&table.tokens);
-    let mut theirs: Vec<BTreeSet<String>> = sides
-        .facts
-        .checks
-        .get(&table.name)
-        .into_iter()
-        .flatten()
-        .filter_map(|clause| sqltext::tokenize(&unescaped(clause)))
-        .map(|tokens| columns_in(&tokens, table))
-        .collect();
-    for tokens in ours {
-        let columns = columns_in(&tokens, table);
-        match theirs.iter().position(|one| *one == columns) {
-            Some(at) => drop(theirs.swap_remove(at)),
-            None => {
-                let what = format!("a CHECK over {} is missing", named(&columns));
-                let missing = SchemaDifference::new(&table.name, Difference::Check, what);
-                found.push(missing.declared(&["MIG-CHECK", "MIG-CHECK-BROKEN"], None));
-            }
-        }
-    }
-    for columns in theirs {
-        let what = format!("a CHECK over {} is only in the target", named(&columns));
-        found.push(SchemaDifference::new(&table.name, Difference::Check, what));
-    }
-}
-
-fn columns_in(tokens: &[Token], table: &CatalogTable) -> BTreeSet<String> {
-    let name = |token: &Token| match token {
-        Token::Word(word) | Token::Name(word) => table
-            .columns
-            .iter()
-            .find(|column| column.name.eq_ignore_ascii_case(word))
-            .map(|one| one.name.clone()),
-        _ => None,
-    };
-    tokens.iter().filter_map(name).collect()
-}
-
-fn named(columns: &BTreeSet<String>) -> String {
-    if columns.is_empty() {
-        return "no column".to_owned();
-    }
-    columns.iter().cloned().collect::<Vec<_>>().join(", ")
 }
