@@ -174,6 +174,16 @@ async fn collisions_under_another_collation_are_found_before_and_set_aside_if_de
     assert!(left.contains("1,3,5,6"), "{left}");
     let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
     assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+
+    db.create_database("accepted").unwrap();
+    let target =
+        Target::connect(&golive_migrate::TargetOptions::new(db.url("accepted").into())).await.unwrap();
+    chosen.policies = options(&[("MIG-UNIQUE-COLLISION:user.uq_name", "accept")]).policies;
+    let (_, plan) = migrated(&source, &target, &chosen).await;
+    let verification = verify(&source, &target, &VerifyOptions::for_plan(&plan), &|_| {}).await.unwrap();
+    assert_eq!(verification.verdict, Verdict::Match, "{verification:#?}");
+    let told: Vec<_> = verification.intended.iter().map(|one| one.finding).collect();
+    assert_eq!(told, [Some("MIG-UNIQUE-COLLISION")]);
 }
 
 const CITIES: &str = "

@@ -1,6 +1,6 @@
 //! Traps in dates, times and datetimes.
 
-use super::Found::{Blocks, Changes};
+use super::Found::{Blocks, Changes, Note};
 use super::Then::{Altered, Equal, Missing, Refused};
 use super::Way::{Mend, Policy, Type};
 use super::{Look, Remedy, Trap};

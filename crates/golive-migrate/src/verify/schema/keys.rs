@@ -74,6 +74,7 @@ fn one_index(
             there.iter().any(|one| is_over(one, columns) && (!unique || (one.unique && !one.prefixed)))
         })
     };
+    let lost_by_collision = index.unique && !index.partial && present(false);
     let what = match (index.unique, present(index.unique)) {
         (_, true) => return,
         (true, _) if present(false) => format!("the unique key over {over} is no longer unique"),
@@ -81,7 +82,13 @@ fn one_index(
         (false, _) => format!("the index over {over} is missing"),
     };
     let difference = SchemaDifference::new(&table.name, kind, what);
-    found.push(if finding.is_empty() {
+    found.push(if lost_by_collision {
+        // A key that SQLite made itself has a name of ours in MariaDB.
+        let parts = std::iter::once("uq").chain(columns.iter().flatten().map(String::as_str));
+        let ours = ident::bounded(&parts.collect::<Vec<_>>());
+        difference
+            .declared_at(&["MIG-UNIQUE-COLLISION"], &[Some(&ours), Some(&ident::bounded(&[&index.name]))])
+    } else if finding.is_empty() {
         difference
     } else {
         difference.declared(&[finding], Some(&index.name))
