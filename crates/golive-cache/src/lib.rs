@@ -38,19 +38,29 @@
 
 mod breaker;
 mod check;
+mod command;
 mod connection;
 mod families;
+mod filling;
+mod health;
+mod journal;
+mod known;
 mod limit;
 mod local_limit;
 mod options;
 mod read_through;
 mod revocation;
 mod script;
+mod watchdog;
 
 pub use check::{CacheCheck, CacheFinding, CheckCacheError, FindingSeverity, check};
-pub use connection::{Cache, CommandError, ConnectCacheError};
+pub use command::CommandError;
+pub use connection::{Cache, ConnectCacheError};
 pub use families::{FamilyRotation, RefreshFamilies};
+pub use health::{CacheHealth, CacheStats, ServerFacts};
+pub use journal::{JournalEntry, JournalError, Revocation, RevocationJournal};
 pub use limit::{Decision, DecisionSource, Quota, RateLimiter};
 pub use options::{CacheOptions, CacheOptionsError};
 pub use read_through::{ReadThrough, ReadThroughStats};
-pub use revocation::{RevocationStatus, RevocationStore, TokenFacts};
+pub use revocation::{Receipt, RevocationStatus, RevocationStore, TokenFacts};
+pub use watchdog::Standing;

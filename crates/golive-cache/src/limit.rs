@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use fred::types::Value;
 
-use crate::connection::{Cache, CommandError};
+use crate::command::CommandError;
+use crate::connection::Cache;
 use crate::local_limit::LocalLimiter;
 use crate::script::Script;
 

@@ -11,7 +11,8 @@ use fred::types::{ClusterHash, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::connection::{Cache, CommandError};
+use crate::command::CommandError;
+use crate::connection::Cache;
 use crate::script::Script;
 
 /// Values of one kind, kept as JSON for a while. Cheap to clone.

@@ -37,6 +37,6 @@ pub use nginx::{Nginx, NginxOptions};
 pub use port::free_port;
 pub use process::{Finished, Process, ProcessError, ProcessSpec, run_to_end};
 pub use proxy::Proxy;
-pub use redis::{Redis, RedisOptions};
+pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};
 pub use requirements::{Found, Missing, Packages, Requirement, look, look_for_tests};
 pub use sink::{Received, Sink, SinkError};
