@@ -109,12 +109,15 @@ async fn look(cache: &Cache, url: &SecretString) -> Result<CacheCheck, CheckCach
     let snapshots = snapshots(cache).await;
     check.findings = judge(&check, snapshots);
     if facts.persists == Some(false) {
-        check.findings.insert(0, CacheFinding {
-            id: "redis.write_failed",
-            severity: FindingSeverity::Error,
-            message: "the last write to disk failed".to_owned(),
-            remedy: "make room on the server's disk and read its log",
-        });
+        check.findings.insert(
+            0,
+            CacheFinding {
+                id: "redis.write_failed",
+                severity: FindingSeverity::Error,
+                message: "the last write to disk failed".to_owned(),
+                remedy: "make room on the server's disk and read its log",
+            },
+        );
     }
     Ok(check)
 }

@@ -104,8 +104,12 @@ mod tests {
 
     #[test]
     fn an_outage_is_503_and_never_401() {
-        let errors =
-            [CommandError::Unavailable, CommandError::Cold, CommandError::ReadOnly, CommandError::OutOfMemory];
+        let errors = [
+            CommandError::Unavailable,
+            CommandError::Cold,
+            CommandError::ReadOnly,
+            CommandError::OutOfMemory,
+        ];
         for error in errors {
             assert_eq!(error.http_status(), 503);
             assert!(error.retry_after() >= Duration::from_secs(1));

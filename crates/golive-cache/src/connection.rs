@@ -1,19 +1,22 @@
 //! The one way to Redis: breaker, standing of the server, commands in flight, time-out. Every command of this crate goes
 //! through [`Cache::run`]. What a command means is not known here.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use fred::prelude::{Builder, Client, ClientLike, Config, EventInterface, FromValue, ReconnectPolicy, Server};
-use fred::types::config::{ClusterDiscoveryPolicy, Options, ServerConfig};
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::prelude::{
+    Builder, Client, ClientLike, Config, EventInterface, FromValue, ReconnectPolicy, Server,
+};
+use fred::types::config::{ClusterDiscoveryPolicy, Options};
+use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
 use rand::RngExt;
 use secrecy::ExposeSecret;
 use tokio::sync::{broadcast, watch};
 
 use crate::breaker::Breaker;
 use crate::command::CommandError;
+use crate::lease::Lease;
 use crate::options::{CacheOptions, CacheOptionsError};
 use crate::watchdog::{self, SentinelWatch, Standing};
 
@@ -38,6 +41,11 @@ pub(crate) struct Shared {
     /// Connections made that the watchdog has not seen yet. The client library announces one before it sends a command
     /// over it, so an answer that finds this empty came over one that the watchdog knows.
     pub(crate) unseen: RwLock<broadcast::Receiver<Server>>,
+    /// The library's own task, which reads and writes. It should run as long as the client, and does not always.
+    task: Mutex<Option<ConnectHandle>>,
+    is_closed: AtomicBool,
+    /// With Sentinel: for how long one look at the server holds. See [`Lease`].
+    pub(crate) lease: Option<Lease>,
     prefix: String,
     timeout: Duration,
     in_flight: AtomicUsize,
@@ -101,7 +109,7 @@ impl Cache {
         let no_answer = || unreachable(format!("no answer in {} ms", options.connect_timeout.as_millis()));
         let began = Instant::now();
         match tokio::time::timeout(options.connect_timeout, client.init()).await {
-            Ok(Ok(_task)) => {}
+            Ok(Ok(task)) => cache.shared.keep(task),
             Ok(Err(e)) if *e.kind() == fred::error::ErrorKind::Auth => {
                 return Err(ConnectCacheError::Login { host });
             }
@@ -129,8 +137,7 @@ impl Cache {
     /// When an option is unusable.
     pub fn start(options: &CacheOptions) -> Result<Self, ConnectCacheError> {
         let (cache, _host) = Self::build(options, false)?;
-        // The task runs as long as the client: it reconnects. Its end is seen as commands that fail.
-        drop(cache.shared.client.connect());
+        cache.shared.keep(cache.shared.client.connect());
         Ok(cache)
     }
 
@@ -164,6 +171,7 @@ impl Cache {
 
     /// Closes the connection; later commands fail.
     pub async fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::Release);
         // Best effort: the server forgets the connection either way.
         let _closed = tokio::time::timeout(Duration::from_secs(1), self.shared.client.quit()).await;
     }
@@ -183,13 +191,14 @@ impl Cache {
         let hosts: Vec<String> =
             config.server.hosts().iter().map(|s| format!("{}:{}", s.host, s.port)).collect();
         let sentinels = SentinelWatch::new(&config, options);
-        let is_sentinel = matches!(config.server, ServerConfig::Sentinel { .. });
+        let config_is_clustered = config.server.is_clustered();
+        let lease = sentinels.as_ref().map(|_| Lease::new(options));
         let client = client(config, options).ok_or(ConnectCacheError::Url)?;
         let unseen = client.reconnect_rx();
         let announced = client.reconnect_rx();
         let shared = Arc::new(Shared {
             breaker: Breaker::new(options.breaker_failures),
-            command: command_options(options),
+            command: command_options(options, config_is_clustered),
             counts: Counts::default(),
             standing: watch::Sender::new(Standing::Unknown),
             generation: AtomicU64::new(0),
@@ -198,9 +207,11 @@ impl Cache {
             timeout: options.command_timeout,
             in_flight: AtomicUsize::new(0),
             max_in_flight: options.max_commands_in_flight.max(1),
+            lease,
+            task: Mutex::new(None),
+            is_closed: AtomicBool::new(false),
             client,
         });
-        debug_assert_eq!(is_sentinel, sentinels.is_some());
         watchdog::spawn(&shared, announced, sentinels, options);
         Ok((Self { shared }, hosts.join(", ")))
     }
@@ -236,6 +247,14 @@ impl Cache {
         value.convert::<T>().map_err(|_| CommandError::Shape { command })
     }
 
+    /// Waits until no instance can still be trusting a primary that was replaced by the one just written to. Longer than
+    /// a moment only right after a failover.
+    pub(crate) async fn settled(&self) {
+        if let Some(pause) = self.shared.lease.as_ref().and_then(Lease::until_settled) {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// Asks a server about itself, whatever it is and however it does. Its answer decides about no request.
     pub(crate) async fn look<T: FromValue>(
         &self,
@@ -252,15 +271,29 @@ impl Shared {
     /// Whether a command may be sent, or an answer be trusted.
     pub(crate) fn admitted(&self) -> Result<(), CommandError> {
         // In this order: the watchdog changes the standing before it marks a connection as seen.
-        let is_unseen =
-            !self.unseen.read().unwrap_or_else(std::sync::PoisonError::into_inner).is_empty();
-        if is_unseen || self.breaker.is_open() {
+        let is_unseen = !self.unseen.read().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let is_over = self.lease.as_ref().is_some_and(Lease::is_over);
+        if is_unseen || is_over || self.breaker.is_open() {
             return Err(CommandError::Unavailable);
         }
         match *self.standing.borrow() {
             Standing::Primary => Ok(()),
             Standing::Replica => Err(CommandError::ReadOnly),
             Standing::Unknown => Err(CommandError::Unavailable),
+        }
+    }
+
+    fn keep(&self, task: ConnectHandle) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+
+    /// Starts the library's task again if it ended by itself. Nothing else would: commands would wait for ever.
+    pub(crate) fn revive(&self) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_ended = task.as_ref().is_some_and(ConnectHandle::is_finished);
+        if has_ended && !self.is_closed.load(Ordering::Acquire) {
+            tracing::warn!("the connection to redis ended: starting it again");
+            *task = Some(self.client.connect());
         }
     }
 
@@ -315,12 +348,13 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Both are needed: fail_fast looks at the connection's state only, which a stopped server does not change.
-fn command_options(options: &CacheOptions) -> Options {
+/// Both are needed: fail_fast looks at the connection's state only, which a stopped server does not change. To be sent on
+/// by a node of a cluster counts as an attempt, and running out of them in the middle of that ends the library's task.
+fn command_options(options: &CacheOptions, is_clustered: bool) -> Options {
     Options {
         timeout: Some(options.command_timeout),
         fail_fast: true,
-        max_attempts: Some(1),
+        max_attempts: Some(if is_clustered { 5 } else { 1 }),
         ..Options::default()
     }
 }

@@ -69,9 +69,9 @@ impl Filling {
     /// Whether an answer that came with this marker over this connection can be trusted.
     pub(crate) fn trusts(&self, marker: Option<&str>, generation: u64) -> Result<(), CommandError> {
         let trusted = self.trusted.read().unwrap_or_else(PoisonError::into_inner);
-        let is_trusted = trusted
-            .as_ref()
-            .is_some_and(|trusted| Some(trusted.marker.as_str()) == marker && trusted.generation == generation);
+        let is_trusted = trusted.as_ref().is_some_and(|trusted| {
+            Some(trusted.marker.as_str()) == marker && trusted.generation == generation
+        });
         drop(trusted);
         if is_trusted {
             return Ok(());

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
 
-
 use crate::revocation::{Entry, Keys, RevocationStatus};
 
 /// Some 200 bytes each. Redis holds the rest as well as these.
@@ -27,7 +26,6 @@ struct Remembered {
 }
 
 impl Known {
-
     pub(crate) fn add(&self, entry: &Entry) {
         let now = Instant::now();
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
@@ -39,8 +37,11 @@ impl Known {
         }
         // A far future is forever.
         let until = now.checked_add(entry.ttl).unwrap_or(now + std::time::Duration::from_secs(86_400 * 365));
-        let remembered =
-            entries.entry(entry.key.clone()).or_insert(Remembered { until, cutoff: None, status: entry.status });
+        let remembered = entries.entry(entry.key.clone()).or_insert(Remembered {
+            until,
+            cutoff: None,
+            status: entry.status,
+        });
         remembered.until = remembered.until.max(until);
         remembered.cutoff = remembered.cutoff.max(entry.cutoff);
         self.count.store(entries.len(), Ordering::Release);

@@ -45,6 +45,7 @@ mod filling;
 mod health;
 mod journal;
 mod known;
+mod lease;
 mod limit;
 mod local_limit;
 mod options;

@@ -236,11 +236,7 @@ impl RevocationStore {
     /// When the journal does not confirm, or there is none and Redis does not. Then nothing is *known* to be revoked,
     /// though this instance refuses it from now on. With a journal, a Redis that is away is not an error but
     /// [`Receipt::propagated`].
-    pub async fn revoke(
-        &self,
-        revocation: &Revocation,
-        now: DateTime<Utc>,
-    ) -> Result<Receipt, CommandError> {
+    pub async fn revoke(&self, revocation: &Revocation, now: DateTime<Utc>) -> Result<Receipt, CommandError> {
         let entry = self.inner.entry(revocation, now)?;
         self.inner.known.add(&entry);
         let Some(filling) = &self.inner.filling else {
@@ -294,7 +290,8 @@ impl RevocationStore {
         tenant: &str,
         instant: DateTime<Utc>,
     ) -> Result<(), CommandError> {
-        self.revoke_before(Revocation::Tenant { tenant: tenant.to_owned(), not_before: instant }, instant).await
+        self.revoke_before(Revocation::Tenant { tenant: tenant.to_owned(), not_before: instant }, instant)
+            .await
     }
 
     /// Revokes everything issued before `instant`.
@@ -320,7 +317,11 @@ impl RevocationStore {
         everywhere(self.revoke(&of(expires_at), now).await?)
     }
 
-    async fn revoke_before(&self, revocation: Revocation, instant: DateTime<Utc>) -> Result<(), CommandError> {
+    async fn revoke_before(
+        &self,
+        revocation: Revocation,
+        instant: DateTime<Utc>,
+    ) -> Result<(), CommandError> {
         let now = self.inner.filling.as_ref().map_or(instant, |filling| (filling.clock())());
         everywhere(self.revoke(&revocation, now).await?)
     }
@@ -393,9 +394,7 @@ impl Inner {
         };
         match revocation {
             Revocation::Token { token_id, expires_at } => self.token_entry(token_id, remaining(expires_at)),
-            Revocation::Session { session, expires_at } => {
-                self.session_entry(session, remaining(expires_at))
-            }
+            Revocation::Session { session, expires_at } => self.session_entry(session, remaining(expires_at)),
             Revocation::User { user, not_before } => {
                 valid("user", user)?;
                 Ok(cutoff(self.key(&format!("user:{user}")), not_before, RevocationStatus::UserRevoked))
@@ -428,6 +427,7 @@ impl Inner {
                 let _ok: Value = self.cache.run("SET", ClusterHash::FirstKey, arguments).await?;
             }
         }
+        self.cache.settled().await;
         Ok(())
     }
 }

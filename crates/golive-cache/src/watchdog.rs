@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use fred::prelude::{Client, ClientLike, Config, Server};
 use fred::interfaces::ClusterInterface;
+use fred::prelude::{Client, ClientLike, Config, Server};
 use fred::types::config::{Options, ServerConfig};
 use fred::types::{ClusterHash, CustomCommand, RespVersion, Value};
 use futures_util::future::join_all;
@@ -100,6 +100,7 @@ impl Watchdog {
     }
 
     async fn look(&mut self, shared: &Shared) {
+        shared.revive();
         shared.note_new_connections();
         let began = Instant::now();
         let standing = match ask(shared).await {
@@ -125,6 +126,9 @@ impl Watchdog {
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
         shared.counts.latency_microseconds.store(micros, Ordering::Relaxed);
         let is_replaced = standing == Standing::Primary && self.is_replaced().await;
+        if let (Some(lease), Standing::Primary, false) = (&shared.lease, standing, is_replaced) {
+            lease.renew(began);
+        }
         shared.set_standing(if is_replaced { Standing::Replica } else { standing });
         shared.breaker.close();
         match standing {
@@ -160,7 +164,11 @@ impl Watchdog {
         tracing::warn!("redis does not answer as a primary: connecting anew");
         let client = &shared.client;
         let anew = async {
-            if client.is_clustered() { client.sync_cluster().await } else { client.force_reconnection().await }
+            if client.is_clustered() {
+                client.sync_cluster().await
+            } else {
+                client.force_reconnection().await
+            }
         };
         // Either way the next look tells how it went.
         let _ended = tokio::time::timeout(LONGEST_RECONNECTION, anew).await;
@@ -175,6 +183,9 @@ impl Shared {
             return;
         }
         self.standing.send_replace(Standing::Unknown);
+        if let Some(lease) = &self.lease {
+            lease.unsettle();
+        }
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.counts.reconnections.fetch_add(1, Ordering::Relaxed);
         let mut unseen = self.unseen.write().unwrap_or_else(PoisonError::into_inner);
@@ -278,7 +289,8 @@ impl SentinelWatch {
     async fn ask(&self, client: &Client) -> Option<(String, u16)> {
         let sentinel = CustomCommand::new_static("SENTINEL", ClusterHash::Random, false);
         let arguments = vec!["get-master-addr-by-name".to_owned(), self.service.clone()];
-        let address: Vec<String> = client.with_options(&self.options).custom(sentinel, arguments).await.ok()?;
+        let address: Vec<String> =
+            client.with_options(&self.options).custom(sentinel, arguments).await.ok()?;
         let [host, port] = address.as_slice() else { return None };
         Some((host.clone(), port.parse().ok()?))
     }

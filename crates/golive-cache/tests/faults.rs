@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use golive_cache::{Cache, CommandError, Quota, RateLimiter, ReadThrough, RevocationStore, Standing};
 use golive_sandbox::{Proxy, Redis, RedisOptions};
-use support::{Instance, MemoryJournal, PATIENCE, SLACK, at, clock, connect, of_token, options, server, token, until};
+use support::{
+    Instance, MemoryJournal, PATIENCE, SLACK, at, clock, connect, of_token, options, server, token, until,
+};
 
 /// Two instances on one server; the first revoked `gone`, which the second knows from Redis alone.
 async fn pair(redis: &Redis) -> (Instance, Instance, Arc<MemoryJournal>) {
@@ -159,7 +161,10 @@ async fn full_it_answers_checks_and_revocations_wait_in_the_journal() {
     assert!(!second.store.is_revoked(&token("good"), clock()).await.unwrap(), "checks go on");
     let receipt = first.store.revoke(&of_token("also-gone"), clock()).await.unwrap();
     assert!(receipt.journaled && !receipt.propagated, "{receipt:?}");
-    assert!(first.store.is_revoked(&token("also-gone"), clock()).await.unwrap(), "refused where it was revoked");
+    assert!(
+        first.store.is_revoked(&token("also-gone"), clock()).await.unwrap(),
+        "refused where it was revoked"
+    );
     let error = first.store.revoke_token("third", Duration::from_secs(60)).await.unwrap_err();
     assert_eq!(error.http_status(), 503, "a logout is not confirmed before all instances refuse");
     let limiter = RateLimiter::new(first.cache.clone(), Quota::per_minute("full", 10));
@@ -200,7 +205,10 @@ async fn forgotten_scripts_are_sent_again() {
     for remaining in (0..10).rev() {
         redis.command(&["SCRIPT", "FLUSH"]).unwrap();
         let decision = limiter.check("a").await;
-        assert!(decision.allowed && !decision.is_degraded() && decision.remaining == remaining, "{decision:?}");
+        assert!(
+            decision.allowed && !decision.is_degraded() && decision.remaining == remaining,
+            "{decision:?}"
+        );
         store.revoke_user_before("user-1", at(2)).await.unwrap();
     }
     assert!(!limiter.check("a").await.allowed);
@@ -215,7 +223,8 @@ async fn a_server_that_becomes_a_replica_is_not_trusted_though_it_answers() {
     redis.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
     until("it is noticed", async || second.store.is_revoked(&token("good"), clock()).await.is_err()).await;
     assert_closed(&second, 20).await;
-    assert_eq!(second.cache.health().await.standing, Standing::Replica);
+    // Between two of its looks the watchdog connects anew, in case the address leads elsewhere by now.
+    until("health says why", async || second.cache.health().await.standing == Standing::Replica).await;
     assert!(Cache::connect(&options(&redis.url())).await.is_err(), "nor connected to");
     redis.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
     second.until_served("gone", "good").await;
@@ -273,7 +282,10 @@ async fn limits_and_caches_go_on_while_it_is_frozen_and_come_back() {
     for call in 0..50 {
         let begun = Instant::now();
         let decision = limiter.check("a").await;
-        assert!(decision.is_degraded() && begun.elapsed() < Duration::from_millis(200) + SLACK, "call {call}");
+        assert!(
+            decision.is_degraded() && begun.elapsed() < Duration::from_millis(200) + SLACK,
+            "call {call}"
+        );
         let begun = Instant::now();
         let value = lookups.get_or_load("k", async || Ok::<_, std::io::Error>(call)).await.unwrap();
         assert!(value == call && begun.elapsed() < Duration::from_millis(400) + SLACK, "call {call}");

@@ -111,7 +111,11 @@ async fn a_store_that_lost_its_memory_refuses_what_was_issued_before() {
     redis.stop().unwrap();
     redis.start_again().unwrap(); // empty now
     until_connected(&cache).await;
-    assert_eq!(store.status(&token("a"), at(2_000)).await.unwrap(), RevocationStatus::TokenRevoked, "known here");
+    assert_eq!(
+        store.status(&token("a"), at(2_000)).await.unwrap(),
+        RevocationStatus::TokenRevoked,
+        "known here"
+    );
     let store = RevocationStore::new(cache.clone()); // as another instance, which did not revoke it
     assert_eq!(store.status(&token("a"), at(2_000)).await.unwrap(), RevocationStatus::AllRevoked);
     assert_eq!(store.status(&token("b"), at(2_000)).await.unwrap(), RevocationStatus::AllRevoked);

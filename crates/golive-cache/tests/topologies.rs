@@ -107,10 +107,8 @@ async fn limits_over_a_failover_are_shared_local_and_shared_again() {
     for _ in 0..10 {
         assert!(limiter.check("a").await.allowed);
     }
-    until("the replica has it", async || {
-        !watched.replica.command(&["KEYS", "*limit*"]).unwrap().is_empty()
-    })
-    .await;
+    until("the replica has it", async || !watched.replica.command(&["KEYS", "*limit*"]).unwrap().is_empty())
+        .await;
     watched.primary.kill().unwrap();
     let mut extra = 0;
     let begun = Instant::now();
@@ -142,7 +140,10 @@ async fn a_cluster_serves_and_one_lost_shard_closes_what_needs_it() {
     for user in 0..30 {
         let user = format!("user-{user}"); // over all shards
         let decisions = [limiter.check(&user).await, limiter.check(&user).await, limiter.check(&user).await];
-        assert!(decisions.iter().all(|decision| decision.allowed && !decision.is_degraded()), "{decisions:?}");
+        assert!(
+            decisions.iter().all(|decision| decision.allowed && !decision.is_degraded()),
+            "{decisions:?}"
+        );
         assert!(!limiter.check(&user).await.allowed);
         assert_eq!(lookups.get_or_load(&user, async || Ok::<_, std::io::Error>(7)).await.unwrap(), 7);
         lookups.invalidate(&user).await.unwrap();
@@ -154,7 +155,9 @@ async fn a_cluster_serves_and_one_lost_shard_closes_what_needs_it() {
         let answer = second.store.is_revoked(&token("gone"), clock()).await;
         assert!(asked.elapsed() < Duration::from_millis(200) + SLACK, "{:?}", asked.elapsed());
         assert_ne!(answer.ok(), Some(false));
-        assert!(limiter.check("user-1").await.retry_after > Duration::ZERO || limiter.degraded_decisions() > 0);
+        assert!(
+            limiter.check("user-1").await.retry_after > Duration::ZERO || limiter.degraded_decisions() > 0
+        );
     }
     cluster.nodes()[home].thaw();
     second.until_served("gone", "good").await;

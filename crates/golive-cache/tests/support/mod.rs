@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use golive_cache::{
-    Cache, CacheOptions, JournalEntry, JournalError, Revocation, RevocationJournal, RevocationStore, TokenFacts,
+    Cache, CacheOptions, JournalEntry, JournalError, Revocation, RevocationJournal, RevocationStore,
+    TokenFacts,
 };
 use golive_sandbox::{Redis, RedisOptions};
 
@@ -91,7 +92,10 @@ impl RevocationJournal for MemoryJournal {
         let entries = self.entries.lock().unwrap();
         let entries = (0_u64..).zip(entries.iter()).filter(|(_, (_, keep_until))| *keep_until > now);
         let entries = entries.filter(|(position, _)| after.is_none_or(|after| *position > after));
-        Ok(entries.take(at_most).map(|(at, (revocation, _))| JournalEntry::new(at, revocation.clone())).collect())
+        Ok(entries
+            .take(at_most)
+            .map(|(at, (revocation, _))| JournalEntry::new(at, revocation.clone()))
+            .collect())
     }
 }
 

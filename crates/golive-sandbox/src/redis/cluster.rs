@@ -24,8 +24,7 @@ impl RedisCluster {
     /// See [`StartError`].
     pub fn start(primaries: u16) -> Result<Self, StartError> {
         let settings = ["cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 2000"];
-        let options =
-            RedisOptions { settings: settings.map(str::to_owned).to_vec(), ..RedisOptions::new() };
+        let options = RedisOptions { settings: settings.map(str::to_owned).to_vec(), ..RedisOptions::new() };
         let mut nodes: Vec<Redis> = Vec::new();
         for _ in 0..primaries.max(3) {
             let password = nodes.first().map(|first| first.password().clone());

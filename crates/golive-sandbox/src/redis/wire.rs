@@ -53,7 +53,8 @@ fn read(reader: &mut impl BufRead) -> io::Result<String> {
             None => Ok(String::new()),
         },
         Some('*') => {
-            let items: Vec<String> = (0..length().unwrap_or(0)).map(|_| read(reader)).collect::<io::Result<_>>()?;
+            let items: Vec<String> =
+                (0..length().unwrap_or(0)).map(|_| read(reader)).collect::<io::Result<_>>()?;
             Ok(items.join("\n"))
         }
         _ => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server ended the connection")),
