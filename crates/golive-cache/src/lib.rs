@@ -38,30 +38,42 @@
 
 mod breaker;
 mod check;
+mod client_address;
 mod command;
 mod connection;
+mod denied;
 mod families;
 mod filling;
 mod health;
 mod journal;
 mod known;
+#[cfg(feature = "tower")]
+mod layer;
 mod lease;
 mod limit;
+mod limit_answer;
 mod local_limit;
 mod options;
+mod quota;
 mod read_through;
 mod revocation;
 mod script;
 mod watchdog;
 
 pub use check::{CacheCheck, CacheFinding, CheckCacheError, FindingSeverity, check};
+pub use client_address::{
+    AddressPrefix, ClientAddress, ForwardedHeader, Network, NetworkError, TrustedProxies,
+};
 pub use command::CommandError;
 pub use connection::{Cache, ConnectCacheError};
 pub use families::{FamilyRotation, RefreshFamilies};
 pub use health::{CacheHealth, CacheStats, ServerFacts};
 pub use journal::{JournalEntry, JournalError, Revocation, RevocationJournal};
-pub use limit::{Decision, DecisionSource, Quota, RateLimiter};
+#[cfg(feature = "tower")]
+pub use layer::{RateKey, RateLimitLayer, RateLimited};
+pub use limit::{Decision, DecisionSource, RateLimiter, RateLimiterStats};
 pub use options::{CacheOptions, CacheOptionsError};
+pub use quota::{OnOutage, Quota, Window};
 pub use read_through::{ReadThrough, ReadThroughStats};
 pub use revocation::{Receipt, RevocationStatus, RevocationStore, TokenFacts};
 pub use watchdog::Standing;
