@@ -257,7 +257,11 @@ mod tests {
         let client = behind(&["10.0.0.0/8"], header);
         assert_eq!(client.find(peer, values), ip("203.0.113.7"));
         assert_eq!(client.find(ip("198.51.100.1"), values), ip("198.51.100.1"), "not from a proxy");
-        assert_eq!(client.find(peer, ["127.0.0.1, 203.0.113.7, junk, 10.0.0.9"]), ip("10.0.0.9"), "junk ends it");
+        assert_eq!(
+            client.find(peer, ["127.0.0.1, 203.0.113.7, junk, 10.0.0.9"]),
+            ip("10.0.0.9"),
+            "junk ends it"
+        );
         assert_eq!(client.find(peer, ["10.1.1.1, 10.1.1.2"]), ip("10.1.1.1"), "all of them proxies");
         assert_eq!(client.find(peer, std::iter::empty()), peer);
     }

@@ -46,8 +46,7 @@ pub(crate) struct Shared {
     is_closed: AtomicBool,
     /// With Sentinel: for how long one look at the server holds. See [`Lease`].
     pub(crate) lease: Option<Lease>,
-    prefix: String,
-    timeout: Duration,
+    options: CacheOptions,
     in_flight: AtomicUsize,
     max_in_flight: usize,
 }
@@ -203,8 +202,7 @@ impl Cache {
             standing: watch::Sender::new(Standing::Unknown),
             generation: AtomicU64::new(0),
             unseen: RwLock::new(unseen),
-            prefix: options.key_prefix.clone(),
-            timeout: options.command_timeout,
+            options: options.clone(),
             in_flight: AtomicUsize::new(0),
             max_in_flight: options.max_commands_in_flight.max(1),
             lease,
@@ -218,7 +216,11 @@ impl Cache {
 
     /// A full key from its parts after the prefix.
     pub(crate) fn key(&self, rest: &str) -> String {
-        format!("{}:{rest}", self.shared.prefix)
+        format!("{}:{rest}", self.shared.options.key_prefix)
+    }
+
+    pub(crate) fn options(&self) -> &CacheOptions {
+        &self.shared.options
     }
 
     /// The connection that the last answer came over, or a later one. It changes with each connection made.
@@ -323,7 +325,7 @@ impl Shared {
                 Ok(value)
             }
             Err(error) => {
-                let (error, has_answered) = CommandError::sort(command, &error, self.timeout);
+                let (error, has_answered) = CommandError::sort(command, &error, self.options.command_timeout);
                 if has_answered {
                     self.breaker.succeeded();
                 } else {
@@ -389,7 +391,7 @@ pub(crate) fn client(config: Config, options: &CacheOptions) -> Option<Client> {
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache")
-            .field("prefix", &self.shared.prefix)
+            .field("prefix", &self.shared.options.key_prefix)
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
     }

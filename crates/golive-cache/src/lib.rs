@@ -37,6 +37,7 @@
 //! Not in this crate: tokens and passwords (golive-auth), HTTP answers (the application).
 
 mod breaker;
+mod cache_key;
 mod check;
 mod client_address;
 mod command;
@@ -44,6 +45,7 @@ mod connection;
 mod denied;
 mod families;
 mod filling;
+mod flight;
 mod health;
 mod journal;
 mod known;
@@ -53,6 +55,7 @@ mod lease;
 mod limit;
 mod limit_answer;
 mod local_limit;
+mod local_tier;
 mod options;
 mod quota;
 mod read_through;
@@ -60,6 +63,7 @@ mod revocation;
 mod script;
 mod watchdog;
 
+pub use cache_key::CacheKey;
 pub use check::{CacheCheck, CacheFinding, CheckCacheError, FindingSeverity, check};
 pub use client_address::{
     AddressPrefix, ClientAddress, ForwardedHeader, Network, NetworkError, TrustedProxies,
@@ -72,8 +76,9 @@ pub use journal::{JournalEntry, JournalError, Revocation, RevocationJournal};
 #[cfg(feature = "tower")]
 pub use layer::{RateKey, RateLimitLayer, RateLimited};
 pub use limit::{Decision, DecisionSource, RateLimiter, RateLimiterStats};
+pub use local_tier::LocalTier;
 pub use options::{CacheOptions, CacheOptionsError};
 pub use quota::{OnOutage, Quota, Window};
-pub use read_through::{ReadThrough, ReadThroughStats};
+pub use read_through::{ReadThrough, ReadThroughOptions, ReadThroughStats};
 pub use revocation::{Receipt, RevocationStatus, RevocationStore, TokenFacts};
 pub use watchdog::Standing;

@@ -171,7 +171,9 @@ impl RateLimiter {
         }
         match self.ask_redis(key, cost).await {
             Ok(decision) => {
-                if inner.is_degraded.load(Ordering::Relaxed) && inner.is_degraded.swap(false, Ordering::Relaxed) {
+                if inner.is_degraded.load(Ordering::Relaxed)
+                    && inner.is_degraded.swap(false, Ordering::Relaxed)
+                {
                     tracing::info!(policy = inner.quota.name(), "rate limits are shared again");
                 }
                 if !decision.allowed {
@@ -221,8 +223,7 @@ impl RateLimiter {
             return Err(CommandError::Shape { command: "EVALSHA" });
         };
         let window = usize::try_from(window).unwrap_or(0);
-        let decided =
-            quota.windows().get(window).ok_or(CommandError::Shape { command: "EVALSHA" })?;
+        let decided = quota.windows().get(window).ok_or(CommandError::Shape { command: "EVALSHA" })?;
         let micros = |n: i64| Duration::from_micros(u64::try_from(n).unwrap_or(0));
         Ok(Decision {
             allowed: allowed == 1,

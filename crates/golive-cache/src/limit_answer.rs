@@ -45,7 +45,8 @@ impl Decision {
 
 /// A structured-field string: only what needs no escape is kept of a name.
 fn item_name(quota: &Quota, window: usize) -> String {
-    let name: String = quota.name().chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+    let name: String =
+        quota.name().chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
     if window == 0 { format!("\"{name}\"") } else { format!("\"{name}-{}\"", window + 1) }
 }
 
@@ -75,7 +76,8 @@ mod tests {
         assert_eq!(denied.rate_limit_header(&quota), "\"login-2\";r=0;t=42");
         assert_eq!(denied.retry_after_seconds(), Some(42));
         assert!(denied.problem_json(&quota).contains("\"status\":429"));
-        let allowed = Decision { allowed: true, window: 0, remaining: 3, retry_after: Duration::ZERO, ..denied };
+        let allowed =
+            Decision { allowed: true, window: 0, remaining: 3, retry_after: Duration::ZERO, ..denied };
         assert_eq!(allowed.rate_limit_header(&quota), "\"login\";r=3;t=3000");
         assert_eq!(allowed.retry_after_seconds(), None);
     }

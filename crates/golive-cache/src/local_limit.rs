@@ -22,8 +22,7 @@ const SWEEP_EVERY_WHEN_FULL: Duration = Duration::from_secs(1);
 /// governor counts nanoseconds in 64 bits.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-type Keyed =
-    governor::RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>;
+type Keyed = governor::RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>;
 
 #[derive(Debug)]
 pub(crate) struct LocalLimiter {
@@ -53,7 +52,8 @@ impl LocalLimiter {
             let interval = window.interval().saturating_mul(share).min(LONGEST_INTERVAL);
             let local =
                 governor::Quota::with_period(interval).expect("an interval is never zero").allow_burst(burst);
-            let limiter = governor::RateLimiter::dashmap(local).with_middleware::<StateInformationMiddleware>();
+            let limiter =
+                governor::RateLimiter::dashmap(local).with_middleware::<StateInformationMiddleware>();
             LocalWindow { limiter, burst, interval }
         });
         Self {

@@ -23,7 +23,9 @@ fn server(append_only: bool) -> Redis {
 }
 
 async fn connect(redis: &Redis) -> Cache {
-    Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap()
+    let mut options = CacheOptions::new(redis.url().into());
+    options.command_timeout = Duration::from_secs(5); // nothing is slow here but the machine
+    Cache::connect(&options).await.unwrap()
 }
 
 async fn until_connected(cache: &Cache) {

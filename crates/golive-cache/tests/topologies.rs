@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use golive_cache::{Cache, Quota, RateLimiter, ReadThrough};
 use golive_sandbox::{Redis, RedisCluster, RedisOptions, RedisSentinel};
-use support::{Instance, MemoryJournal, PATIENCE, SLACK, clock, of_token, options, token, until};
+use support::{BOUND, Instance, MemoryJournal, PATIENCE, clock, of_token, options, token, until};
 
 struct Watched {
     primary: Redis,
@@ -115,7 +115,7 @@ async fn limits_over_a_failover_are_shared_local_and_shared_again() {
     loop {
         let asked = Instant::now();
         let decision = limiter.check("a").await;
-        assert!(asked.elapsed() < Duration::from_millis(200) + SLACK);
+        assert!(asked.elapsed() < BOUND);
         extra += u32::from(decision.allowed);
         if !decision.is_degraded() {
             break;
@@ -153,7 +153,7 @@ async fn a_cluster_serves_and_one_lost_shard_closes_what_needs_it() {
     for _ in 0..30 {
         let asked = Instant::now();
         let answer = second.store.is_revoked(&token("gone"), clock()).await;
-        assert!(asked.elapsed() < Duration::from_millis(200) + SLACK, "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
         assert_ne!(answer.ok(), Some(false));
         assert!(
             limiter.check("user-1").await.retry_after > Duration::ZERO || limiter.degraded_decisions() > 0
@@ -193,7 +193,7 @@ async fn slots_that_move_take_limits_and_revocations_with_them() {
         from.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000", "AUTH", &password]).unwrap();
         let asked = Instant::now();
         let answer = instance.store.is_revoked(&token("gone"), clock()).await;
-        assert!(asked.elapsed() < Duration::from_millis(200) + SLACK);
+        assert!(asked.elapsed() < BOUND);
         assert_ne!(answer.ok(), Some(false), "a revoked token was accepted");
     }
     for node in [to, from] {
