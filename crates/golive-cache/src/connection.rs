@@ -123,8 +123,13 @@ impl Cache {
             Err(e) => return Err(unreachable(e.to_string())),
         }
         let left = options.connect_timeout.saturating_sub(began.elapsed());
-        if to_primary && cache.ready(left).await.is_err() {
-            return Err(unreachable("it is a replica".to_owned()));
+        if to_primary && let Err(error) = cache.ready(left).await {
+            let is_replica = matches!(error, CommandError::ReadOnly);
+            return Err(unreachable(if is_replica {
+                "it is a replica".to_owned()
+            } else {
+                error.to_string()
+            }));
         }
         Ok(cache)
     }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::options::CacheOptions;
 
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 #[derive(Debug)]
 pub(crate) struct Lease {
     start: Instant,
@@ -19,7 +21,8 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(options: &CacheOptions) -> Self {
-        let length = options.watchdog_interval * options.watchdog_misses.max(1) + options.command_timeout * 2;
+        let looks = options.watchdog_interval.saturating_mul(options.watchdog_misses.max(1));
+        let length = looks.saturating_add(options.command_timeout.saturating_mul(2)).min(LONGEST);
         Self { start: Instant::now(), length, over_at: AtomicU64::new(0), settled_at: AtomicU64::new(0) }
     }
 

@@ -20,6 +20,9 @@ use crate::connection::{Cache, client};
 /// longer than this even if every message is lost.
 const CALL_EVERY: Duration = Duration::from_millis(250);
 const LONGEST_SILENCE_MILLISECONDS: u64 = 1_000;
+/// Calls in a row without an answer after which it subscribes, or connects, anew.
+const SUBSCRIBE_AFTER_CALLS: u32 = 4;
+const RECONNECT_AFTER_CALLS: u32 = 20;
 const LONGEST_SUBSCRIBE: Duration = Duration::from_secs(2);
 
 /// How many values are kept in the process, and for how long.
@@ -132,6 +135,7 @@ async fn listen<T: Clone + Send + Sync + 'static>(local: Weak<Local<T>>, cache: 
     let own = format!("{channel}:{:032x}", rand::rng().random::<u128>());
     let (mut messages, mut connected) = (client.message_rx(), client.reconnect_rx());
     let _task = client.connect();
+    let mut silent_calls = 0_u32;
     let mut calls = tokio::time::interval(CALL_EVERY);
     calls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -144,8 +148,7 @@ async fn listen<T: Clone + Send + Sync + 'static>(local: Weak<Local<T>>, cache: 
                 }
                 // What was invalidated while nobody listened is not known.
                 local.forget_all();
-                let channels = vec![channel.clone(), own.clone()];
-                let _heard_or_not = tokio::time::timeout(LONGEST_SUBSCRIBE, client.subscribe(channels)).await;
+                subscribe(&client, &channel, &own).await;
             }
             message = messages.recv() => {
                 let Some(local) = local.upgrade() else { break };
@@ -156,8 +159,12 @@ async fn listen<T: Clone + Send + Sync + 'static>(local: Weak<Local<T>>, cache: 
                 }
             }
             _ = calls.tick() => {
-                if local.strong_count() == 0 {
-                    break;
+                let Some(local) = local.upgrade() else { break };
+                silent_calls = if local.is_listening() { 0 } else { silent_calls + 1 };
+                if silent_calls % RECONNECT_AFTER_CALLS == RECONNECT_AFTER_CALLS - 1 {
+                    let _anew = tokio::time::timeout(LONGEST_SUBSCRIBE, client.force_reconnection()).await;
+                } else if silent_calls > SUBSCRIBE_AFTER_CALLS && client.is_connected() {
+                    subscribe(&client, &channel, &own).await;
                 }
                 let call = vec![Value::from(own.as_str()), Value::from("")];
                 let _receivers: Result<i64, _> = cache.run("PUBLISH", ClusterHash::Random, call).await;
@@ -165,4 +172,10 @@ async fn listen<T: Clone + Send + Sync + 'static>(local: Weak<Local<T>>, cache: 
         }
     }
     let _closed = tokio::time::timeout(LONGEST_SUBSCRIBE, client.quit()).await;
+}
+
+/// Whether it worked is heard.
+async fn subscribe(client: &Client, channel: &str, own: &str) {
+    let channels = vec![channel.to_owned(), own.to_owned()];
+    let _subscribed = tokio::time::timeout(LONGEST_SUBSCRIBE, client.subscribe(channels)).await;
 }

@@ -424,12 +424,14 @@ fn without_braces(key: &str) -> Cow<'_, str> {
     }
 }
 
+const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 fn jittered(ttl: Duration, jitter: f64) -> Duration {
     let jitter = if jitter.is_finite() { jitter.clamp(0.0, 0.9) } else { 0.0 };
     if jitter == 0.0 {
         return ttl;
     }
-    ttl.mul_f64(rand::rng().random_range(1.0 - jitter..=1.0 + jitter))
+    ttl.min(LONGEST_TTL).mul_f64(rand::rng().random_range(1.0 - jitter..=1.0 + jitter))
 }
 
 fn milliseconds(duration: Duration) -> i64 {

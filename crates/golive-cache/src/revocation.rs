@@ -243,7 +243,7 @@ impl RevocationStore {
             self.inner.write(&entry).await?;
             return Ok(Receipt { journaled: false, propagated: true });
         };
-        let keep_until = now + TimeDelta::from_std(entry.ttl).unwrap_or(TimeDelta::MAX / 2);
+        let keep_until = after(now, entry.ttl);
         filling.journal().append(revocation, keep_until).await.map_err(CommandError::Journal)?;
         let written = self.inner.write(&entry).await;
         if let Err(error) = &written {
@@ -313,7 +313,7 @@ impl RevocationStore {
             return self.inner.write(&entry).await;
         };
         let now = (filling.clock())();
-        let expires_at = now + TimeDelta::from_std(remaining).unwrap_or(TimeDelta::MAX / 2);
+        let expires_at = after(now, remaining);
         everywhere(self.revoke(&of(expires_at), now).await?)
     }
 
@@ -325,6 +325,12 @@ impl RevocationStore {
         let now = self.inner.filling.as_ref().map_or(instant, |filling| (filling.clock())());
         everywhere(self.revoke(&revocation, now).await?)
     }
+}
+
+/// What is too far away is the end of time.
+fn after(now: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
+    let duration = TimeDelta::from_std(duration).ok();
+    duration.and_then(|duration| now.checked_add_signed(duration)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 fn everywhere(receipt: Receipt) -> Result<(), CommandError> {

@@ -1,4 +1,4 @@
-//! Disposable MariaDB, Redis and nginx servers from the system's own binaries.
+//! Disposable MariaDB, Redis (alone, under Sentinel, as a cluster) and nginx servers from the system's own binaries.
 //!
 //! Every server has a private directory, listens on 127.0.0.1 only, is ready when `start` returns, and dies with
 //! this process, even when that is killed. Everything blocks; from asynchronous code use a blocking task.
