@@ -233,7 +233,8 @@ async fn limits_survive_a_restart_and_are_local_and_stricter_meanwhile() {
     let start = Instant::now();
     assert!(!limiter.check("rosa").await.allowed, "denied before is denied still");
     let decisions = [limiter.check("mia").await, limiter.check("mia").await, limiter.check("mia").await];
-    assert!(start.elapsed() < Duration::from_secs(2));
+    // One was on its way when the server was killed and waits for its time-out; the others do not.
+    assert!(start.elapsed() < Duration::from_secs(10));
     assert!(decisions.iter().all(golive_cache::Decision::is_degraded));
     assert_eq!(decisions.map(|decision| decision.allowed), [true, true, false], "half of four");
     assert_eq!(limiter.degraded_decisions(), 3);
@@ -336,7 +337,7 @@ async fn without_redis_the_loader_answers() {
     for i in 0..20 {
         assert_eq!(cache.get_or_load("k", async || Ok::<_, std::io::Error>(i)).await.unwrap(), i);
     }
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(10), "each of them waited");
     assert_eq!(cache.stats().failures, 20);
     assert!(cache.invalidate("k").await.is_err(), "the caller must know");
 }
