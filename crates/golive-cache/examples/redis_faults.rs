@@ -1,6 +1,6 @@
 //! Prints `docs/redis-faults.md`: hurts real servers in every way of the list while requests go on, and writes down what
 //! they saw. It ends with an error if one revoked token was accepted or one answer came late. Run it as
-//! `cargo run --release -p golive-cache --example redis_faults > docs/redis-faults.md`.
+//! `cargo run -p golive-cache --example redis_faults > docs/redis-faults.md`.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "prints a page, and ends where a test would")]
 
 #[path = "../tests/support/mod.rs"]
@@ -17,7 +17,7 @@ const HEAD: &str = "# What each Redis fault means to a request
 
 `golive-cache` against real servers, each hurt in one way while requests go on: every request asks whether a token is revoked.
 One token was revoked by another instance beforehand. Printed by
-`cargo run --release -p golive-cache --example redis_faults > docs/redis-faults.md`, which fails if that token is accepted once
+`cargo run -p golive-cache --example redis_faults > docs/redis-faults.md`, which fails if that token is accepted once
 or an answer comes later than its time-out (here 400 ms) and what a busy machine adds; the tests `faults` and `topologies` of the
 crate hold the same. *Slowest*: the slowest answer. *Closed*: from the first 503 to the last.
 
