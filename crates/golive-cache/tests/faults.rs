@@ -81,6 +81,23 @@ async fn frozen_it_costs_a_few_requests_their_time_out_and_the_others_nothing() 
 }
 
 #[tokio::test]
+async fn the_breaker_alone_spares_requests_the_wait() {
+    let redis = server(false);
+    let mut blind = options(&redis.url());
+    blind.watchdog_interval = Duration::from_secs(600); // it looks once, and then no more
+    let cache = Cache::connect(&blind).await.unwrap();
+    redis.freeze();
+    for call in 0..20 {
+        let answer = cache.ping().await;
+        let is_spared = matches!(answer, Err(CommandError::Unavailable));
+        assert_eq!(is_spared, call >= 3, "call {call}: {answer:?}");
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.timeouts, stats.breaker_opened, stats.refused), (3, 1, 17));
+    redis.thaw();
+}
+
+#[tokio::test]
 async fn a_command_to_a_slow_server_ends_at_its_time_out() {
     let redis = server(false);
     let proxy = Proxy::start(redis.port()).unwrap();

@@ -43,8 +43,9 @@ async fn a_failover_after_a_kill_loses_no_revocation() {
     let journal = Arc::new(MemoryJournal::default());
     let first = Instance::start(&watched.sentinel.url(), &journal).await;
     let second = Instance::start(&watched.sentinel.url(), &journal).await;
-    // The replica misses what is written now, as one does that lags behind.
+    // The replica misses what is written now, as one does that lags behind: its link is cut, and it cannot make a new one.
     watched.replica.freeze();
+    watched.primary.command(&["CLIENT", "KILL", "TYPE", "replica"]).unwrap();
     let receipt = first.store.revoke(&of_token("gone"), clock()).await.unwrap();
     assert!(receipt.propagated);
     assert!(second.store.is_revoked(&token("gone"), clock()).await.unwrap());
