@@ -161,7 +161,8 @@ async fn one_server() {
     measure("`SCRIPT FLUSH`", &asking, hurt).await;
     let hurt = async {
         redis.command(&["CONFIG", "SET", "maxmemory", "1kb"]).unwrap();
-        drop(first.store.revoke(&of_token("later"), clock()).await.unwrap());
+        let receipt = first.store.revoke(&of_token("later"), clock()).await.unwrap();
+        assert!(receipt.journaled && !receipt.propagated);
         pause(second).await;
         redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     };

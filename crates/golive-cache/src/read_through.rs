@@ -80,8 +80,7 @@ struct Inner<T> {
     cache: Cache,
     name: &'static str,
     options: ReadThroughOptions,
-    /// What counts as absent, and how long that is remembered.
-    absent: Option<(fn(&T) -> bool, Duration)>,
+    absent: Option<Absent<T>>,
     publish: Script,
     invalidate: Script,
     give_back: Script,
@@ -143,6 +142,9 @@ impl<T, K: ?Sized> std::fmt::Debug for ReadThrough<T, K> {
     }
 }
 
+/// What counts as absent, and how long that is remembered.
+type Absent<T> = (fn(&T) -> bool, Duration);
+
 /// What Redis holds of a key.
 struct Found<T> {
     value: Option<T>,
@@ -186,7 +188,7 @@ where
         cache: Cache,
         name: &'static str,
         options: ReadThroughOptions,
-        absent: Option<(fn(&T) -> bool, Duration)>,
+        absent: Option<Absent<T>>,
     ) -> Self {
         let local = options.local.map(|tier| Local::start(&cache, name, tier));
         let inner = Inner {
@@ -216,7 +218,7 @@ where
     {
         let (inner, key) = (&*self.inner, &*key.text());
         let local_generation = inner.local.as_ref().map_or(0, |local| local.generation());
-        if let Some(value) = inner.from_process(key) {
+        if let Some(value) = inner.look_here(key) {
             return Ok(value);
         }
         let before = inner.look(key).await;
@@ -309,7 +311,7 @@ where
 
 impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Inner<T> {
     /// Without Redis nobody would tell of an invalidation.
-    fn from_process(&self, key: &str) -> Option<T> {
+    fn look_here(&self, key: &str) -> Option<T> {
         let value = self.local.as_ref().filter(|_| self.cache.shared.admitted().is_ok())?.get(key)?;
         self.counts.local_hits.fetch_add(1, Ordering::Relaxed);
         Some(value)
