@@ -55,7 +55,8 @@ const FOOT: &str = "
 - **Limits.** Counts that a crash forgets begin anew, at most one burst more; a request that timed out may have been counted.
   While Redis is away all instances together allow at most the number of instances times their share.
 - **A cluster** keeps all revocations in one slot, so that a check stays one command: the shard that holds it is theirs. While slots
-  move, checks that find their keys on both sides (`TRYAGAIN`) are 503.
+  move, checks that find their keys on both sides (`TRYAGAIN`) are 503. While one shard of several stands still, the answers of the
+  others keep the breaker from opening for long: what needs that shard waits for its time-out.
 ";
 
 #[derive(Default)]
