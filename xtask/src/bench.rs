@@ -4,6 +4,7 @@
 //! Not here: any of the product. The `golive` command is built as it ships and run as a program.
 
 mod bounds;
+mod cache;
 mod meter;
 mod migrate;
 mod options;
@@ -25,6 +26,9 @@ cargo xtask bench NAME [OPTIONS]
                               bounds unknown
               --golive FILE   measures this program instead of building it
               --format json   the results as one JSON document; they are kept under target/bench either way
+
+  cache     revocation check, rate limit and local hit of golive-cache, beside redis-benchmark and moka
+              --format json   the results as one JSON document
 ";
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
@@ -34,6 +38,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
             Ok(0)
         }
         Some((name, rest)) if name == "migrate" => migrate::run(&options::Options::parse(rest)?),
+        Some((name, rest)) if name == "cache" => cache::run(options::Options::parse(rest)?.json),
         Some((name, _)) if name == "--help" || name == "-h" => {
             say(LIST);
             Ok(0)

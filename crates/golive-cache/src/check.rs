@@ -1,13 +1,15 @@
 //! Looks at a Redis server and says whether it may hold revocations and limits. Reads only.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fred::types::{ClusterHash, Value};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use crate::connection::{Cache, CommandError, ConnectCacheError};
+use crate::command::CommandError;
+use crate::connection::{Cache, ConnectCacheError};
+use crate::health::ServerFacts;
 use crate::options::CacheOptions;
 
 /// What a server says of itself, and what is wrong with it.
@@ -80,44 +82,50 @@ pub enum CheckCacheError {
 pub async fn check(url: &SecretString) -> Result<CacheCheck, CheckCacheError> {
     let mut options = CacheOptions::new(url.clone());
     options.command_timeout = Duration::from_secs(2); // an operator waits, no request does
-    let cache = Cache::connect(&options).await.map_err(CheckCacheError::Connect)?;
+    let cache = Cache::open(&options, false).await.map_err(CheckCacheError::Connect)?;
     let looked = look(&cache, url).await;
     cache.close().await;
     looked
 }
 
 async fn look(cache: &Cache, url: &SecretString) -> Result<CacheCheck, CheckCacheError> {
-    let latency = cache.ping().await.map_err(CheckCacheError::Info)?;
-    let info: String =
-        cache.run("INFO", ClusterHash::Random, Vec::new()).await.map_err(CheckCacheError::Info)?;
-    let info = parse_info(&info);
-    let number = |key: &str| info.get(key).and_then(|value| value.parse::<u64>().ok());
-    let append_only = match info.get("aof_enabled").map(String::as_str) {
-        Some("1") => Some(true),
-        Some(_) => Some(false),
-        None => None,
-    };
+    let began = Instant::now();
+    let _pong: Value =
+        cache.look("PING", ClusterHash::Random, Vec::new()).await.map_err(CheckCacheError::Info)?;
+    let latency = began.elapsed();
+    let facts: ServerFacts = cache.server_facts().await.map_err(CheckCacheError::Info)?;
     let mut check = CacheCheck {
-        version: info.get("redis_version").cloned().unwrap_or_default(),
-        role: info.get("role").cloned().unwrap_or_default(),
+        version: facts.version,
+        role: facts.role,
         latency_microseconds: u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
-        maxmemory_policy: info.get("maxmemory_policy").cloned(),
-        maxmemory_bytes: number("maxmemory"),
-        used_memory_bytes: number("used_memory"),
-        evicted_keys: number("evicted_keys"),
-        append_only,
+        maxmemory_policy: facts.maxmemory_policy,
+        maxmemory_bytes: facts.maxmemory_bytes,
+        used_memory_bytes: facts.used_memory_bytes,
+        evicted_keys: facts.evicted_keys,
+        append_only: facts.append_only,
         password_in_url: has_password(url),
         findings: Vec::new(),
     };
     let snapshots = snapshots(cache).await;
     check.findings = judge(&check, snapshots);
+    if facts.persists == Some(false) {
+        check.findings.insert(
+            0,
+            CacheFinding {
+                id: "redis.write_failed",
+                severity: FindingSeverity::Error,
+                message: "the last write to disk failed".to_owned(),
+                remedy: "make room on the server's disk and read its log",
+            },
+        );
+    }
     Ok(check)
 }
 
 /// Whether RDB snapshots are configured; `None` where CONFIG is forbidden, as on managed servers.
 async fn snapshots(cache: &Cache) -> Option<bool> {
     let arguments = vec![Value::from("GET"), Value::from("save")];
-    let pairs: HashMap<String, String> = cache.run("CONFIG", ClusterHash::Random, arguments).await.ok()?;
+    let pairs: HashMap<String, String> = cache.look("CONFIG", ClusterHash::Random, arguments).await.ok()?;
     pairs.get("save").map(|save| !save.is_empty())
 }
 
@@ -203,13 +211,6 @@ fn judge_memory(check: &CacheCheck) -> Vec<CacheFinding> {
         );
     }
     findings
-}
-
-fn parse_info(text: &str) -> HashMap<String, String> {
-    text.lines()
-        .filter_map(|line| line.trim_end().split_once(':'))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
 }
 
 /// `scheme://[user]:password@host`; the password may hold no `@` unencoded.

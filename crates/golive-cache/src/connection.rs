@@ -1,29 +1,67 @@
-//! The one way to Redis: breaker, time-out, fail-fast. Every command of this crate goes through [`Cache::run`].
-//! What a command means is not known here.
+//! The one way to Redis: breaker, standing of the server, commands in flight, time-out. Every command of this crate goes
+//! through [`Cache::run`]. What a command means is not known here.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use fred::prelude::{Builder, Client, ClientLike, Config, FromValue, ReconnectPolicy};
-use fred::types::config::{ClusterDiscoveryPolicy, Options, UnresponsiveConfig};
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::prelude::{
+    Builder, Client, ClientLike, Config, EventInterface, FromValue, ReconnectPolicy, Server,
+};
+use fred::types::config::{ClusterDiscoveryPolicy, Options};
+use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
+use rand::RngExt;
 use secrecy::ExposeSecret;
+use tokio::sync::{broadcast, watch};
 
 use crate::breaker::Breaker;
+use crate::command::CommandError;
+use crate::lease::Lease;
 use crate::options::{CacheOptions, CacheOptionsError};
+use crate::watchdog::{self, SentinelWatch, Standing};
 
 /// A connection to Redis. Cheap to clone; all clones share one multiplexed connection, which reconnects by itself.
+///
+/// A watchdog asks the server every [`CacheOptions::watchdog_interval`] whether it answers and is the primary. Until it
+/// has looked at a new connection no command goes through, because what a demoted primary answers is out of date.
 #[derive(Clone)]
 pub struct Cache {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    client: Client,
-    prefix: String,
-    command: Options,
-    timeout: Duration,
-    breaker: Breaker,
+pub(crate) struct Shared {
+    pub(crate) client: Client,
+    pub(crate) breaker: Breaker,
+    pub(crate) command: Options,
+    pub(crate) counts: Counts,
+    /// What the watchdog thinks of the server. Only it writes.
+    pub(crate) standing: watch::Sender<Standing>,
+    /// Goes up with each new connection, before anything else is known of it.
+    pub(crate) generation: AtomicU64,
+    /// Connections made that the watchdog has not seen yet. The client library announces one before it sends a command
+    /// over it, so an answer that finds this empty came over one that the watchdog knows.
+    pub(crate) unseen: RwLock<broadcast::Receiver<Server>>,
+    /// The library's own task, which reads and writes. It should run as long as the client, and does not always.
+    task: Mutex<Option<ConnectHandle>>,
+    is_closed: AtomicBool,
+    /// With Sentinel: for how long one look at the server holds. See [`Lease`].
+    pub(crate) lease: Option<Lease>,
+    options: CacheOptions,
+    in_flight: AtomicUsize,
+    max_in_flight: usize,
+}
+
+/// Counts since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) commands: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) reconnections: AtomicU64,
+    pub(crate) forced_reconnections: AtomicU64,
+    /// Of the watchdog's last answered question; 0 is none.
+    pub(crate) latency_microseconds: AtomicU64,
 }
 
 /// Why no connection could be made.
@@ -52,78 +90,48 @@ pub enum ConnectCacheError {
     },
 }
 
-/// Why a command has no answer. For a security decision each of them means: refuse.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// Redis is not connected, or failed too often a moment ago.
-    #[error("ask Redis, which is away: check `golive cache check`")]
-    Unavailable,
-    /// No answer in time.
-    #[error("get an answer from Redis within {} ms", timeout.as_millis())]
-    Timeout {
-        /// The time allowed.
-        timeout: Duration,
-    },
-    /// The server is full and its policy refuses to evict.
-    #[error("write to Redis, which is out of memory: raise maxmemory")]
-    OutOfMemory,
-    /// The server is a replica or otherwise refuses writes.
-    #[error("write to Redis, which is read-only: point the URL at the primary or use Sentinel")]
-    ReadOnly,
-    /// A value handed in cannot be used in a key.
-    #[error("use this {what}: {rule}")]
-    InvalidKey {
-        /// Which value.
-        what: &'static str,
-        /// What is allowed.
-        rule: &'static str,
-    },
-    /// The server answered something else.
-    #[error("run {command} on Redis: {reason}")]
-    Refused {
-        /// The command's name.
-        command: &'static str,
-        /// The server's words.
-        reason: String,
-    },
-    /// A stored value has not the shape expected.
-    #[error("read the answer of {command}: another program may be writing under this key prefix")]
-    Shape {
-        /// The command's name.
-        command: &'static str,
-    },
-}
-
 impl Cache {
-    /// Connects and waits until the server answers.
+    /// Connects and waits until the server answers and is the primary.
     ///
     /// # Errors
     /// When an option is unusable, or the server does not accept the connection within
     /// [`CacheOptions::connect_timeout`].
     pub async fn connect(options: &CacheOptions) -> Result<Self, ConnectCacheError> {
+        Self::open(options, true).await
+    }
+
+    /// [`Cache::connect`], to a replica too: for looking at it.
+    pub(crate) async fn open(options: &CacheOptions, to_primary: bool) -> Result<Self, ConnectCacheError> {
         let (cache, host) = Self::build(options, true)?;
         let client = cache.shared.client.clone();
         let unreachable = |reason: String| ConnectCacheError::Unreachable { host: host.clone(), reason };
+        let no_answer = || unreachable(format!("no answer in {} ms", options.connect_timeout.as_millis()));
+        let began = Instant::now();
         match tokio::time::timeout(options.connect_timeout, client.init()).await {
-            Ok(Ok(_task)) => {}
+            Ok(Ok(task)) => cache.shared.keep(task),
             Ok(Err(e)) if *e.kind() == fred::error::ErrorKind::Auth => {
                 return Err(ConnectCacheError::Login { host });
             }
             Ok(Err(e)) => return Err(unreachable(format!("{:?}", e.kind()).to_lowercase())),
-            Err(_elapsed) => {
-                return Err(unreachable(format!("no answer in {} ms", options.connect_timeout.as_millis())));
-            }
+            Err(_elapsed) => return Err(no_answer()),
         }
-        match cache.ping().await {
-            Ok(_latency) => Ok(cache),
-            Err(CommandError::Refused { reason, .. })
-                if reason.starts_with("NOAUTH") || reason.starts_with("NOPERM") =>
-            {
-                Err(ConnectCacheError::Login { host })
+        match watchdog::first_look(&cache.shared).await {
+            Ok(()) => {}
+            Err(CommandError::Refused { reason, .. }) if reason.starts_with("NOAUTH") => {
+                return Err(ConnectCacheError::Login { host });
             }
-            Err(e) => Err(unreachable(e.to_string())),
+            Err(e) => return Err(unreachable(e.to_string())),
         }
+        let left = options.connect_timeout.saturating_sub(began.elapsed());
+        if to_primary && let Err(error) = cache.ready(left).await {
+            let is_replica = matches!(error, CommandError::ReadOnly);
+            return Err(unreachable(if is_replica {
+                "it is a replica".to_owned()
+            } else {
+                error.to_string()
+            }));
+        }
+        Ok(cache)
     }
 
     /// Starts connecting and returns at once, for a service that must come up while Redis is away. Until it is
@@ -133,9 +141,21 @@ impl Cache {
     /// When an option is unusable.
     pub fn start(options: &CacheOptions) -> Result<Self, ConnectCacheError> {
         let (cache, _host) = Self::build(options, false)?;
-        // The task runs as long as the client: it reconnects. Its end is seen as commands that fail.
-        drop(cache.shared.client.connect());
+        cache.shared.keep(cache.shared.client.connect());
         Ok(cache)
+    }
+
+    /// Waits until commands go through, `patience` at most.
+    ///
+    /// # Errors
+    /// When they do not by then.
+    pub async fn ready(&self, patience: Duration) -> Result<(), CommandError> {
+        let mut standing = self.shared.standing.subscribe();
+        let primary = standing.wait_for(|standing| *standing == Standing::Primary);
+        match tokio::time::timeout(patience, primary).await {
+            Ok(Ok(_primary)) => Ok(()),
+            _ => Err(self.shared.admitted().err().unwrap_or(CommandError::Timeout { timeout: patience })),
+        }
     }
 
     /// The time of one round trip.
@@ -148,13 +168,14 @@ impl Cache {
         Ok(start.elapsed())
     }
 
-    /// Whether the connection is believed to be up. Only [`Cache::ping`] knows.
+    /// Whether commands go through, as far as the watchdog knows. Only [`Cache::ping`] knows now.
     pub fn is_connected(&self) -> bool {
-        self.shared.client.is_connected()
+        self.shared.client.is_connected() && self.shared.admitted().is_ok()
     }
 
     /// Closes the connection; later commands fail.
     pub async fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::Release);
         // Best effort: the server forgets the connection either way.
         let _closed = tokio::time::timeout(Duration::from_secs(1), self.shared.client.quit()).await;
     }
@@ -173,43 +194,43 @@ impl Cache {
         }
         let hosts: Vec<String> =
             config.server.hosts().iter().map(|s| format!("{}:{}", s.host, s.port)).collect();
-        let client = Builder::from_config(config)
-            .with_performance_config(|performance| {
-                performance.default_command_timeout = options.command_timeout;
-            })
-            .with_connection_config(|connection| {
-                connection.connection_timeout = Duration::from_secs(1).min(options.connect_timeout);
-                connection.internal_command_timeout = Duration::from_secs(1).min(options.connect_timeout);
-                connection.max_command_attempts = 1;
-                connection.max_command_buffer_len = options.max_commands_in_flight;
-                connection.unresponsive = UnresponsiveConfig {
-                    max_timeout: Some(Duration::from_secs(2)),
-                    interval: Duration::from_millis(500),
-                };
-            })
-            .set_policy(ReconnectPolicy::new_exponential(0, 50, 1_000, 2))
-            .build()
-            .map_err(|_| ConnectCacheError::Url)?;
-        // Both are needed: fail_fast looks at the connection's state only, which a stopped server does not change.
-        let command = Options {
-            timeout: Some(options.command_timeout),
-            fail_fast: true,
-            max_attempts: Some(1),
-            ..Options::default()
-        };
-        let shared = Shared {
+        let sentinels = SentinelWatch::new(&config, options);
+        let config_is_clustered = config.server.is_clustered();
+        let lease = sentinels.as_ref().map(|_| Lease::new(options));
+        let client = client(config, options).ok_or(ConnectCacheError::Url)?;
+        let unseen = client.reconnect_rx();
+        let announced = client.reconnect_rx();
+        let shared = Arc::new(Shared {
+            breaker: Breaker::new(options.breaker_failures),
+            command: command_options(options, config_is_clustered),
+            counts: Counts::default(),
+            standing: watch::Sender::new(Standing::Unknown),
+            generation: AtomicU64::new(0),
+            unseen: RwLock::new(unseen),
+            options: options.clone(),
+            in_flight: AtomicUsize::new(0),
+            max_in_flight: options.max_commands_in_flight.max(1),
+            lease,
+            task: Mutex::new(None),
+            is_closed: AtomicBool::new(false),
             client,
-            prefix: options.key_prefix.clone(),
-            command,
-            timeout: options.command_timeout,
-            breaker: Breaker::new(options.breaker_failures, options.breaker_pause),
-        };
-        Ok((Self { shared: Arc::new(shared) }, hosts.join(", ")))
+        });
+        watchdog::spawn(&shared, announced, sentinels, options);
+        Ok((Self { shared }, hosts.join(", ")))
     }
 
     /// A full key from its parts after the prefix.
     pub(crate) fn key(&self, rest: &str) -> String {
-        format!("{}:{rest}", self.shared.prefix)
+        format!("{}:{rest}", self.shared.options.key_prefix)
+    }
+
+    pub(crate) fn options(&self) -> &CacheOptions {
+        &self.shared.options
+    }
+
+    /// The connection that the last answer came over, or a later one. It changes with each connection made.
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
     }
 
     /// Sends one command. Scripts go this way too, as fred's own script calls ignore the per-call options.
@@ -219,55 +240,163 @@ impl Cache {
         hash: ClusterHash,
         arguments: Vec<Value>,
     ) -> Result<T, CommandError> {
-        if !self.shared.breaker.admits(Instant::now()) {
-            return Err(CommandError::Unavailable);
-        }
-        let sent = self
-            .shared
-            .client
-            .with_options(&self.shared.command)
-            .custom::<Value, Value>(CustomCommand::new_static(command, hash, false), arguments)
-            .await;
-        match sent {
-            Ok(value) => {
-                self.shared.breaker.succeeded();
-                value.convert::<T>().map_err(|_| CommandError::Shape { command })
-            }
-            Err(error) => Err(self.classify(command, &error)),
+        let shared = &*self.shared;
+        let refuse = |error| {
+            shared.counts.refused.fetch_add(1, Ordering::Relaxed);
+            error
+        };
+        shared.admitted().map_err(refuse)?;
+        let _place = shared.take_place().map_err(refuse)?;
+        shared.counts.commands.fetch_add(1, Ordering::Relaxed);
+        let value = shared.send(command, hash, arguments).await?;
+        // The connection may have changed meanwhile: then this is the answer of a server that nobody has looked at.
+        shared.admitted()?;
+        value.convert::<T>().map_err(|_| CommandError::Shape { command })
+    }
+
+    /// Waits until no instance can still be trusting a primary that was replaced by the one just written to. Longer than
+    /// a moment only right after a failover.
+    pub(crate) async fn settled(&self) {
+        if let Some(pause) = self.shared.lease.as_ref().and_then(Lease::until_settled) {
+            tokio::time::sleep(pause).await;
         }
     }
 
-    fn classify(&self, command: &'static str, error: &fred::error::Error) -> CommandError {
-        use fred::error::ErrorKind;
-        let answered = match error.kind() {
-            ErrorKind::Timeout => CommandError::Timeout { timeout: self.shared.timeout },
-            ErrorKind::Canceled | ErrorKind::IO | ErrorKind::Routing | ErrorKind::Backpressure => {
-                CommandError::Unavailable
-            }
-            _ => {
-                // The server answered, so it is not away.
-                self.shared.breaker.succeeded();
-                let details = error.details();
-                return if details.starts_with("OOM") {
-                    CommandError::OutOfMemory
-                } else if details.starts_with("READONLY") {
-                    CommandError::ReadOnly
-                } else {
-                    let reason: String = details.chars().take(200).collect();
-                    CommandError::Refused { command, reason }
-                };
-            }
-        };
-        self.shared.breaker.failed(Instant::now());
-        tracing::debug!(command, error = %answered, "redis command failed");
-        answered
+    /// Asks a server about itself, whatever it is and however it does. Its answer decides about no request.
+    pub(crate) async fn look<T: FromValue>(
+        &self,
+        command: &'static str,
+        hash: ClusterHash,
+        arguments: Vec<Value>,
+    ) -> Result<T, CommandError> {
+        let value = self.shared.send(command, hash, arguments).await?;
+        value.convert::<T>().map_err(|_| CommandError::Shape { command })
     }
+}
+
+impl Shared {
+    /// Whether a command may be sent, or an answer be trusted.
+    pub(crate) fn admitted(&self) -> Result<(), CommandError> {
+        // In this order: the watchdog changes the standing before it marks a connection as seen.
+        let is_unseen = !self.unseen.read().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let is_over = self.lease.as_ref().is_some_and(Lease::is_over);
+        if is_unseen || is_over || self.breaker.is_open() {
+            return Err(CommandError::Unavailable);
+        }
+        match *self.standing.borrow() {
+            Standing::Primary => Ok(()),
+            Standing::Replica => Err(CommandError::ReadOnly),
+            Standing::Unknown => Err(CommandError::Unavailable),
+        }
+    }
+
+    fn keep(&self, task: ConnectHandle) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+
+    /// Starts the library's task again if it ended by itself. Nothing else would: commands would wait for ever.
+    pub(crate) fn revive(&self) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_ended = task.as_ref().is_some_and(ConnectHandle::is_finished);
+        if has_ended && !self.is_closed.load(Ordering::Acquire) {
+            tracing::warn!("the connection to redis ended: starting it again");
+            *task = Some(self.client.connect());
+        }
+    }
+
+    fn take_place(&self) -> Result<Place<'_>, CommandError> {
+        let waiting = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let place = Place(&self.in_flight);
+        if waiting >= self.max_in_flight {
+            return Err(CommandError::Busy { waiting: self.max_in_flight });
+        }
+        Ok(place)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    async fn send(
+        &self,
+        command: &'static str,
+        hash: ClusterHash,
+        arguments: Vec<Value>,
+    ) -> Result<Value, CommandError> {
+        let custom = CustomCommand::new_static(command, hash, false);
+        match self.client.with_options(&self.command).custom::<Value, Value>(custom, arguments).await {
+            Ok(value) => {
+                self.breaker.succeeded();
+                Ok(value)
+            }
+            Err(error) => {
+                let (error, has_answered) = CommandError::sort(command, &error, self.options.command_timeout);
+                if has_answered {
+                    self.breaker.succeeded();
+                } else {
+                    let is_timeout = matches!(error, CommandError::Timeout { .. });
+                    let count = if is_timeout { &self.counts.timeouts } else { &self.counts.failures };
+                    count.fetch_add(1, Ordering::Relaxed);
+                    self.breaker.failed();
+                }
+                tracing::debug!(command, %error, "redis command failed");
+                Err(error)
+            }
+        }
+    }
+}
+
+/// One command waiting for its answer.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Both are needed: fail_fast looks at the connection's state only, which a stopped server does not change. To be sent on
+/// by a node of a cluster counts as an attempt, and running out of them in the middle of that ends the library's task.
+fn command_options(options: &CacheOptions, is_clustered: bool) -> Options {
+    Options {
+        timeout: Some(options.command_timeout),
+        fail_fast: true,
+        max_attempts: Some(if is_clustered { 5 } else { 1 }),
+        ..Options::default()
+    }
+}
+
+/// A client of the library with everything that waits or queues bounded.
+pub(crate) fn client(config: Config, options: &CacheOptions) -> Option<Client> {
+    let attempt = Duration::from_secs(1).min(options.connect_timeout);
+    let milliseconds = |d: Duration| u32::try_from(d.as_millis()).unwrap_or(u32::MAX);
+    // The library adds its own jitter before it cuts at the longest pause, so at the longest there is none.
+    let longest = options.longest_reconnect_pause.mul_f64(rand::rng().random_range(0.75..1.0));
+    let first = milliseconds(options.reconnect_pause);
+    let mut policy = ReconnectPolicy::new_exponential(0, first, milliseconds(longest).max(first), 2);
+    policy.set_jitter(first);
+    Builder::from_config(config)
+        .with_performance_config(|performance| {
+            performance.default_command_timeout = options.command_timeout;
+            performance.broadcast_channel_capacity = 1024;
+        })
+        .with_connection_config(|connection| {
+            connection.connection_timeout = attempt;
+            connection.internal_command_timeout = attempt;
+            connection.max_command_attempts = 1;
+            connection.max_command_buffer_len = options.max_commands_in_flight.saturating_mul(2).max(64);
+            // A server that is told another password for a moment must not lose its clients for good.
+            connection.reconnect_on_auth_error = true;
+        })
+        .set_policy(policy)
+        .build()
+        .ok()
 }
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache")
-            .field("prefix", &self.shared.prefix)
+            .field("prefix", &self.shared.options.key_prefix)
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
     }

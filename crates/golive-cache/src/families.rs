@@ -7,7 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use fred::types::{ClusterHash, Value};
 
-use crate::connection::{Cache, CommandError};
+use crate::command::CommandError;
+use crate::connection::Cache;
 use crate::script::Script;
 
 /// Refresh-token families in Redis.

@@ -1,69 +1,19 @@
-//! Rate limits shared by all instances: GCRA in one round trip, on Redis' clock. What an HTTP answer looks like is the
-//! application's.
+//! Rate limits shared by all instances: GCRA in one round trip, on Redis' clock. What an HTTP answer looks like is said
+//! in `limit_answer`.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fred::types::Value;
+use fred::types::{ClusterHash, Value};
 
-use crate::connection::{Cache, CommandError};
+use crate::command::CommandError;
+use crate::connection::Cache;
+use crate::denied::Denied;
 use crate::local_limit::LocalLimiter;
+use crate::quota::{OnOutage, Quota};
 use crate::script::Script;
-
-/// How much is allowed, under a name that is part of the key.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Quota {
-    /// The policy's name, for example `login`. Quotas of different names do not share counts.
-    pub name: &'static str,
-    /// How many in each period.
-    pub limit: NonZeroU32,
-    /// The period.
-    pub period: Duration,
-    /// How many at once. Default: `limit`.
-    pub burst: NonZeroU32,
-    /// The share of the limit that each instance allows by itself while Redis is away: one in this many. Set it to the
-    /// number of instances, or higher to be stricter. Default 2.
-    pub local_share: NonZeroU32,
-}
-
-impl Quota {
-    /// `limit` in each `period`, all at once if they come so.
-    pub fn new(name: &'static str, limit: NonZeroU32, period: Duration) -> Self {
-        Self { name, limit, period, burst: limit, local_share: NonZeroU32::MIN.saturating_add(1) }
-    }
-
-    /// `limit` in each second. A limit of 0 counts as 1.
-    pub fn per_second(name: &'static str, limit: u32) -> Self {
-        Self::new(name, NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN), Duration::from_secs(1))
-    }
-
-    /// `limit` in each minute. A limit of 0 counts as 1.
-    pub fn per_minute(name: &'static str, limit: u32) -> Self {
-        Self::new(name, NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN), Duration::from_secs(60))
-    }
-
-    /// The same with another burst.
-    #[must_use]
-    pub fn with_burst(mut self, burst: NonZeroU32) -> Self {
-        self.burst = burst;
-        self
-    }
-
-    /// The same with another [`Quota::local_share`].
-    #[must_use]
-    pub fn with_local_share(mut self, local_share: NonZeroU32) -> Self {
-        self.local_share = local_share;
-        self
-    }
-
-    /// The time in which one more is allowed.
-    pub(crate) fn interval(&self) -> Duration {
-        (self.period / self.limit.get()).max(Duration::from_micros(1))
-    }
-}
 
 /// Who decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +21,20 @@ impl Quota {
 pub enum DecisionSource {
     /// Redis, for all instances.
     Redis,
+    /// This process, from what Redis said a moment ago: not before then, whoever asks.
+    Remembered,
     /// This process alone, at its share, because Redis is away.
     Local,
 }
 
 /// Whether a request may pass, and the numbers for its `RateLimit` and `Retry-After` headers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Decision {
     /// Whether it may pass.
     pub allowed: bool,
+    /// Which window of the quota is the tightest, counted from 0. The numbers are this window's.
+    pub window: usize,
     /// How many at once the deciding limiter allows.
     pub limit: u32,
     /// How many more would pass now.
@@ -100,6 +54,20 @@ impl Decision {
     }
 }
 
+/// Counts since the start, for metrics.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct RateLimiterStats {
+    /// Requests that may pass.
+    pub allowed: u64,
+    /// Requests that may not.
+    pub denied: u64,
+    /// Of both, decided without Redis.
+    pub degraded: u64,
+    /// Whether the last decision was made without Redis.
+    pub is_degraded: bool,
+}
+
 /// A limiter for one [`Quota`]. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RateLimiter {
@@ -110,23 +78,43 @@ pub struct RateLimiter {
 struct Inner {
     cache: Cache,
     quota: Quota,
+    /// What the script needs of the quota, but for the cost.
+    arguments: Vec<Value>,
     script: Script,
     local: LocalLimiter,
-    degraded: AtomicBool,
-    degraded_decisions: AtomicU64,
+    denied: Denied,
+    start: Instant,
+    is_degraded: AtomicBool,
+    allowed_count: AtomicU64,
+    denied_count: AtomicU64,
+    degraded_count: AtomicU64,
+    /// Milliseconds since the start.
+    logged_at: AtomicU64,
 }
+
+/// While Redis is away, this is how often the log says so.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 impl RateLimiter {
     /// A limiter on this connection.
     pub fn new(cache: Cache, quota: Quota) -> Self {
-        let local = LocalLimiter::new(&quota);
+        let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX >> 12);
+        let window = |window: &crate::quota::Window| {
+            [Value::from(micros(window.interval())), Value::from(i64::from(window.burst.get()))]
+        };
         let inner = Inner {
             cache,
-            quota,
+            arguments: quota.windows().iter().flat_map(window).collect(),
             script: Script::new(GCRA),
-            local,
-            degraded: AtomicBool::new(false),
-            degraded_decisions: AtomicU64::new(0),
+            local: LocalLimiter::new(&quota),
+            quota,
+            denied: Denied::default(),
+            start: Instant::now(),
+            is_degraded: AtomicBool::new(false),
+            allowed_count: AtomicU64::new(0),
+            denied_count: AtomicU64::new(0),
+            degraded_count: AtomicU64::new(0),
+            logged_at: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -139,30 +127,36 @@ impl RateLimiter {
 
     /// Takes `cost` from the quota of `key`. A cost above the burst never passes.
     pub async fn check_cost(&self, key: &str, cost: NonZeroU32) -> Decision {
-        match self.ask_redis(key, cost).await {
-            Ok(decision) => {
-                if self.inner.degraded.swap(false, Ordering::Relaxed) {
-                    tracing::info!(policy = self.inner.quota.name, "rate limits are shared again");
-                }
-                decision
-            }
-            Err(error) => {
-                self.inner.degraded_decisions.fetch_add(1, Ordering::Relaxed);
-                if !self.inner.degraded.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(
-                        policy = self.inner.quota.name,
-                        %error,
-                        "rate limits are decided by this instance alone, at its share"
-                    );
-                }
-                self.inner.local.check(key, cost)
-            }
-        }
+        let decision = self.decide(key, cost).await;
+        let count = if decision.allowed { &self.inner.allowed_count } else { &self.inner.denied_count };
+        count.fetch_add(1, Ordering::Relaxed);
+        decision
+    }
+
+    /// Gives `key` its whole quota back, for an operator. Instances that denied it go on for as long as they then said.
+    ///
+    /// # Errors
+    /// When Redis does not confirm in time.
+    pub async fn forget(&self, key: &str) -> Result<(), CommandError> {
+        self.inner.denied.forget(key);
+        let key = vec![Value::from(self.full_key(key))];
+        let _removed: i64 = self.inner.cache.run("DEL", ClusterHash::FirstKey, key).await?;
+        Ok(())
     }
 
     /// How many decisions were made without Redis since the start.
     pub fn degraded_decisions(&self) -> u64 {
-        self.inner.degraded_decisions.load(Ordering::Relaxed)
+        self.inner.degraded_count.load(Ordering::Relaxed)
+    }
+
+    /// Counts since the start.
+    pub fn stats(&self) -> RateLimiterStats {
+        RateLimiterStats {
+            allowed: self.inner.allowed_count.load(Ordering::Relaxed),
+            denied: self.inner.denied_count.load(Ordering::Relaxed),
+            degraded: self.inner.degraded_count.load(Ordering::Relaxed),
+            is_degraded: self.inner.is_degraded.load(Ordering::Relaxed),
+        }
     }
 
     /// The quota.
@@ -170,23 +164,71 @@ impl RateLimiter {
         &self.inner.quota
     }
 
+    async fn decide(&self, key: &str, cost: NonZeroU32) -> Decision {
+        let inner = &*self.inner;
+        if let Some(decision) = inner.denied.look(key, cost) {
+            return decision;
+        }
+        match self.ask_redis(key, cost).await {
+            Ok(decision) => {
+                if inner.is_degraded.load(Ordering::Relaxed)
+                    && inner.is_degraded.swap(false, Ordering::Relaxed)
+                {
+                    tracing::info!(policy = inner.quota.name(), "rate limits are shared again");
+                }
+                if !decision.allowed {
+                    inner.denied.remember(key, cost, &decision);
+                }
+                decision
+            }
+            Err(error) => {
+                inner.degraded_count.fetch_add(1, Ordering::Relaxed);
+                self.log_outage(&error);
+                match inner.quota.on_outage() {
+                    OnOutage::Share(_) => inner.local.check(key, cost),
+                    OnOutage::Deny => refused(&inner.quota, &error),
+                }
+            }
+        }
+    }
+
+    fn log_outage(&self, error: &CommandError) {
+        let inner = &*self.inner;
+        let now = u64::try_from(inner.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let logged_at = inner.logged_at.load(Ordering::Relaxed);
+        let is_due = u128::from(now.saturating_sub(logged_at)) >= LOG_EVERY.as_millis();
+        if !inner.is_degraded.swap(true, Ordering::Relaxed) || is_due {
+            inner.logged_at.store(now, Ordering::Relaxed);
+            tracing::warn!(
+                policy = inner.quota.name(),
+                %error,
+                decisions = inner.degraded_count.load(Ordering::Relaxed),
+                "rate limits are decided by this instance alone, at its share"
+            );
+        }
+    }
+
+    fn full_key(&self, key: &str) -> String {
+        self.inner.cache.key(&format!("limit:gcra:{}:{{{}}}", self.inner.quota.name(), bounded(key)))
+    }
+
     async fn ask_redis(&self, key: &str, cost: NonZeroU32) -> Result<Decision, CommandError> {
         let quota = &self.inner.quota;
-        let full_key = self.inner.cache.key(&format!("limit:gcra:{}:{{{}}}", quota.name, bounded(key)));
-        let interval = i64::try_from(quota.interval().as_micros()).unwrap_or(i64::MAX >> 12);
-        let arguments = [
-            Value::from(interval),
-            Value::from(i64::from(quota.burst.get())),
-            Value::from(i64::from(cost.get())),
-        ];
-        let answer: Vec<i64> = self.inner.script.run(&self.inner.cache, &[&full_key], &arguments).await?;
-        let &[allowed, remaining, retry_after, reset] = answer.as_slice() else {
+        let mut arguments = Vec::with_capacity(1 + self.inner.arguments.len());
+        arguments.push(Value::from(i64::from(cost.get())));
+        arguments.extend(self.inner.arguments.iter().cloned());
+        let key = self.full_key(key);
+        let answer: Vec<i64> = self.inner.script.run(&self.inner.cache, &[&key], &arguments).await?;
+        let &[allowed, window, remaining, retry_after, reset] = answer.as_slice() else {
             return Err(CommandError::Shape { command: "EVALSHA" });
         };
+        let window = usize::try_from(window).unwrap_or(0);
+        let decided = quota.windows().get(window).ok_or(CommandError::Shape { command: "EVALSHA" })?;
         let micros = |n: i64| Duration::from_micros(u64::try_from(n).unwrap_or(0));
         Ok(Decision {
             allowed: allowed == 1,
-            limit: quota.burst.get(),
+            window,
+            limit: decided.burst.get(),
             remaining: u32::try_from(remaining).unwrap_or(0),
             retry_after: micros(retry_after),
             reset: micros(reset),
@@ -195,36 +237,66 @@ impl RateLimiter {
     }
 }
 
+/// Nothing passes without Redis.
+fn refused(quota: &Quota, error: &CommandError) -> Decision {
+    Decision {
+        allowed: false,
+        window: 0,
+        limit: quota.windows()[0].burst.get(),
+        remaining: 0,
+        retry_after: error.retry_after(),
+        reset: error.retry_after(),
+        source: DecisionSource::Local,
+    }
+}
+
 /// Keys come from requests: a long one is replaced by its beginning and a digest, so that it cannot fill the memory.
-fn bounded(key: &str) -> String {
+fn bounded(key: &str) -> std::borrow::Cow<'_, str> {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     const LONGEST: usize = 128;
     if key.len() <= LONGEST {
-        return key.to_owned();
+        return key.into();
     }
     let beginning: String = key.chars().take(LONGEST / 4).collect();
+    // The same in all instances. Whoever makes two keys collide shares one limit with himself.
     let digest = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
-    format!("{beginning}~{digest:016x}~{}", key.len())
+    format!("{beginning}~{digest:016x}~{}", key.len()).into()
 }
 
-/// KEYS: bucket. ARGV: microseconds for one, burst, cost. Answers allowed, remaining, retry and reset in microseconds.
-/// The stored value is the theoretical arrival time, written as a whole number: Lua has only floating ones.
+/// KEYS: bucket. ARGV: cost, then for each window microseconds for one and burst. Answers allowed, and of the tightest
+/// window its index, remaining, retry and reset in microseconds. All windows must allow it, or none is charged.
+/// The stored values are the theoretical arrival times, written as whole numbers: Lua has only floating ones.
 /// One that lies further ahead than the burst allows (the server's clock was set back) is pulled in.
 const GCRA: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local interval, burst, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local whole = interval * burst
-local arrival = tonumber(redis.call('GET', KEYS[1]) or '0')
-if arrival < now then arrival = now end
-if arrival > now + whole then arrival = now + whole end
-local next_arrival = arrival + interval * cost
-local wait = next_arrival - whole - now
-if wait > 0 then
-  return {0, math.floor((now + whole - arrival) / interval), wait, arrival - now}
+local cost = tonumber(ARGV[1])
+local stored = redis.call('GET', KEYS[1]) or ''
+local next_number = string.gmatch(stored, '%d+')
+local old, new, longest = {}, {}, 0
+local allowed, tightest, worst, least = 1, 0, 0, nil
+for i = 1, (#ARGV - 1) / 2 do
+  local interval, burst = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local whole = interval * burst
+  local arrival = tonumber(next_number() or '0')
+  if arrival < now then arrival = now end
+  if arrival > now + whole then arrival = now + whole end
+  old[i], new[i] = arrival, arrival + interval * cost
+  local wait = new[i] - whole - now
+  if wait > worst then allowed, worst, tightest = 0, wait, i end
+  local left = math.floor((now + whole - new[i]) / interval)
+  if allowed == 1 and (least == nil or left < least) then least, tightest = left, i end
+  if new[i] - now > longest then longest = new[i] - now end
 end
-redis.call('SET', KEYS[1], string.format('%.0f', next_arrival), 'PX', math.ceil((next_arrival - now) / 1000))
-return {1, math.floor((now + whole - next_arrival) / interval), 0, next_arrival - now}";
+local interval, burst = tonumber(ARGV[2 * tightest]), tonumber(ARGV[2 * tightest + 1])
+if allowed == 0 then
+  local left = math.floor((now + interval * burst - old[tightest]) / interval)
+  return {0, tightest - 1, left, worst, old[tightest] - now}
+end
+local values = {}
+for i, arrival in ipairs(new) do values[i] = string.format('%.0f', arrival) end
+redis.call('SET', KEYS[1], table.concat(values, ' '), 'PX', math.ceil(longest / 1000))
+return {1, tightest - 1, least, 0, new[tightest] - now}";
 
 #[cfg(test)]
 mod tests {

@@ -8,20 +8,31 @@ use secrecy::SecretString;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CacheOptions {
-    /// `redis://`, `rediss://`, `redis-sentinel://`, `redis-cluster://` or `redis+unix://`, with its password.
+    /// With its password: `redis://` or `rediss://` (TLS), `redis-cluster://HOST:PORT?node=HOST:PORT` and
+    /// `redis-sentinel://HOST:PORT?sentinelServiceName=NAME&node=HOST:PORT` (with an `s` after `redis` for TLS),
+    /// or `redis+unix://`.
     pub url: SecretString,
-    /// Prepended to every key, so that applications and environments sharing a server do not meet. Default `golive`.
+    /// Prepended to every key, so that applications and environments sharing a server do not meet. Default `golive`;
+    /// see [`CacheOptions::for_application`].
     pub key_prefix: String,
     /// The longest that one command may take. Default 250 ms: a request waits for it.
     pub command_timeout: Duration,
-    /// The longest that [`Cache::connect`](crate::Cache::connect) may take. Default 5 s.
+    /// The longest that [`Cache::connect`](crate::Cache::connect) and one attempt to connect may take. Default 5 s.
     pub connect_timeout: Duration,
     /// Commands waiting for an answer at most; more are refused at once. Default 10 000.
     pub max_commands_in_flight: usize,
-    /// Failures in a row after which commands are refused at once. Default 5.
+    /// Failures in a row after which commands are refused at once. Default 3.
     pub breaker_failures: u32,
-    /// How long they are refused before one is let through to try. Default 250 ms.
-    pub breaker_pause: Duration,
+    /// How often the watchdog asks the server whether it answers and is the primary. Default 250 ms. It is also how
+    /// soon commands are let through again.
+    pub watchdog_interval: Duration,
+    /// Unanswered questions in a row after which the watchdog has the connection made anew. Default 3.
+    pub watchdog_misses: u32,
+    /// The pause before the first attempt to connect again; it doubles with each. Default 50 ms.
+    pub reconnect_pause: Duration,
+    /// The longest pause between two attempts, less a random quarter, so that many instances do not come at once.
+    /// Default 2 s.
+    pub longest_reconnect_pause: Duration,
 }
 
 /// An option that cannot be used.
@@ -51,9 +62,18 @@ impl CacheOptions {
             command_timeout: Duration::from_millis(250),
             connect_timeout: Duration::from_secs(5),
             max_commands_in_flight: 10_000,
-            breaker_failures: 5,
-            breaker_pause: Duration::from_millis(250),
+            breaker_failures: 3,
+            watchdog_interval: Duration::from_millis(250),
+            watchdog_misses: 3,
+            reconnect_pause: Duration::from_millis(50),
+            longest_reconnect_pause: Duration::from_secs(2),
         }
+    }
+
+    /// The same, with keys apart from those of other applications and other environments (`production`, `staging`) on
+    /// one server.
+    pub fn for_application(url: SecretString, application: &str, environment: &str) -> Self {
+        Self { key_prefix: format!("{application}:{environment}"), ..Self::new(url) }
     }
 
     pub(crate) fn validate(&self) -> Result<(), CacheOptionsError> {
@@ -62,13 +82,17 @@ impl CacheOptions {
         {
             return Err(CacheOptionsError::KeyPrefix { prefix: self.key_prefix.clone() });
         }
-        if self.command_timeout.is_zero() {
-            return Err(CacheOptionsError::ZeroTimeout { option: "command_timeout" });
+        let durations = [
+            ("command_timeout", self.command_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("watchdog_interval", self.watchdog_interval),
+            ("reconnect_pause", self.reconnect_pause),
+            ("longest_reconnect_pause", self.longest_reconnect_pause),
+        ];
+        match durations.iter().find(|(_, duration)| duration.as_millis() == 0) {
+            Some((option, _)) => Err(CacheOptionsError::ZeroTimeout { option }),
+            None => Ok(()),
         }
-        if self.connect_timeout.is_zero() {
-            return Err(CacheOptionsError::ZeroTimeout { option: "connect_timeout" });
-        }
-        Ok(())
     }
 }
 
@@ -77,11 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_a_prefix_with_a_hash_tag() {
+    fn refuses_a_prefix_with_a_hash_tag_and_a_duration_of_nothing() {
         let mut options = CacheOptions::new("redis://localhost".into());
         assert!(options.validate().is_ok());
         options.key_prefix = "a{b}".to_owned();
         assert!(matches!(options.validate(), Err(CacheOptionsError::KeyPrefix { .. })));
+        let mut options = CacheOptions::for_application("redis://localhost".into(), "plant", "staging");
+        assert!(options.validate().is_ok());
+        assert_eq!(options.key_prefix, "plant:staging");
+        options.watchdog_interval = Duration::from_nanos(1);
+        let refused = options.validate().unwrap_err();
+        assert!(matches!(refused, CacheOptionsError::ZeroTimeout { option: "watchdog_interval" }));
     }
 
     #[test]

@@ -4,31 +4,50 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use fred::types::{ClusterHash, Value};
 
-use crate::connection::{Cache, CommandError};
+use crate::command::CommandError;
+use crate::connection::Cache;
+use crate::filling::Filling;
+use crate::journal::{Revocation, RevocationJournal};
+use crate::known::Known;
 use crate::script::Script;
 
-/// Revocations in Redis, shared by all instances.
+/// Revocations in Redis, shared by all instances. Cheap to clone.
 ///
-/// A marker key tells a store that has kept its memory from one that lost it (flushed, restarted without persistence):
-/// when it is missing, everything issued before that moment counts as revoked, so that a revocation is never
-/// forgotten; people log in again. Call [`RevocationStore::prepare`] when the service starts.
+/// Redis can lose its memory: flushed, restarted, failed over to a replica that had not received the last writes. What
+/// happens then:
 ///
-/// What the server itself may lose: with `appendfsync everysec` a crash forgets the last second of revocations, with
-/// `always` none. [`check`](crate::check()) tells whether it keeps anything at all.
+/// - With a journal ([`RevocationStore::with_journal`]) every check is [`CommandError::Cold`] until the journal's
+///   revocations are in Redis again, which takes milliseconds and needs no call. A marker read with every check tells:
+///   it names the filling and the server's own history, and a connection made anew is not trusted before it was compared.
+/// - Without one, an emptied store means that everything issued before is revoked, so that a revocation is never
+///   forgotten: people log in again. Call [`RevocationStore::prepare`] when the service starts. What a failover or a
+///   crash cuts off the end (with `appendfsync everysec` the last second) is lost.
+///
+/// What an instance itself revoked it refuses in any case, whatever Redis says later.
 #[derive(Clone, Debug)]
 pub struct RevocationStore {
-    cache: Cache,
-    cutoff_lifetime: Duration,
-    scripts: Arc<Scripts>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Scripts {
+pub(crate) struct Inner {
+    pub(crate) cache: Cache,
+    pub(crate) settings: Settings,
+    pub(crate) filling: Option<Filling>,
+    known: Known,
     raise: Script,
     prepare: Script,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// How long cutoffs are kept.
+    pub(crate) cutoff_lifetime: Duration,
+    /// What a revocation outlives its token by.
+    pub(crate) margin: Duration,
 }
 
 /// What a check needs to know of a token that verified.
@@ -79,68 +98,115 @@ impl RevocationStatus {
     }
 }
 
+/// How far a revocation came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Whether the journal has it.
+    pub journaled: bool,
+    /// Whether Redis has it, so that all instances refuse from now on. Otherwise this instance does, and goes on
+    /// writing the journal to Redis until it is there.
+    pub propagated: bool,
+}
+
 impl RevocationStore {
-    /// A store on this connection. Cutoffs ("before T") are kept 31 days; see
-    /// [`RevocationStore::with_cutoff_lifetime`].
+    /// A store on this connection. Cutoffs ("before T") are kept 31 days, and a revocation outlives its token by
+    /// 90 seconds; see [`RevocationStore::with_cutoff_lifetime`] and [`RevocationStore::with_margin`].
     pub fn new(cache: Cache) -> Self {
-        Self {
-            cache,
+        let settings = Settings {
             cutoff_lifetime: Duration::from_secs(31 * 24 * 3600),
-            scripts: Arc::new(Scripts { raise: Script::new(RAISE), prepare: Script::new(PREPARE) }),
-        }
+            margin: Duration::from_secs(60 + 30), // a verifier's usual leeway, and clocks that differ
+        };
+        Self::with(cache, settings, None)
+    }
+
+    fn with(cache: Cache, settings: Settings, filling: Option<Filling>) -> Self {
+        let (raise, prepare) = (Script::new(RAISE), Script::new(PREPARE));
+        let inner = Inner { cache, settings, known: Known::default(), filling, raise, prepare };
+        Self { inner: Arc::new(inner) }
     }
 
     /// How long cutoffs are kept: at least the longest life of any token, refresh tokens included.
     #[must_use]
-    pub fn with_cutoff_lifetime(mut self, lifetime: Duration) -> Self {
-        self.cutoff_lifetime = lifetime;
-        self
+    pub fn with_cutoff_lifetime(self, lifetime: Duration) -> Self {
+        let settings = Settings { cutoff_lifetime: lifetime, ..self.inner.settings };
+        self.with_settings(settings)
     }
 
-    /// Marks the store as in use. If it was empty, everything issued before `now` is revoked, because revocations may
-    /// have been lost with it. Returns whether it was empty.
+    /// By how much a revocation outlives its token: the verifier's leeway and what clocks may differ by.
+    #[must_use]
+    pub fn with_margin(self, margin: Duration) -> Self {
+        let settings = Settings { margin, ..self.inner.settings };
+        self.with_settings(settings)
+    }
+
+    fn with_settings(self, settings: Settings) -> Self {
+        let journal = self.inner.filling.as_ref().map(|filling| (filling.journal(), filling.clock()));
+        let store = Self::with(self.inner.cache.clone(), settings, None);
+        match journal {
+            Some((journal, clock)) => store.with_journal(journal, clock),
+            None => store,
+        }
+    }
+
+    /// With a journal as the truth. `clock` tells the time for filling Redis from it. From now on Redis is filled when
+    /// it is found to have lost something; until it is, checks are [`CommandError::Cold`].
+    #[must_use]
+    pub fn with_journal(self, journal: Arc<dyn RevocationJournal>, clock: fn() -> DateTime<Utc>) -> Self {
+        let filling = Filling::new(journal, clock);
+        let store = Self::with(self.inner.cache.clone(), self.inner.settings, Some(filling));
+        crate::filling::keep_filled(&store.inner);
+        store
+    }
+
+    /// Opens the store when the service starts. Returns whether it was empty. With a journal it is filled from it;
+    /// without, an empty store means that everything issued before `now` is revoked, because revocations may have been
+    /// lost with it.
     ///
     /// # Errors
-    /// When Redis does not answer in time.
+    /// When Redis or the journal does not answer.
     pub async fn prepare(&self, now: DateTime<Utc>) -> Result<bool, CommandError> {
-        let (marker, all) = (self.key("marker"), self.key("all"));
-        let arguments = [Value::from(now.timestamp_millis()), self.cutoff_milliseconds()];
-        let fresh: i64 = self.scripts.prepare.run(&self.cache, &[&marker, &all], &arguments).await?;
+        if let Some(filling) = &self.inner.filling {
+            return filling.ensure(&self.inner).await;
+        }
+        let (marker, all) = (self.inner.key("marker"), self.inner.key("all"));
+        let arguments = [Value::from(now.timestamp_millis()), self.inner.cutoff_milliseconds()];
+        let fresh: i64 = self.inner.prepare.run(&self.inner.cache, &[&marker, &all], &arguments).await?;
         if fresh == 1 {
             tracing::warn!("revocation store was empty: tokens issued before now are refused");
         }
         Ok(fresh == 1)
     }
 
-    /// Asks in one round trip whether the token, its session, user or tenant, or everything is revoked.
+    /// Asks in one round trip whether the token, its session, user or tenant, or everything is revoked, and whether the
+    /// store can be trusted.
     ///
     /// # Errors
-    /// When Redis does not answer in time. The caller refuses the request, with 503 and not with 401: the token may be
-    /// good.
+    /// When Redis does not answer in time or has lost its memory. The caller refuses the request, with 503 and not with
+    /// 401: the token may be good. See [`CommandError::http_status`].
     pub async fn status(
         &self,
         token: &TokenFacts,
         now: DateTime<Utc>,
     ) -> Result<RevocationStatus, CommandError> {
-        valid("token identifier", &token.token_id)?;
-        let none = self.key("none");
-        let keys = [
-            self.key("marker"),
-            self.key("all"),
-            self.key(&format!("user:{}", token.user)),
-            token.tenant.as_ref().map_or_else(|| none.clone(), |t| self.key(&format!("tenant:{t}"))),
-            token.session.as_ref().map_or_else(|| none.clone(), |s| self.key(&format!("session:{s}"))),
-            self.key(&format!("token:{}", token.token_id)),
-        ];
-        let arguments = keys.iter().map(|key| Value::from(key.as_str())).collect();
-        let values: Vec<Option<String>> = self.cache.run("MGET", ClusterHash::FirstKey, arguments).await?;
+        let keys = self.inner.keys(token)?;
+        let issued = token.issued_at.timestamp_millis();
+        if let Some(status) = self.inner.known.status(&keys, issued) {
+            return Ok(status);
+        }
+        let arguments = keys.0.iter().map(|key| Value::from(key.as_str())).collect();
+        let values: Vec<Option<String>> =
+            self.inner.cache.run("MGET", ClusterHash::FirstKey, arguments).await?;
         let [marker, all, user, tenant, session, own] =
             <[Option<String>; 6]>::try_from(values).map_err(|_| CommandError::Shape { command: "MGET" })?;
-        if marker.is_none() {
-            self.prepare(now).await?;
-            return Ok(RevocationStatus::AllRevoked);
+        match &self.inner.filling {
+            Some(filling) => filling.trusts(marker.as_deref(), self.inner.cache.generation())?,
+            None if marker.is_none() => {
+                self.prepare(now).await?;
+                return Ok(RevocationStatus::AllRevoked);
+            }
+            None => {}
         }
-        let issued = token.issued_at.timestamp_millis();
         Ok(if before(issued, all.as_deref())? {
             RevocationStatus::AllRevoked
         } else if before(issued, tenant.as_deref())? {
@@ -164,23 +230,47 @@ impl RevocationStore {
         Ok(self.status(token, now).await?.is_revoked())
     }
 
-    /// Revokes one token for `ttl`: its remaining life plus the verifier's leeway and a margin for clock skew. Answered
-    /// only when Redis has it.
+    /// Revokes, in this order: for this instance, in the journal, in Redis.
     ///
     /// # Errors
-    /// When Redis does not confirm in time; then the token is *not* known to be revoked.
-    pub async fn revoke_token(&self, token_id: &str, ttl: Duration) -> Result<(), CommandError> {
-        valid("token identifier", token_id)?;
-        self.set(self.key(&format!("token:{token_id}")), ttl).await
+    /// When the journal does not confirm, or there is none and Redis does not. Then nothing is *known* to be revoked,
+    /// though this instance refuses it from now on. With a journal, a Redis that is away is not an error but
+    /// [`Receipt::propagated`].
+    pub async fn revoke(&self, revocation: &Revocation, now: DateTime<Utc>) -> Result<Receipt, CommandError> {
+        let entry = self.inner.entry(revocation, now)?;
+        self.inner.known.add(&entry);
+        let Some(filling) = &self.inner.filling else {
+            self.inner.write(&entry).await?;
+            return Ok(Receipt { journaled: false, propagated: true });
+        };
+        let keep_until = after(now, entry.ttl);
+        filling.journal().append(revocation, keep_until).await.map_err(CommandError::Journal)?;
+        let written = self.inner.write(&entry).await;
+        if let Err(error) = &written {
+            tracing::warn!(%error, "a revocation is in the journal and not yet in Redis");
+            filling.fall_behind();
+        }
+        Ok(Receipt { journaled: true, propagated: written.is_ok() })
     }
 
-    /// Revokes a session with all its access and refresh tokens for `ttl`, the longest remaining life among them.
+    /// Revokes one token that expires after `remaining`. Answered only when all instances refuse it.
+    ///
+    /// # Errors
+    /// When Redis does not confirm in time; then the token is *not* known to be revoked everywhere.
+    pub async fn revoke_token(&self, token_id: &str, remaining: Duration) -> Result<(), CommandError> {
+        let entry = self.inner.token_entry(token_id, remaining)?;
+        let of = |expires_at| Revocation::Token { token_id: token_id.to_owned(), expires_at };
+        self.revoke_for(entry, remaining, of).await
+    }
+
+    /// Revokes a session with all its access and refresh tokens, of which the last expires after `remaining`.
     ///
     /// # Errors
     /// As [`RevocationStore::revoke_token`].
-    pub async fn revoke_session(&self, session: &str, ttl: Duration) -> Result<(), CommandError> {
-        valid("session identifier", session)?;
-        self.set(self.key(&format!("session:{session}")), ttl).await
+    pub async fn revoke_session(&self, session: &str, remaining: Duration) -> Result<(), CommandError> {
+        let entry = self.inner.session_entry(session, remaining)?;
+        let of = |expires_at| Revocation::Session { session: session.to_owned(), expires_at };
+        self.revoke_for(entry, remaining, of).await
     }
 
     /// Revokes everything of a user issued before `instant`: password change, deactivation, role change.
@@ -188,8 +278,7 @@ impl RevocationStore {
     /// # Errors
     /// As [`RevocationStore::revoke_token`].
     pub async fn revoke_user_before(&self, user: &str, instant: DateTime<Utc>) -> Result<(), CommandError> {
-        valid("user", user)?;
-        self.raise(self.key(&format!("user:{user}")), instant).await
+        self.revoke_before(Revocation::User { user: user.to_owned(), not_before: instant }, instant).await
     }
 
     /// Revokes everything of a tenant issued before `instant`.
@@ -201,8 +290,8 @@ impl RevocationStore {
         tenant: &str,
         instant: DateTime<Utc>,
     ) -> Result<(), CommandError> {
-        valid("tenant", tenant)?;
-        self.raise(self.key(&format!("tenant:{tenant}")), instant).await
+        self.revoke_before(Revocation::Tenant { tenant: tenant.to_owned(), not_before: instant }, instant)
+            .await
     }
 
     /// Revokes everything issued before `instant`.
@@ -210,34 +299,147 @@ impl RevocationStore {
     /// # Errors
     /// As [`RevocationStore::revoke_token`].
     pub async fn revoke_all_before(&self, instant: DateTime<Utc>) -> Result<(), CommandError> {
-        self.raise(self.key("all"), instant).await
+        self.revoke_before(Revocation::All { not_before: instant }, instant).await
     }
 
+    async fn revoke_for(
+        &self,
+        entry: Entry,
+        remaining: Duration,
+        of: impl FnOnce(DateTime<Utc>) -> Revocation,
+    ) -> Result<(), CommandError> {
+        let Some(filling) = &self.inner.filling else {
+            self.inner.known.add(&entry);
+            return self.inner.write(&entry).await;
+        };
+        let now = (filling.clock())();
+        let expires_at = after(now, remaining);
+        everywhere(self.revoke(&of(expires_at), now).await?)
+    }
+
+    async fn revoke_before(
+        &self,
+        revocation: Revocation,
+        instant: DateTime<Utc>,
+    ) -> Result<(), CommandError> {
+        let now = self.inner.filling.as_ref().map_or(instant, |filling| (filling.clock())());
+        everywhere(self.revoke(&revocation, now).await?)
+    }
+}
+
+/// What is too far away is the end of time.
+fn after(now: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
+    let duration = TimeDelta::from_std(duration).ok();
+    duration.and_then(|duration| now.checked_add_signed(duration)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+fn everywhere(receipt: Receipt) -> Result<(), CommandError> {
+    if receipt.propagated { Ok(()) } else { Err(CommandError::Unavailable) }
+}
+
+/// A revocation as Redis holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) ttl: Duration,
+    /// Milliseconds of the cutoff; `None` for a token or session.
+    pub(crate) cutoff: Option<i64>,
+    pub(crate) status: RevocationStatus,
+}
+
+/// What a check reads: marker, everything, user, tenant, session, token.
+pub(crate) struct Keys(pub(crate) [String; 6]);
+
+impl Inner {
     /// One hash tag for all, so that a check is one command on a cluster as well.
-    fn key(&self, rest: &str) -> String {
+    pub(crate) fn key(&self, rest: &str) -> String {
         self.cache.key(&format!("{{revoked}}:{rest}"))
     }
 
-    fn cutoff_milliseconds(&self) -> Value {
-        Value::from(i64::try_from(self.cutoff_lifetime.as_millis()).unwrap_or(i64::MAX / 2).max(1))
+    fn keys(&self, token: &TokenFacts) -> Result<Keys, CommandError> {
+        valid("token identifier", &token.token_id)?;
+        valid("user", &token.user)?;
+        let optional = |what, kind: &str, value: &Option<String>| match value {
+            Some(value) => {
+                valid(what, value)?;
+                Ok(self.key(&format!("{kind}:{value}")))
+            }
+            None => Ok(self.key("none")),
+        };
+        Ok(Keys([
+            self.key("marker"),
+            self.key("all"),
+            self.key(&format!("user:{}", token.user)),
+            optional("tenant", "tenant", &token.tenant)?,
+            optional("session identifier", "session", &token.session)?,
+            self.key(&format!("token:{}", token.token_id)),
+        ]))
     }
 
-    async fn set(&self, key: String, ttl: Duration) -> Result<(), CommandError> {
-        let milliseconds = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX / 2);
-        if milliseconds == 0 {
-            return Ok(()); // it has expired already
+    fn token_entry(&self, token_id: &str, remaining: Duration) -> Result<Entry, CommandError> {
+        valid("token identifier", token_id)?;
+        let ttl = remaining.saturating_add(self.settings.margin);
+        let (key, status) = (self.key(&format!("token:{token_id}")), RevocationStatus::TokenRevoked);
+        Ok(Entry { key, ttl, cutoff: None, status })
+    }
+
+    fn session_entry(&self, session: &str, remaining: Duration) -> Result<Entry, CommandError> {
+        valid("session identifier", session)?;
+        let ttl = remaining.saturating_add(self.settings.margin);
+        let (key, status) = (self.key(&format!("session:{session}")), RevocationStatus::SessionRevoked);
+        Ok(Entry { key, ttl, cutoff: None, status })
+    }
+
+    pub(crate) fn entry(&self, revocation: &Revocation, now: DateTime<Utc>) -> Result<Entry, CommandError> {
+        let remaining = |expires_at: &DateTime<Utc>| (*expires_at - now).to_std().unwrap_or_default();
+        let cutoff = |key: String, not_before: &DateTime<Utc>, status| Entry {
+            key,
+            ttl: self.settings.cutoff_lifetime,
+            cutoff: Some(not_before.timestamp_millis()),
+            status,
+        };
+        match revocation {
+            Revocation::Token { token_id, expires_at } => self.token_entry(token_id, remaining(expires_at)),
+            Revocation::Session { session, expires_at } => self.session_entry(session, remaining(expires_at)),
+            Revocation::User { user, not_before } => {
+                valid("user", user)?;
+                Ok(cutoff(self.key(&format!("user:{user}")), not_before, RevocationStatus::UserRevoked))
+            }
+            Revocation::Tenant { tenant, not_before } => {
+                valid("tenant", tenant)?;
+                let key = self.key(&format!("tenant:{tenant}"));
+                Ok(cutoff(key, not_before, RevocationStatus::TenantRevoked))
+            }
+            Revocation::All { not_before } => {
+                Ok(cutoff(self.key("all"), not_before, RevocationStatus::AllRevoked))
+            }
         }
-        let arguments =
-            vec![Value::from(key), Value::from("1"), Value::from("PX"), Value::from(milliseconds)];
-        let _ok: Value = self.cache.run("SET", ClusterHash::FirstKey, arguments).await?;
-        Ok(())
     }
 
-    async fn raise(&self, key: String, instant: DateTime<Utc>) -> Result<(), CommandError> {
-        let arguments = [Value::from(instant.timestamp_millis()), self.cutoff_milliseconds()];
-        let _cutoff: i64 = self.scripts.raise.run(&self.cache, &[&key], &arguments).await?;
+    fn cutoff_milliseconds(&self) -> Value {
+        Value::from(milliseconds(self.settings.cutoff_lifetime))
+    }
+
+    async fn write(&self, entry: &Entry) -> Result<(), CommandError> {
+        let ttl = Value::from(milliseconds(entry.ttl));
+        match entry.cutoff {
+            Some(cutoff) => {
+                let arguments = [Value::from(cutoff), ttl];
+                let _raised: i64 = self.raise.run(&self.cache, &[&entry.key], &arguments).await?;
+            }
+            None => {
+                let key = Value::from(entry.key.as_str());
+                let arguments = vec![key, Value::from("1"), Value::from("PX"), ttl];
+                let _ok: Value = self.cache.run("SET", ClusterHash::FirstKey, arguments).await?;
+            }
+        }
+        self.cache.settled().await;
         Ok(())
     }
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2).max(1)
 }
 
 fn before(issued_milliseconds: i64, cutoff: Option<&str>) -> Result<bool, CommandError> {

@@ -4,7 +4,8 @@ use fred::prelude::FromValue;
 use fred::types::{ClusterHash, Value};
 use tokio::sync::OnceCell;
 
-use crate::connection::{Cache, CommandError};
+use crate::command::CommandError;
+use crate::connection::Cache;
 
 /// A script whose keys share one hash tag, so that it runs on a cluster too.
 #[derive(Debug)]

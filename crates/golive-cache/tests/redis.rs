@@ -23,7 +23,9 @@ fn server(append_only: bool) -> Redis {
 }
 
 async fn connect(redis: &Redis) -> Cache {
-    Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap()
+    let mut options = CacheOptions::new(redis.url().into());
+    options.command_timeout = Duration::from_secs(5); // nothing is slow here but the machine
+    Cache::connect(&options).await.unwrap()
 }
 
 async fn until_connected(cache: &Cache) {
@@ -111,6 +113,12 @@ async fn a_store_that_lost_its_memory_refuses_what_was_issued_before() {
     redis.stop().unwrap();
     redis.start_again().unwrap(); // empty now
     until_connected(&cache).await;
+    assert_eq!(
+        store.status(&token("a"), at(2_000)).await.unwrap(),
+        RevocationStatus::TokenRevoked,
+        "known here"
+    );
+    let store = RevocationStore::new(cache.clone()); // as another instance, which did not revoke it
     assert_eq!(store.status(&token("a"), at(2_000)).await.unwrap(), RevocationStatus::AllRevoked);
     assert_eq!(store.status(&token("b"), at(2_000)).await.unwrap(), RevocationStatus::AllRevoked);
     let fresh = TokenFacts::new("c", "user-1", at(2_000));
@@ -122,7 +130,6 @@ async fn a_stopped_or_frozen_server_is_an_error_within_the_time_limit() {
     let redis = server(false);
     let mut options = CacheOptions::new(redis.url().into());
     options.command_timeout = Duration::from_millis(150);
-    options.breaker_pause = Duration::from_secs(1);
     let cache = Cache::connect(&options).await.unwrap();
     let store = RevocationStore::new(cache.clone());
     store.prepare(at(0)).await.unwrap();
@@ -224,8 +231,10 @@ async fn limits_survive_a_restart_and_are_local_and_stricter_meanwhile() {
     assert!(!limiter.check("rosa").await.allowed);
     redis.kill().unwrap();
     let start = Instant::now();
-    let decisions = [limiter.check("rosa").await, limiter.check("rosa").await, limiter.check("rosa").await];
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(!limiter.check("rosa").await.allowed, "denied before is denied still");
+    let decisions = [limiter.check("mia").await, limiter.check("mia").await, limiter.check("mia").await];
+    // One was on its way when the server was killed and waits for its time-out; the others do not.
+    assert!(start.elapsed() < Duration::from_secs(10));
     assert!(decisions.iter().all(golive_cache::Decision::is_degraded));
     assert_eq!(decisions.map(|decision| decision.allowed), [true, true, false], "half of four");
     assert_eq!(limiter.degraded_decisions(), 3);
@@ -328,7 +337,7 @@ async fn without_redis_the_loader_answers() {
     for i in 0..20 {
         assert_eq!(cache.get_or_load("k", async || Ok::<_, std::io::Error>(i)).await.unwrap(), i);
     }
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(10), "each of them waited");
     assert_eq!(cache.stats().failures, 20);
     assert!(cache.invalidate("k").await.is_err(), "the caller must know");
 }

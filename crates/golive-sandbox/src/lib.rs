@@ -1,4 +1,4 @@
-//! Disposable MariaDB, Redis and nginx servers from the system's own binaries.
+//! Disposable MariaDB, Redis (alone, under Sentinel, as a cluster) and nginx servers from the system's own binaries.
 //!
 //! Every server has a private directory, listens on 127.0.0.1 only, is ready when `start` returns, and dies with
 //! this process, even when that is killed. Everything blocks; from asynchronous code use a blocking task.
@@ -37,6 +37,6 @@ pub use nginx::{Nginx, NginxOptions};
 pub use port::free_port;
 pub use process::{Finished, Process, ProcessError, ProcessSpec, run_to_end};
 pub use proxy::Proxy;
-pub use redis::{Redis, RedisOptions};
+pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};
 pub use requirements::{Found, Missing, Packages, Requirement, look, look_for_tests};
 pub use sink::{Received, Sink, SinkError};

@@ -28,6 +28,7 @@ struct Shared {
     refusing: AtomicBool,
     sent: AtomicU64,
     cut_after: AtomicU64,
+    delay_milliseconds: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -46,6 +47,7 @@ impl Proxy {
             refusing: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             cut_after: AtomicU64::new(u64::MAX),
+            delay_milliseconds: AtomicU64::new(0),
             open: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
@@ -76,8 +78,15 @@ impl Proxy {
         self.shared.cut_after.store(self.sent() + bytes, Ordering::Relaxed);
     }
 
-    /// Lets everything through again.
+    /// Hands on what comes from the server only after so long, from now on. Below a millisecond is nothing.
+    pub fn delay(&self, delay: Duration) {
+        let milliseconds = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.shared.delay_milliseconds.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// Lets everything through again, at once.
     pub fn mend(&self) {
+        self.shared.delay_milliseconds.store(0, Ordering::Relaxed);
         self.shared.cut_after.store(u64::MAX, Ordering::Relaxed);
         self.shared.refusing.store(false, Ordering::Relaxed);
     }
@@ -134,6 +143,10 @@ impl Shared {
                 self.refusing.store(true, Ordering::Relaxed);
                 self.cut();
                 break;
+            }
+            let delay = self.delay_milliseconds.load(Ordering::Relaxed);
+            if !counted && delay > 0 {
+                thread::sleep(Duration::from_millis(delay));
             }
             if to.write_all(&buffer[..read]).is_err() {
                 break;

@@ -2,11 +2,16 @@
 //!
 //! No knowledge of what is done with the server belongs here.
 
+mod cluster;
+mod sentinel;
+mod wire;
+
+pub use cluster::RedisCluster;
+pub use sentinel::RedisSentinel;
+
 use std::fmt;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use secrecy::{ExposeSecret, SecretString};
@@ -51,7 +56,15 @@ pub struct Redis {
     setup: Setup,
 }
 
+/// What the program is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Server,
+    Sentinel,
+}
+
 struct Setup {
+    kind: Kind,
     program: PathBuf,
     options: RedisOptions,
     password: SecretString,
@@ -68,6 +81,26 @@ impl Redis {
     /// # Errors
     /// See [`StartError`].
     pub fn start(options: &RedisOptions) -> Result<Self, StartError> {
+        Self::start_as(Kind::Server, options, None)
+    }
+
+    /// Starts a replica of this server, with the same password, so that it can take its place.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_replica(&self, options: &RedisOptions) -> Result<Self, StartError> {
+        let mut options = options.clone();
+        let password = &self.setup.password;
+        options.settings.push(format!("replicaof 127.0.0.1 {}", self.setup.port));
+        options.settings.push(format!("masterauth {}", password.expose_secret()));
+        Self::start_as(Kind::Server, &options, Some(password.clone()))
+    }
+
+    fn start_as(
+        kind: Kind,
+        options: &RedisOptions,
+        password: Option<SecretString>,
+    ) -> Result<Self, StartError> {
         if let Some(setting) = options.settings.iter().find(|setting| setting.contains('\n')) {
             let problem = format!("the setting {setting:?} must be one line, as `name value`");
             return Err(StartError::Refused { server: SERVER, problem });
@@ -78,10 +111,14 @@ impl Redis {
         let persistent = options.directory.as_deref().map(Persistent::take).transpose()?;
         let data = persistent.as_ref().map_or(private.path(), Persistent::path).join("data");
         create_directory(&data)?;
-        let password = persistent.as_ref().map_or_else(|| Ok(random_password()), Persistent::password)?;
+        let password = match (password, &persistent) {
+            (Some(password), _) => password,
+            (None, Some(persistent)) => persistent.password()?,
+            (None, None) => random_password(),
+        };
         let log = private.path().join("log");
         let options = options.clone();
-        let mut setup = Setup { program, options, password, port: 0, data, log, private, persistent };
+        let mut setup = Setup { kind, program, options, password, port: 0, data, log, private, persistent };
         let keeper = setup.start_on_free_port()?;
         Ok(Self { life: Life::new(SERVER, setup.log.clone(), keeper), setup })
     }
@@ -120,6 +157,24 @@ impl Redis {
     #[must_use]
     pub fn log_tail(&self) -> String {
         tail(&self.setup.log)
+    }
+
+    /// Sends one command and returns its answer as text, lists line by line; for setting a server up or hurting it.
+    ///
+    /// # Errors
+    /// When it does not answer, or answers with an error.
+    pub fn command(&self, words: &[&str]) -> io::Result<String> {
+        wire::command(self.setup.port, &self.setup.password, words)
+    }
+
+    /// Stops it with SIGSTOP: it keeps its connections and answers nothing until [`thaw`](Self::thaw).
+    pub fn freeze(&self) {
+        self.life.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        self.life.signal(Signal::CONT);
     }
 
     /// Stops it in order and waits; what was kept stays for [`start_again`](Self::start_again).
@@ -193,6 +248,9 @@ impl Setup {
         let file = self.private.path().join("redis.conf");
         write_private(&file, &self.configuration())?;
         let mut launch = Launch::server(&self.program).arguments([&file]);
+        if self.kind == Kind::Sentinel {
+            launch.arguments.push("--sentinel".into());
+        }
         launch.errors = Some(open_log(&self.log)?);
         let keeper = start_and_wait(SERVER, launch, &self.log, |_| self.answers())?;
         if let Some(persistent) = &self.persistent {
@@ -202,15 +260,10 @@ impl Setup {
     }
 
     fn configuration(&self) -> String {
-        let append_only = if self.options.append_only { "yes" } else { "no" };
-        let mut text = format!(
-            "bind 127.0.0.1\nport {}\nrequirepass {}\ndir \"{}\"\nlogfile \"{}\"\ndaemonize no\nsave \"\"\n\
-             appendonly {append_only}\nappendfsync everysec\n",
-            self.port,
-            self.password.expose_secret(),
-            self.data.display(),
-            self.log.display(),
-        );
+        let mut text = match self.kind {
+            Kind::Server => self.server_configuration(),
+            Kind::Sentinel => self.base_configuration(),
+        };
         for setting in &self.options.settings {
             text.push_str(setting);
             text.push('\n');
@@ -218,18 +271,24 @@ impl Setup {
         text
     }
 
+    fn base_configuration(&self) -> String {
+        format!(
+            "bind 127.0.0.1\nport {}\nrequirepass {}\ndir \"{}\"\nlogfile \"{}\"\ndaemonize no\n",
+            self.port,
+            self.password.expose_secret(),
+            self.data.display(),
+            self.log.display(),
+        )
+    }
+
+    fn server_configuration(&self) -> String {
+        let append_only = if self.options.append_only { "yes" } else { "no" };
+        let base = self.base_configuration();
+        format!("{base}save \"\"\nappendonly {append_only}\nappendfsync everysec\n")
+    }
+
     /// Whether it answers to our password: another server on that port would not.
     fn answers(&self) -> bool {
-        let ask = || -> std::io::Result<Vec<u8>> {
-            let timeout = Duration::from_secs(2);
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-            let mut stream = TcpStream::connect_timeout(&address, timeout)?;
-            stream.set_read_timeout(Some(timeout))?;
-            write!(stream, "AUTH {}\r\nPING\r\n", self.password.expose_secret())?;
-            let mut answer = vec![0; b"+OK\r\n+PONG\r\n".len()];
-            stream.read_exact(&mut answer)?;
-            Ok(answer)
-        };
-        ask().is_ok_and(|answer| answer == b"+OK\r\n+PONG\r\n")
+        wire::command(self.port, &self.password, &["PING"]).is_ok_and(|answer| answer == "PONG")
     }
 }

@@ -35,7 +35,8 @@ impl Limits {
             forgot_password: limit(Quota::per_minute("forgot-password", 10)),
             requests: limit(Quota::per_minute("requests", 600)),
             login_failures: FailureLimit {
-                limit: limit(Quota::per_minute("login-failures", 10)),
+                // Stricter than the others while Redis is away.
+                limit: limit(Quota::per_minute("login-failures", 10).with_local_share(5)),
                 blocked: Mutex::default(),
             },
         }
@@ -106,8 +107,9 @@ pub(crate) struct LocalLimit {
 
 impl LocalLimit {
     fn new(quota: &Quota) -> Self {
-        let limit = quota.limit.get();
-        Self { limit, interval: quota.period / limit, whole_at: Mutex::default() }
+        let window = quota.windows()[0];
+        let limit = window.limit.get();
+        Self { limit, interval: window.period / limit, whole_at: Mutex::default() }
     }
 
     fn take(&self, key: &str) -> Decided {

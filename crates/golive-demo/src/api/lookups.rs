@@ -40,7 +40,7 @@ struct Lookup<T> {
     cache: Option<ReadThrough<T>>,
 }
 
-impl<T: Clone + Serialize + DeserializeOwned + Send + Sync> Lookup<T> {
+impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Lookup<T> {
     fn new(cache: Option<&Cache>, name: &'static str, ttl: Duration) -> Self {
         Self { cache: cache.map(|cache| ReadThrough::new(cache.clone(), name, ttl)) }
     }

@@ -1,0 +1,148 @@
+//! Measures golive-cache beside `redis-benchmark` and moka on one disposable server, interleaved, and prints the ratios
+//! of the medians as JSON. `cargo xtask bench cache` runs it.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot be made ends")]
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+use golive_cache::{Cache, CacheOptions, LocalTier, Quota, RateLimiter, ReadThrough, ReadThroughOptions};
+use golive_cache::{RevocationStore, TokenFacts};
+use golive_sandbox::{ProcessSpec, Redis, RedisOptions, run_to_end};
+
+const ROUNDS: usize = 5;
+const OPERATIONS: u32 = 100_000;
+const CONCURRENT: u32 = 64;
+const LOCAL_HITS: u32 = 300_000;
+
+/// Operations a second of redis-benchmark, which pipelines so many.
+fn redis_benchmark(redis: &Redis, pipeline: u32, command: &[&str]) -> f64 {
+    let (port, operations, pipeline) =
+        (redis.port().to_string(), OPERATIONS.to_string(), pipeline.to_string());
+    let spec = ProcessSpec::new("redis-benchmark")
+        .arguments(["-p", &port, "-c", "50", "-n", &operations, "-P", &pipeline, "--csv"])
+        .arguments(command.iter().copied());
+    let finished = run_to_end(spec, Duration::from_secs(120)).unwrap();
+    let line = finished.output.lines().last().unwrap();
+    // "EXISTS k","39000.00",...; a command may hold commas, a number does not.
+    line.split("\",\"").nth(1).and_then(|rate| rate.parse().ok()).unwrap()
+}
+
+/// Operations a second of ours, so many at a time.
+async fn ours<F: Future<Output = ()> + Send + 'static>(operation: impl Fn(u32) -> F) -> f64 {
+    let begun = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for worker in 0..CONCURRENT {
+        tasks.spawn(operation(worker));
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    f64::from(OPERATIONS / CONCURRENT * CONCURRENT) / begun.elapsed().as_secs_f64()
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+/// The limiter's call as the server saw it: `EVALSHA digest 1 key arguments`.
+async fn call_of(redis: &Redis, limiter: &RateLimiter) -> Vec<String> {
+    limiter.check("bench").await;
+    redis.command(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]).unwrap();
+    limiter.check("bench").await;
+    redis.command(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"]).unwrap();
+    let log = redis.command(&["SLOWLOG", "GET", "10"]).unwrap();
+    let call = log.lines().skip_while(|line| *line != "EVALSHA");
+    call.take(7).map(str::to_owned).collect() // digest, 1, key, cost, interval, burst
+}
+
+async fn local_hits() -> (f64, f64) {
+    let redis = Redis::start(&RedisOptions::new()).unwrap();
+    let cache = Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap();
+    let mut options = ReadThroughOptions::new(Duration::from_secs(600));
+    options.local = Some(LocalTier::new(10_000, Duration::from_secs(600)));
+    let near: ReadThrough<u64> = ReadThrough::with(cache, "near", options);
+    while near.stats().local_hits == 0 {
+        near.get_or_load("key", async || Ok::<_, std::io::Error>(1)).await.unwrap();
+    }
+    let alone: moka::sync::Cache<String, u64> =
+        moka::sync::Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(600)).build();
+    alone.insert("key".to_owned(), 1);
+    let nanoseconds = |begun: Instant| begun.elapsed().as_secs_f64() * 1e9 / f64::from(LOCAL_HITS);
+    let (mut ours, mut moka) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        for _ in 0..LOCAL_HITS {
+            std::hint::black_box(near.get_or_load("key", async || Ok::<_, std::io::Error>(1)).await.unwrap());
+        }
+        ours.push(nanoseconds(begun));
+        let begun = Instant::now();
+        for _ in 0..LOCAL_HITS {
+            std::hint::black_box(alone.get("key"));
+        }
+        moka.push(nanoseconds(begun));
+    }
+    (median(ours), median(moka))
+}
+
+#[tokio::main]
+async fn main() {
+    let redis = Redis::start(&RedisOptions::new()).unwrap();
+    let mut options = CacheOptions::new(redis.url().into());
+    options.command_timeout = Duration::from_secs(5);
+    let cache = Cache::connect(&options).await.unwrap();
+    let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let store = RevocationStore::new(cache.clone());
+    store.prepare(now).await.unwrap();
+    let many = NonZeroU32::new(u32::MAX).unwrap();
+    let limiter = RateLimiter::new(cache, Quota::new("bench", many, Duration::from_secs(1_000_000)));
+    let call = call_of(&redis, &limiter).await;
+    let call: Vec<&str> = call.iter().map(String::as_str).collect();
+    // The benchmark program takes a password only where every user of the machine could read it.
+    redis.command(&["CONFIG", "SET", "requirepass", ""]).unwrap();
+    let mut rates: [Vec<f64>; 5] = Default::default();
+    for _ in 0..ROUNDS {
+        rates[0].push(redis_benchmark(&redis, 1, &["EXISTS", "golive:{revoked}:token:1"]));
+        rates[1].push(redis_benchmark(&redis, 16, &["EXISTS", "golive:{revoked}:token:1"]));
+        let check = |worker: u32| {
+            let store = store.clone();
+            async move {
+                let token = TokenFacts::new(format!("token-{worker}"), "user-1", now);
+                for _ in 0..OPERATIONS / CONCURRENT {
+                    store.is_revoked(&token, now).await.unwrap();
+                }
+            }
+        };
+        rates[2].push(ours(check).await);
+        rates[3].push(redis_benchmark(&redis, 1, &call));
+        let decide = |worker: u32| {
+            let limiter = limiter.clone();
+            async move {
+                let key = format!("user-{worker}");
+                for _ in 0..OPERATIONS / CONCURRENT {
+                    assert!(!limiter.check(&key).await.is_degraded());
+                }
+            }
+        };
+        rates[4].push(ours(decide).await);
+    }
+    let [exists, exists_16, check, evalsha, decision] = rates.map(median);
+    let (near, moka) = local_hits().await;
+    let results = serde_json::json!({
+        "schema_version": 1,
+        "rounds": ROUNDS,
+        "per_second": {
+            "redis_benchmark_exists": exists, "redis_benchmark_exists_pipelined_16": exists_16,
+            "revocation_check": check, "redis_benchmark_evalsha": evalsha, "rate_limit_decision": decision,
+        },
+        "local_hit_nanoseconds": near, "moka_alone_nanoseconds": moka,
+        "ratios": [
+            { "name": "revocation check / EXISTS", "ratio": check / exists, "at_least": 3.0 },
+            { "name": "revocation check / EXISTS, 16 pipelined", "ratio": check / exists_16, "at_least": 0.5 },
+            { "name": "rate limit decision / EVALSHA of the same script", "ratio": decision / evalsha, "at_least": 2.0 },
+            { "name": "local hit over moka alone, microseconds", "ratio": (near - moka) / 1e3, "at_most": 1.0 },
+        ],
+    });
+    println!("{results:#}");
+}

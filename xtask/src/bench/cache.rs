@@ -1,0 +1,71 @@
+//! `cargo xtask bench cache`: what golive-cache adds to Redis and to moka, beside `redis-benchmark` and moka themselves. The
+//! measuring program is an example of the crate, built as it would ship; here its ratios are judged and shown.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::run::{Failure, Workspace, capture, say};
+
+pub(crate) fn run(is_json: bool) -> Result<u8, Failure> {
+    let workspace = Workspace::find()?;
+    let program = workspace.cargo(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "golive-cache",
+        "--example",
+        "cache_bench",
+    ]);
+    let results: Value = serde_json::from_str(&capture(program)?)
+        .map_err(|error| Failure::out_of_reach(format!("cache_bench printed no JSON: {error}")))?;
+    let (text, missed) = judge(&results);
+    say(&if is_json { format!("{results:#}\n") } else { text });
+    match missed {
+        0 => Ok(0),
+        _ => Err(Failure::not_ready(format!("bench cache: {missed} bounds are not kept"))),
+    }
+}
+
+/// A line for each ratio, and how many are not as they must be. What was not measured is not kept.
+fn judge(results: &Value) -> (String, usize) {
+    let (mut text, mut missed) = (String::new(), 0);
+    let ratios = results["ratios"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for ratio in ratios {
+        let value = ratio["ratio"].as_f64();
+        let (sign, limit) = match ratio["at_least"].as_f64() {
+            Some(limit) => (">=", limit),
+            None => ("<=", ratio["at_most"].as_f64().unwrap_or(f64::NAN)),
+        };
+        let is_kept = value.is_some_and(|value| if sign == ">=" { value >= limit } else { value <= limit });
+        missed += usize::from(!is_kept);
+        let mark = if is_kept { "kept  " } else { "MISSED" };
+        let shown = value.map_or("not measured".to_owned(), |value| format!("{value:.2}"));
+        let name = ratio["name"].as_str().unwrap_or("?");
+        let _never_fails = writeln!(text, "{mark}  {shown:>6} {sign} {limit}  {name}");
+    }
+    if ratios.is_empty() {
+        missed = 1;
+    }
+    (text, missed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missed_or_not_measured_is_counted() {
+        let results = serde_json::json!({ "ratios": [
+            { "name": "a", "ratio": 3.1, "at_least": 3.0 },
+            { "name": "b", "ratio": 1.2, "at_most": 1.0 },
+            { "name": "c", "at_least": 1.0 },
+        ]});
+        let (text, missed) = judge(&results);
+        assert_eq!(missed, 2);
+        assert_eq!(text.lines().filter(|line| line.starts_with("MISSED")).count(), 2);
+        assert_eq!(judge(&Value::Null).1, 1);
+    }
+}
