@@ -28,16 +28,15 @@
 //! Not in this crate: Redis commands (golive-cache, behind the feature `redis`), HTTP (the application).
 
 mod accounts;
-mod key_file;
+mod keys;
 mod password;
 mod random;
 #[cfg(feature = "redis")]
 mod redis;
 mod refresh;
 mod revocation;
-mod secret_key;
+mod sql;
 mod token;
-mod token_keys;
 
 pub use accounts::{
     Account, AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DEFAULT_CANDIDATES,
@@ -45,16 +44,19 @@ pub use accounts::{
     ScanOptions, ScanReport, SeedFileError, Tenant, TenantMapping, TenantRule, Tenants, Untried,
     literals_of_seed_file,
 };
-pub use key_file::{KeyFile, WriteKeyFileError};
+pub use keys::{
+    Cutover, InvalidRingError, KeyAlgorithm, KeyFile, KeyInfo, KeyRing, KeyRingFile, KeyState,
+    RevokeKeyError, RingFileError, Rotated, SecretKey, SigningKeyError, TokenKeys, WeakKeyError,
+    WriteKeyFileError,
+};
 pub use password::{
     GeneratedPassword, HashFormat, HashPasswordError, PasswordHasher, PasswordPolicy, PasswordRefusal,
     Verified, generate_password, hash_password, verify_password,
 };
 pub use refresh::{MemoryRefreshStore, RefreshStore, Rotation, RotationRequest};
 pub use revocation::{MemoryRevocation, Revocation, StoreUnavailable, TokenFacts};
-pub use secret_key::{SecretKey, WeakKeyError};
+pub use sql::{RevocationEntry, RevokedScope, SqlRefreshStore, SqlRevocation, session_schema};
 pub use token::{
     AuthenticateError, Claims, IssueTokenError, IssuedToken, RefreshError, Subject, TokenKind, TokenPair,
     TokenService, TokenSettings, VerifyTokenError,
 };
-pub use token_keys::TokenKeys;

@@ -12,6 +12,7 @@ use super::rows::{
     switch_off,
 };
 use crate::password::HashFormat;
+use crate::sql::{DEADLOCK_PAUSE, DEADLOCK_TRIES, is_deadlock};
 
 /// The accounts of an application. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -253,11 +254,3 @@ impl Accounts {
 }
 
 const MOST_ACCOUNTS: usize = 200_000;
-
-/// MariaDB's error 1213: nothing of the transaction was done.
-fn is_deadlock(error: &DbErr) -> bool {
-    error.to_string().contains("1213 (40001)")
-}
-
-const DEADLOCK_TRIES: u32 = 6;
-const DEADLOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::secret_key::SecretKey;
 use crate::random;
-use crate::secret_key::SecretKey;
 
 /// A file with mode 0600 that holds one secret and a newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
