@@ -28,35 +28,54 @@
 //! Not in this crate: Redis commands (golive-cache, behind the feature `redis`), HTTP (the application).
 
 mod accounts;
+mod audit;
+mod hex;
 mod keys;
+mod login_guard;
 mod password;
 mod random;
 #[cfg(feature = "redis")]
 mod redis;
 mod refresh;
 mod revocation;
+mod roles;
 mod sql;
 mod token;
+#[cfg(feature = "axum")]
+mod web;
 
 pub use accounts::{
     Account, AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DEFAULT_CANDIDATES,
     DeactivateError, Deactivated, IdStrategy, KnownCredential, Literal, MatchRule, NewAccount, NewTenant,
-    ScanOptions, ScanReport, SeedFileError, Tenant, TenantMapping, TenantRule, Tenants, Untried,
-    literals_of_seed_file,
+    OnboardError, OnboardingPlan, PlannedAccount, RefusedMember, ScanOptions, ScanReport, SeedFileError,
+    StorageKind, TeamListError, TeamMember, Tenant, TenantMapping, TenantRule, Tenants, Untried, WeakStorage,
+    literals_of_seed_file, team_of_csv,
+};
+pub use audit::{
+    AuditBreak, AuditBreakKind, AuditEntry, AuditError, AuditHead, AuditTrail, AuditVerdict, audit_schema,
 };
 pub use keys::{
     Cutover, InvalidRingError, KeyAlgorithm, KeyFile, KeyInfo, KeyRing, KeyRingFile, KeyState,
     RevokeKeyError, RingFileError, Rotated, SecretKey, SigningKeyError, TokenKeys, WeakKeyError,
     WriteKeyFileError,
 };
+#[cfg(feature = "age")]
+pub use keys::{RecipientError, SecretRecipient};
+pub use login_guard::{LoginGuard, LoginGuardSettings, MustWait};
 pub use password::{
-    GeneratedPassword, HashFormat, HashPasswordError, PasswordHasher, PasswordPolicy, PasswordRefusal,
-    Verified, generate_password, hash_password, verify_password,
+    Argon2Cost, Blocklist, BlocklistError, Calibration, GeneratedPassword, HashFormat, HashPasswordError,
+    PasswordHasher, PasswordPolicy, PasswordRefusal, Verified, generate_password, hash_password,
+    verify_password,
 };
 pub use refresh::{MemoryRefreshStore, RefreshStore, Rotation, RotationRequest};
 pub use revocation::{MemoryRevocation, Revocation, StoreUnavailable, TokenFacts};
+pub use roles::{NoTenantError, RolePolicy, RolePolicyError, TenantScope};
 pub use sql::{RevocationEntry, RevokedScope, SqlRefreshStore, SqlRevocation, session_schema};
 pub use token::{
-    AuthenticateError, Claims, IssueTokenError, IssuedToken, RefreshError, Subject, TokenKind, TokenPair,
+    AuthenticateError, Claims, ForeignKeysError, ForeignTokens, IssueTokenError, IssuedToken, RefreshError, Subject, TokenKind, TokenPair,
     TokenService, TokenSettings, VerifyTokenError,
+};
+#[cfg(feature = "axum")]
+pub use web::{
+    Authenticated, Permission, Refused, RequirePermission, RestrictedSession, TokenGate, require_login,
 };

@@ -183,7 +183,14 @@ fn token() -> impl Strategy<Value = String> {
         |(key, claims, wrong)| {
             let key = &WORLD.keys[key];
             let header = header(key, wrong, claims["typ"].as_str().unwrap_or_default());
-            jsonwebtoken::encode(&header, &claims, &key.signs).unwrap()
+            loop {
+                let token = jsonwebtoken::encode(&header, &claims, &key.signs).unwrap();
+                let signature = URL_SAFE_NO_PAD.decode(token.rsplit('.').next().unwrap()).unwrap();
+                // Of the two forms of an ES256 signature we take one; jsonwebtoken makes either.
+                if key.algorithm != Algorithm::ES256 || signature[32] < 0x7f {
+                    break token;
+                }
+            }
         },
     )
 }
@@ -217,6 +224,9 @@ fn both_agree(token: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    // The keys are new each time: what failed once cannot be replayed from a file.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_token_is_good_for_both_or_for_none(token in token()) {
         both_agree(&token)?;

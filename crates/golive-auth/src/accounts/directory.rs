@@ -11,6 +11,7 @@ use super::rows::{
     self, AccountState, ActiveColumn, DeactivateError, Deactivated, begin, connect, quote, select_text,
     switch_off,
 };
+use crate::audit::AuditTrail;
 use crate::password::HashFormat;
 use crate::sql::{DEADLOCK_PAUSE, DEADLOCK_TRIES, is_deadlock};
 
@@ -108,6 +109,11 @@ impl Accounts {
     /// The mapping.
     pub fn mapping(&self) -> &AccountsMapping {
         &self.mapping
+    }
+
+    /// The audit trail in the same database; its tables may not be there yet.
+    pub fn audit_trail(&self) -> AuditTrail {
+        AuditTrail::new(self.connection.clone())
     }
 
     /// All accounts, by login name.

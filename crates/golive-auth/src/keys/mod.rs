@@ -8,6 +8,8 @@ mod signing_key;
 mod token_keys;
 
 pub use key_file::{KeyFile, WriteKeyFileError};
+#[cfg(feature = "age")]
+pub use key_file::{RecipientError, SecretRecipient};
 pub use ring::{Cutover, InvalidRingError, KeyInfo, KeyRing, KeyState, RevokeKeyError, Rotated};
 pub use ring_file::{KeyRingFile, RingFileError};
 pub use secret_key::{SecretKey, WeakKeyError};

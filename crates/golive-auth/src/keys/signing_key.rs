@@ -31,6 +31,8 @@ pub enum KeyAlgorithm {
 }
 
 impl KeyAlgorithm {
+    pub(crate) const ALL: [Self; 3] = [Self::Hs256, Self::EdDsa, Self::Es256];
+
     /// The name in a token's header.
     pub fn name(self) -> &'static str {
         match self {
@@ -220,11 +222,9 @@ const HALF_ORDER: [u8; 32] = [
 mod tests {
     use super::*;
 
-    const ALL: [KeyAlgorithm; 3] = [KeyAlgorithm::Hs256, KeyAlgorithm::EdDsa, KeyAlgorithm::Es256];
-
     #[test]
     fn signs_verifies_and_survives_its_text() {
-        for algorithm in ALL {
+        for algorithm in KeyAlgorithm::ALL {
             let key = SigningKey::generate(algorithm);
             let signature = key.sign(b"message").unwrap();
             let again = SigningKey::parse(algorithm, key.dangerous_expose()).unwrap();

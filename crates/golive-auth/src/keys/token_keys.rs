@@ -1,7 +1,7 @@
 //! The keys that a running service signs and verifies with: prepared once, replaced when their file is. Claims are not
 //! known here.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ struct Source {
     /// Milliseconds after `started` at which to look again.
     due: AtomicU64,
     seen: Mutex<Seen>,
+    /// Whether the keys read last are too old to be used.
+    stale: AtomicBool,
 }
 
 struct Seen {
@@ -96,7 +98,10 @@ impl TokenKeys {
         let now = Instant::now();
         let seen = Mutex::new(Seen { identity, looked: now, good: now, failing: false });
         let due = AtomicU64::new(milliseconds(LOOK_EVERY));
-        Ok(Self::prepared(keys, Some(Source { file, started: now, due, seen })))
+        Ok(Self::prepared(
+            keys,
+            Some(Source { file, started: now, due, seen, stale: AtomicBool::new(false) }),
+        ))
     }
 
     fn prepared(keys: Vec<RingKey>, source: Option<Source>) -> Self {
@@ -134,13 +139,10 @@ impl TokenKeys {
             // One looks, the others go on with what there is.
             if let Ok(mut seen) = source.seen.try_lock() {
                 self.look(source, &mut seen);
-                if seen.failing && seen.good.elapsed() > STALE_AT_MOST {
-                    source.due.store(0, Ordering::Relaxed); // every caller comes here until it can be read
-                    return Err(KeysUnavailable);
-                }
+                source.stale.store(seen.failing && seen.good.elapsed() > STALE_AT_MOST, Ordering::Relaxed);
             }
         }
-        Ok(self.latest())
+        if source.stale.load(Ordering::Relaxed) { Err(KeysUnavailable) } else { Ok(self.latest()) }
     }
 
     /// The ring after a token named a key that is not in it: perhaps another instance has just rotated. At most one look
@@ -244,3 +246,44 @@ pub(crate) const HEADER_TYPES: [&str; 3] = ["at+jwt", "rt+jwt", "pc+jwt"];
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const UNKNOWN_KEY_PAUSE: Duration = Duration::from_millis(100);
 const STALE_AT_MOST: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use super::super::ring::Cutover;
+    use super::super::signing_key::KeyAlgorithm;
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_breaks_is_outlived_for_a_while_and_then_followed_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = KeyRingFile::at(directory.path().join("ring.json"));
+        file.create(&KeyRing::generate(KeyAlgorithm::EdDsa, now())).unwrap();
+        let keys = TokenKeys::watch(file.clone()).unwrap();
+        let first = keys.current_id();
+        let source = keys.shared.source.as_ref().unwrap();
+        let look = |age: Duration| {
+            let mut seen = source.seen.lock().unwrap();
+            seen.good = Instant::now().checked_sub(age).unwrap();
+            source.due.store(0, Ordering::Relaxed);
+            drop(seen);
+            keys.ring().map(|ring| ring.active().info.id.clone())
+        };
+        let good = std::fs::read(file.path()).unwrap();
+        std::fs::write(file.path(), "{").unwrap();
+        assert_eq!(look(Duration::ZERO), Ok(first.clone()), "what was read last still holds");
+        assert_eq!(look(STALE_AT_MOST + Duration::from_secs(1)), Err(KeysUnavailable), "but not for ever");
+        std::fs::write(file.path(), good).unwrap();
+        let rotated = file.change(|ring| ring.rotate(Cutover::Immediate, now())).unwrap();
+        assert_eq!(look(STALE_AT_MOST + Duration::from_secs(1)), Ok(rotated.active));
+        std::fs::remove_file(file.path()).unwrap();
+        assert_eq!(
+            look(STALE_AT_MOST + Duration::from_secs(1)),
+            Err(KeysUnavailable),
+            "nor one that is gone"
+        );
+    }
+}

@@ -6,7 +6,7 @@ mod journal;
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr};
 
 pub use families::SqlRefreshStore;
 pub use journal::{RevocationEntry, RevokedScope, SqlRevocation};

@@ -2,6 +2,7 @@
 
 mod claims;
 mod error;
+mod foreign;
 mod wire;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 pub use claims::{Claims, IssuedToken, Subject, TokenKind, TokenPair, TokenSettings};
+pub use foreign::{ForeignKeysError, ForeignTokens};
 pub use error::{AuthenticateError, IssueTokenError, RefreshError, VerifyTokenError};
 
 use crate::keys::TokenKeys;

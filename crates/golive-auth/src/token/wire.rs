@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 
 use super::claims::Claims;
 use super::error::VerifyTokenError;
-use crate::keys::{HEADER_TYPES, PreparedKey, TokenKeys};
+use crate::keys::{HEADER_TYPES, KeyAlgorithm, PreparedKey, TokenKeys};
 
 /// `header.claims.signature`. `None` when the library refuses to sign.
 pub(super) fn write(key: &PreparedKey, claims: &Claims) -> Option<String> {
@@ -102,6 +102,10 @@ struct Header<'a> {
 impl<'a> Header<'a> {
     fn parse(json: &'a [u8]) -> Result<Self, VerifyTokenError> {
         let header: Self = serde_json::from_slice(json).map_err(|_| VerifyTokenError::Malformed)?;
+        // Also `none` (RFC 8725 3.2): told before anything else is asked.
+        if !KeyAlgorithm::ALL.iter().any(|algorithm| algorithm.name() == header.alg) {
+            return Err(VerifyTokenError::Algorithm);
+        }
         let keys_from_elsewhere = [&header.jwk, &header.jku, &header.x5u, &header.x5c];
         // Extensions that must be understood are not, and keys do not come from tokens.
         if header.crit.is_some() || keys_from_elsewhere.iter().any(|member| member.is_some()) {
