@@ -72,8 +72,8 @@ pub use revocation::{MemoryRevocation, Revocation, StoreUnavailable, TokenFacts}
 pub use roles::{NoTenantError, RolePolicy, RolePolicyError, TenantScope};
 pub use sql::{RevocationEntry, RevokedScope, SqlRefreshStore, SqlRevocation, session_schema};
 pub use token::{
-    AuthenticateError, Claims, ForeignKeysError, ForeignTokens, IssueTokenError, IssuedToken, RefreshError, Subject, TokenKind, TokenPair,
-    TokenService, TokenSettings, VerifyTokenError,
+    AuthenticateError, Claims, ForeignKeysError, ForeignTokens, IssueTokenError, IssuedToken, RefreshError,
+    Subject, TokenKind, TokenPair, TokenService, TokenSettings, VerifyTokenError,
 };
 #[cfg(feature = "axum")]
 pub use web::{

@@ -34,6 +34,7 @@ fn rosa() -> Subject {
 async fn connect(url: &str, connections: u32) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(connections).sqlx_logging(false);
+    options.acquire_timeout(Duration::from_secs(5));
     Database::connect(options).await.unwrap()
 }
 

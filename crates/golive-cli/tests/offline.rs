@@ -63,7 +63,10 @@ fn a_ring_of_keys_is_made_rotated_and_judged_and_never_shown() {
     assert_eq!(published, [first.as_str(), staged.as_str()], "the next key is published before it signs");
     ring(&["rotate", "--overlap", "60"]).with(0).says(&["is accepted until"]);
     let checked = ring(&["check"]).with(0).json();
-    assert_eq!((&checked["keys"][1]["id"], &checked["keys"][1]["state"]), (&staged.clone().into(), &"active".into()));
+    assert_eq!(
+        (&checked["keys"][1]["id"], &checked["keys"][1]["state"]),
+        (&staged.clone().into(), &"active".into())
+    );
     ring(&["rotate", "--revoke", &staged]).with(2).says(&["immediate cut"]);
     ring(&["rotate", "--revoke", &first]).with(0);
     let cut = ring(&["rotate", "--immediate"]).with(0).json();

@@ -71,7 +71,8 @@ fn accounts(here: &std::path::Path, database: &str) {
     let password = std::fs::read_to_string(here.join("handover/ana.silva.password")).unwrap();
     assert!(password.trim().len() >= 16 && !made.all().contains(password.trim()));
     accounts(&[&onboard[..], &["--yes"]].concat()).with(0).says(&["there before: ana.silva"]);
-    std::fs::write(here.join("seed.sql"), format!("INSERT INTO users VALUES ('x', '{}');", password.trim())).unwrap();
+    std::fs::write(here.join("seed.sql"), format!("INSERT INTO users VALUES ('x', '{}');", password.trim()))
+        .unwrap();
     let leaked = accounts(&["scan", "--seed-file", "seed.sql"]).with(10);
     leaked.says(&["ana.silva (a password of a seed file)"]);
     assert!(!leaked.all().contains(password.trim()));

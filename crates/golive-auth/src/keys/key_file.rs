@@ -202,10 +202,15 @@ mod tests {
         let path = directory.path().join("password.age");
         KeyFile::create_sealed(&path, &"violet harbor".into(), &recipient).unwrap();
         let sealed = fs::read(&path).unwrap();
-        assert!(sealed.starts_with(b"age-encryption.org/v1") && !sealed.windows(6).any(|part| part == b"violet"));
+        assert!(
+            sealed.starts_with(b"age-encryption.org/v1") && !sealed.windows(6).any(|part| part == b"violet")
+        );
         assert_eq!(age::decrypt(&identity, &sealed).unwrap(), b"violet harbor");
         assert!(age::decrypt(&age::x25519::Identity::generate(), &sealed).is_err());
-        assert!(KeyFile::create_sealed(&path, &"other".into(), &recipient).is_err(), "never replaced unasked");
+        assert!(
+            KeyFile::create_sealed(&path, &"other".into(), &recipient).is_err(),
+            "never replaced unasked"
+        );
         assert!(SecretRecipient::parse("age1nonsense").is_err());
     }
 }

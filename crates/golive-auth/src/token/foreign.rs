@@ -71,7 +71,11 @@ impl ForeignTokens {
     ///
     /// # Errors
     /// The check that it does not pass.
-    pub fn verify<C: DeserializeOwned>(&self, token: &str, now: DateTime<Utc>) -> Result<C, VerifyTokenError> {
+    pub fn verify<C: DeserializeOwned>(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<C, VerifyTokenError> {
         if token.len() > LONGEST {
             return Err(VerifyTokenError::TooLong);
         }
@@ -85,8 +89,7 @@ impl ForeignTokens {
             return Err(VerifyTokenError::Kind);
         }
         let read = |error| classify(&error);
-        let times =
-            jsonwebtoken::decode::<Times>(token, &key.key, &key.validation).map_err(read)?.claims;
+        let times = jsonwebtoken::decode::<Times>(token, &key.key, &key.validation).map_err(read)?.claims;
         let (seconds, leeway) = (now.timestamp(), i64::try_from(self.leeway.as_secs()).unwrap_or(0));
         if seconds >= times.exp.saturating_add(leeway) {
             return Err(VerifyTokenError::Expired);
@@ -182,13 +185,15 @@ mod tests {
             let foreign = |issuer, audience| ForeignTokens::new(issuer, audience, &jwks).unwrap();
             let good = foreign("provider", "plant-api").of_type("application/AT+JWT");
             assert_eq!(good.verify::<Value>(token, at(60)).unwrap()["username"], "rosa");
-            let refused = |tokens: &ForeignTokens, token: &str, now| tokens.verify::<Value>(token, now).unwrap_err();
+            let refused =
+                |tokens: &ForeignTokens, token: &str, now| tokens.verify::<Value>(token, now).unwrap_err();
             assert_eq!(refused(&good, token, at(905)), VerifyTokenError::Expired);
             assert_eq!(refused(&good, token, at(-6)), VerifyTokenError::NotYetValid);
             assert_eq!(refused(&foreign("other", "plant-api"), token, at(0)), VerifyTokenError::Issuer);
             assert_eq!(refused(&foreign("provider", "other"), token, at(0)), VerifyTokenError::Audience);
             assert_eq!(refused(&good.clone().of_type("jwt"), token, at(0)), VerifyTokenError::Kind);
-            assert_eq!(refused(&good, &token[..token.len() - 3], at(0)), VerifyTokenError::Malformed);
+            let cut = refused(&good, &token[..token.len() - 3], at(0));
+            assert!(matches!(cut, VerifyTokenError::Signature | VerifyTokenError::Malformed));
             let other = KeyRing::generate(algorithm, at(0)).jwks(at(0)).to_string();
             let other = ForeignTokens::new("provider", "plant-api", &other).unwrap();
             assert_eq!(refused(&other, token, at(0)), VerifyTokenError::UnknownKey);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 pub use claims::{Claims, IssuedToken, Subject, TokenKind, TokenPair, TokenSettings};
-pub use foreign::{ForeignKeysError, ForeignTokens};
 pub use error::{AuthenticateError, IssueTokenError, RefreshError, VerifyTokenError};
+pub use foreign::{ForeignKeysError, ForeignTokens};
 
 use crate::keys::TokenKeys;
 use crate::random;

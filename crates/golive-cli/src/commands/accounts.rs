@@ -247,7 +247,10 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
     Ok(End::Ready)
 }
 
-async fn open_with_seeds(global: &Global, args: &ScanArgs) -> std::result::Result<(Accounts, Config), Failure> {
+async fn open_with_seeds(
+    global: &Global,
+    args: &ScanArgs,
+) -> std::result::Result<(Accounts, Config), Failure> {
     connect(global, &args.target, &args.seed_file).await
 }
 

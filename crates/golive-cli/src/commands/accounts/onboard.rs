@@ -86,12 +86,15 @@ fn keep_passwords(args: &OnboardArgs, plan: &OnboardingPlan) -> std::result::Res
     let mut files = Vec::new();
     for (username, password) in plan.passwords() {
         // A name may hold what is a path to the system.
-        let plain = username.chars().all(|c| c.is_alphanumeric() || "._-@+".contains(c)) && !username.starts_with('.');
+        let plain = username.chars().all(|c| c.is_alphanumeric() || "._-@+".contains(c))
+            && !username.starts_with('.');
         let kept = if plain {
             let path = args.output.join(format!("{username}.{end}"));
             handover::keep_in(&path, args.seal_for.as_deref(), password).map(|file| file.path)
         } else {
-            Err(Failure::usage(format!("keep the password of `{username}` in a file of that name: choose another name")))
+            Err(Failure::usage(format!(
+                "keep the password of `{username}` in a file of that name: choose another name"
+            )))
         };
         match kept {
             Ok(path) => files.push(path),

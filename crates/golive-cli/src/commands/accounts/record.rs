@@ -68,17 +68,22 @@ pub(super) async fn verify(global: &Global, args: &VerifyArgs) -> Result {
         let text = serde_json::to_string(&verdict.head).expect("plain data");
         std::fs::write(path, text + "\n").map_err(Failure::reach)?;
     }
-    show(global, &json!({ "whole": verdict.broken.is_none(), "verdict": verdict }), || match &verdict.broken {
-        None => format!("the audit trail is whole: {} entries, last {}", verdict.head.entries, verdict.head.digest),
-        Some(broken) => {
-            let how = match broken.kind {
-                AuditBreakKind::Missing => "is gone",
-                AuditBreakKind::Altered => "is not what was written",
-                AuditBreakKind::Surplus => "was added without the trail",
-                AuditBreakKind::Rewritten => "does not go on from the head that was kept",
-                _ => "is wrong in a way not known here",
-            };
-            format!("entry {} {how}; what is before it is whole", broken.entry)
+    show(global, &json!({ "whole": verdict.broken.is_none(), "verdict": verdict }), || {
+        match &verdict.broken {
+            None => format!(
+                "the audit trail is whole: {} entries, last {}",
+                verdict.head.entries, verdict.head.digest
+            ),
+            Some(broken) => {
+                let how = match broken.kind {
+                    AuditBreakKind::Missing => "is gone",
+                    AuditBreakKind::Altered => "is not what was written",
+                    AuditBreakKind::Surplus => "was added without the trail",
+                    AuditBreakKind::Rewritten => "does not go on from the head that was kept",
+                    _ => "is wrong in a way not known here",
+                };
+                format!("entry {} {how}; what is before it is whole", broken.entry)
+            }
         }
     });
     Ok(if verdict.broken.is_none() { End::Ready } else { End::NotReady })
