@@ -141,16 +141,14 @@ impl IntoResponse for Refused {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match self {
-            Self::NoToken => {
-                drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
-            }
-            Self::BadToken => drop(headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer error=\"invalid_token\""),
-            )),
-            Self::Unavailable => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))),
-            Self::PasswordChange | Self::Forbidden => {}
+        let further = match self {
+            Self::NoToken => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            Self::BadToken => Some((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")),
+            Self::Unavailable => Some((header::RETRY_AFTER, "5")),
+            Self::PasswordChange | Self::Forbidden => None,
+        };
+        if let Some((name, value)) = further {
+            headers.insert(name, HeaderValue::from_static(value));
         }
         response
     }

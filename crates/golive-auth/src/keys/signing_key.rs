@@ -60,7 +60,7 @@ pub enum SigningKeyError {
 
 /// Secret material, ready to sign. Wiped on drop by those who hold it.
 pub(crate) enum SigningKey {
-    Hs256 { key: hmac::Key, text: SecretKey },
+    Hs256 { key: Box<hmac::Key>, text: SecretKey },
     EdDsa { pair: Ed25519KeyPair, public: ParsedPublicKey, pkcs8: SecretString },
     Es256 { pair: EcdsaKeyPair, public: ParsedPublicKey, pkcs8: SecretString },
 }
@@ -81,7 +81,7 @@ impl SigningKey {
 
     pub(crate) fn from_secret(secret: &SecretKey) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.dangerous_expose().as_bytes());
-        Self::Hs256 { key, text: secret.clone() }
+        Self::Hs256 { key: Box::new(key), text: secret.clone() }
     }
 
     /// From what [`SigningKey::dangerous_expose`] gave.
