@@ -2,10 +2,17 @@
 //! that must not survive the demo.
 //!
 //! - [`SecretKey`] cannot be weak; [`TokenService`] signs with it and checks everything (RFC 8725).
+//! - A [`KeyRing`] in a [`KeyRingFile`] is rotated by one command, `golive secret rotate --ring`, or one call; running instances
+//!   follow it with [`TokenKeys::watch`].
 //! - [`Revocation`] and [`RefreshStore`] fail rather than guess: [`AuthenticateError::http_status`] is 503 then, not 401.
-//! - [`PasswordHasher`] makes argon2id hashes and verifies those of bcrypt, Django and passlib.
+//!   [`SqlRevocation`] and [`SqlRefreshStore`] keep them in the application's database.
+//! - [`PasswordHasher`] makes argon2id hashes, verifies those of bcrypt, scrypt, Django, Werkzeug and passlib, and turns away
+//!   what it cannot hash in time; [`PasswordPolicy`] judges what people choose; [`LoginGuard`] slows guessing down.
 //! - [`Accounts`] works on any table of users in MariaDB or SQLite, described by an [`AccountsMapping`]: scan for known
-//!   passwords, deactivate, create.
+//!   passwords, deactivate, create, onboard a team.
+//! - An [`AuditTrail`] tells when it was changed; [`RolePolicy`] says who may do what, a [`TenantScope`] whose rows a query sees.
+//!
+//! Features: `redis` keeps sessions through golive-cache, `axum` has a layer and extractors, `age` seals first passwords.
 //!
 //! ```
 //! use chrono::{DateTime, Utc};
