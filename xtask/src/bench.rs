@@ -13,10 +13,12 @@ pub(crate) mod server;
 
 use std::ffi::OsString;
 
-use crate::run::{Failure, say};
+use crate::run::{Failure, Workspace, say};
 
 const LIST: &str = "\
 cargo xtask bench NAME [OPTIONS]
+
+  auth      processor time of verifying a token with every check, beside jsonwebtoken's plain decode; bound: half of it
 
   migrate   SQLite to MariaDB: survey, copy, constraints and proof of two million rows, beside the mariadb client's own
             LOAD DATA and sqlite3-to-mysql
@@ -37,6 +39,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
             say(LIST);
             Ok(0)
         }
+        Some((name, [])) if name == "auth" => auth(),
         Some((name, rest)) if name == "migrate" => migrate::run(&options::Options::parse(rest)?),
         Some((name, rest)) if name == "cache" => cache::run(options::Options::parse(rest)?.json),
         Some((name, _)) if name == "--help" || name == "-h" => {
@@ -46,5 +49,19 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         Some((name, _)) => {
             Err(Failure::usage(format!("there is no benchmark `{}`\n\n{LIST}", name.to_string_lossy())))
         }
+    }
+}
+
+/// The measurement is an example of its crate, built as it ships.
+fn auth() -> Result<u8, Failure> {
+    let arguments =
+        ["run", "--release", "--locked", "--quiet", "-p", "golive-auth", "--example", "token_cost"];
+    let mut measure = Workspace::find()?.cargo(&arguments);
+    let status =
+        measure.status().map_err(|error| Failure::out_of_reach(format!("cargo does not run: {error}")))?;
+    match status.code() {
+        Some(0) => Ok(0),
+        Some(10) => Err(Failure::not_ready("a bound was missed".to_owned())),
+        _ => Err(Failure::out_of_reach("the measurement did not run".to_owned())),
     }
 }

@@ -2,10 +2,17 @@
 //! that must not survive the demo.
 //!
 //! - [`SecretKey`] cannot be weak; [`TokenService`] signs with it and checks everything (RFC 8725).
+//! - A [`KeyRing`] in a [`KeyRingFile`] is rotated by one command, `golive secret rotate --ring`, or one call; running instances
+//!   follow it with [`TokenKeys::watch`].
 //! - [`Revocation`] and [`RefreshStore`] fail rather than guess: [`AuthenticateError::http_status`] is 503 then, not 401.
-//! - [`PasswordHasher`] makes argon2id hashes and verifies those of bcrypt, Django and passlib.
+//!   [`SqlRevocation`] and [`SqlRefreshStore`] keep them in the application's database.
+//! - [`PasswordHasher`] makes argon2id hashes, verifies those of bcrypt, scrypt, Django, Werkzeug and passlib, and turns away
+//!   what it cannot hash in time; [`PasswordPolicy`] judges what people choose; [`LoginGuard`] slows guessing down.
 //! - [`Accounts`] works on any table of users in MariaDB or SQLite, described by an [`AccountsMapping`]: scan for known
-//!   passwords, deactivate, create.
+//!   passwords, deactivate, create, onboard a team.
+//! - An [`AuditTrail`] tells when it was changed; [`RolePolicy`] says who may do what, a [`TenantScope`] whose rows a query sees.
+//!
+//! Features: `redis` keeps sessions through golive-cache, `axum` has a layer and extractors, `age` seals first passwords.
 //!
 //! ```
 //! use chrono::{DateTime, Utc};
@@ -28,33 +35,54 @@
 //! Not in this crate: Redis commands (golive-cache, behind the feature `redis`), HTTP (the application).
 
 mod accounts;
-mod key_file;
+mod audit;
+mod hex;
+mod keys;
+mod login_guard;
 mod password;
 mod random;
 #[cfg(feature = "redis")]
 mod redis;
 mod refresh;
 mod revocation;
-mod secret_key;
+mod roles;
+mod sql;
 mod token;
-mod token_keys;
+#[cfg(feature = "axum")]
+mod web;
 
 pub use accounts::{
     Account, AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DEFAULT_CANDIDATES,
     DeactivateError, Deactivated, IdStrategy, KnownCredential, Literal, MatchRule, NewAccount, NewTenant,
-    ScanOptions, ScanReport, SeedFileError, Tenant, TenantMapping, TenantRule, Tenants, Untried,
-    literals_of_seed_file,
+    OnboardError, OnboardingPlan, PlannedAccount, RefusedMember, ScanOptions, ScanReport, SeedFileError,
+    StorageKind, TeamListError, TeamMember, Tenant, TenantMapping, TenantRule, Tenants, Untried, WeakStorage,
+    literals_of_seed_file, team_of_csv,
 };
-pub use key_file::{KeyFile, WriteKeyFileError};
+pub use audit::{
+    AuditBreak, AuditBreakKind, AuditEntry, AuditError, AuditHead, AuditTrail, AuditVerdict, audit_schema,
+};
+pub use keys::{
+    Cutover, InvalidRingError, KeyAlgorithm, KeyFile, KeyInfo, KeyRing, KeyRingFile, KeyState,
+    RevokeKeyError, RingFileError, Rotated, SecretKey, SigningKeyError, TokenKeys, WeakKeyError,
+    WriteKeyFileError,
+};
+#[cfg(feature = "age")]
+pub use keys::{RecipientError, SecretRecipient};
+pub use login_guard::{LoginGuard, LoginGuardSettings, MustWait};
 pub use password::{
-    GeneratedPassword, HashFormat, HashPasswordError, PasswordHasher, PasswordPolicy, PasswordRefusal,
-    Verified, generate_password, hash_password, verify_password,
+    Argon2Cost, Blocklist, BlocklistError, Calibration, GeneratedPassword, HashFormat, HashPasswordError,
+    PasswordHasher, PasswordPolicy, PasswordRefusal, Verified, generate_password, hash_password,
+    verify_password,
 };
 pub use refresh::{MemoryRefreshStore, RefreshStore, Rotation, RotationRequest};
 pub use revocation::{MemoryRevocation, Revocation, StoreUnavailable, TokenFacts};
-pub use secret_key::{SecretKey, WeakKeyError};
+pub use roles::{NoTenantError, RolePolicy, RolePolicyError, TenantScope};
+pub use sql::{RevocationEntry, RevokedScope, SqlRefreshStore, SqlRevocation, session_schema};
 pub use token::{
-    AuthenticateError, Claims, IssueTokenError, IssuedToken, RefreshError, Subject, TokenKind, TokenPair,
-    TokenService, TokenSettings, VerifyTokenError,
+    AuthenticateError, Claims, ForeignKeysError, ForeignTokens, IssueTokenError, IssuedToken, RefreshError,
+    Subject, TokenKind, TokenPair, TokenService, TokenSettings, VerifyTokenError,
 };
-pub use token_keys::TokenKeys;
+#[cfg(feature = "axum")]
+pub use web::{
+    Authenticated, Permission, Refused, RequirePermission, RestrictedSession, TokenGate, require_login,
+};

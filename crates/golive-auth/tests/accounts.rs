@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use golive_auth::{
     AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DeactivateError, Literal,
-    MatchRule, NewAccount, NewTenant, PasswordHasher, ScanOptions, TenantMapping, TenantRule, Tenants,
-    hash_password,
+    MatchRule, NewAccount, NewTenant, OnboardError, PasswordHasher, ScanOptions, StorageKind, TenantMapping,
+    TenantRule, Tenants, hash_password, team_of_csv,
 };
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
@@ -61,7 +61,7 @@ async fn plant(url: &str) -> Accounts {
     for table in tables {
         connection.execute_unprepared(&table).await.unwrap();
     }
-    let rows: [(&str, Option<String>, Option<bool>, &str); 10] = [
+    let rows: [(&str, Option<String>, Option<bool>, &str); 11] = [
         ("admin", Some(hash_password(&KNOWN.into()).unwrap()), Some(true), "admin"),
         ("supervisor1", Some(bcrypt("supervisor123")), Some(true), "operator"),
         ("zeta", Some(bcrypt(KNOWN)), Some(true), "operator"), // on no list of names
@@ -71,6 +71,7 @@ async fn plant(url: &str) -> Accounts {
         ("off", Some(bcrypt(KNOWN)), Some(false), "operator"),
         ("unclear", Some(bcrypt(KNOWN)), None, "operator"),
         ("odd", Some("5f4dcc3b5aa765d61d8327deb882cf99".to_owned()), Some(true), "operator"),
+        ("strange", Some("$6$rounds=5000$salt$hash".to_owned()), Some(true), "operator"),
         ("nologin", None, Some(true), "operator"),
     ];
     for (login, stored, active, role) in rows {
@@ -112,12 +113,16 @@ async fn go_live(url: &str, seed_file: &std::path::Path) {
             ("zeta", MatchRule::KnownPassword, false),
         ]
     );
-    assert_eq!(report.untried.iter().map(|u| u.subject.as_str()).collect::<Vec<_>>(), ["odd"]);
-    assert!(report.complete && !report.is_clean() && report.accounts == 9);
+    assert_eq!(report.untried.iter().map(|u| u.subject.as_str()).collect::<Vec<_>>(), ["strange"]);
+    let weak: Vec<(&str, StorageKind)> =
+        report.weak_storage.iter().map(|weak| (weak.username.as_str(), weak.kind)).collect();
+    assert_eq!(weak, [("clear", StorageKind::InClear), ("odd", StorageKind::UnsaltedDigest)]);
+    assert!(report.complete && !report.is_clean() && report.accounts == 10);
     let text = format!("{report:?} {} {accounts:?}", serde_json::to_string(&report).unwrap());
     assert!(!text.contains(KNOWN) && !text.contains(SEEDED) && !text.contains("$2b$"), "names only");
 
-    let weak: Vec<String> = report.known.iter().map(|k| k.username.clone()).chain(names(&["odd"])).collect();
+    let weak: Vec<String> =
+        report.known.iter().map(|k| k.username.clone()).chain(names(&["odd", "strange"])).collect();
     let before = accounts.list().await.unwrap();
     let refused = accounts.deactivate_demo(&weak).await.unwrap_err();
     assert!(matches!(refused, DeactivateError::LastAdmin { .. }));
@@ -125,10 +130,10 @@ async fn go_live(url: &str, seed_file: &std::path::Path) {
 
     make_admin(&accounts).await;
     let done = accounts.deactivate_demo(&weak).await.unwrap();
-    assert_eq!(done.changed.len(), 7, "{done:?}");
+    assert_eq!(done.changed.len(), 8, "{done:?}");
     assert_eq!(done.missing, ["nobody"]);
     let again = accounts.deactivate_demo(&weak).await.unwrap();
-    assert!(again.changed.is_empty() && again.already.len() == 7, "{again:?}");
+    assert!(again.changed.is_empty() && again.already.len() == 8, "{again:?}");
     assert_eq!(accounts.get("unclear").await.unwrap().unwrap().state, AccountState::Inactive);
     assert_eq!(accounts.get("strong").await.unwrap().unwrap().state, AccountState::Active);
     let report = accounts.scan(&quick()).await.unwrap();
@@ -137,7 +142,8 @@ async fn go_live(url: &str, seed_file: &std::path::Path) {
     no_time.time_limit = Duration::ZERO;
     let report = accounts.scan(&no_time).await.unwrap();
     assert!(!report.complete && !report.is_clean(), "out of time proves nothing");
-    tenants(url).await;
+    let tenants = tenants(url).await;
+    onboarding(&accounts, &tenants).await;
 }
 
 async fn make_admin(accounts: &Accounts) {
@@ -183,7 +189,7 @@ async fn two_runs_cannot_lock_everybody_out(url: &str, accounts: &Accounts, roun
     assert!(done.0.is_ok() != done.1.is_ok(), "round {round}: {done:?}");
 }
 
-async fn tenants(url: &str) {
+async fn tenants(url: &str) -> Tenants {
     let mut mapping = TenantMapping::new("client", "name");
     mapping.id = "code".to_owned();
     mapping.active = Some("active?".to_owned());
@@ -204,6 +210,54 @@ async fn tenants(url: &str) {
     let states: Vec<AccountState> = tenants.list().await.unwrap().into_iter().map(|t| t.state).collect();
     assert_eq!(states, [AccountState::Inactive, AccountState::Active]);
     assert_eq!(tenants.list_demo().await.unwrap().len(), 1);
+    tenants
+}
+
+const TEAM: &str = "username,role,tenant,attempts\nana.silva,operator,NORTH,1\nbo.chen,operator,NORTH,2\n";
+
+async fn onboarding(accounts: &Accounts, tenants: &Tenants) {
+    let hasher = PasswordHasher::new(1);
+    let wrong = "username,role,tenant\nana.silva,operator,NORTH\nANA.SILVA,operator,NORTH\nlost,operator,\nx y,admin,\n\
+                 boss,king,\nmoved,operator,NOWHERE\nstrong,admin,\n";
+    let plan =
+        accounts.plan_onboarding(&team_of_csv(wrong.as_bytes()).unwrap(), Some(tenants)).await.unwrap();
+    assert_eq!(plan.create.len(), 1);
+    let refused: Vec<(u64, &str)> =
+        plan.refused.iter().map(|one| (one.line, one.username.as_str())).collect();
+    assert_eq!(
+        refused,
+        [(3, "ANA.SILVA"), (4, "lost"), (5, "x y"), (6, "boss"), (7, "moved"), (8, "strong")]
+    );
+    assert!(matches!(
+        accounts.onboard(&plan, &hasher, now()).await,
+        Err(OnboardError::Refused { count: 6, .. })
+    ));
+    assert_eq!(accounts.get("ana.silva").await.unwrap(), None, "nothing is written");
+
+    let team = team_of_csv(TEAM.as_bytes()).unwrap();
+    let plan = accounts.plan_onboarding(&team, Some(tenants)).await.unwrap();
+    assert_eq!((plan.create.len(), plan.refused.len()), (2, 0));
+    let text = format!("{plan:?} {}", serde_json::to_string(&plan).unwrap());
+    let passwords: Vec<(String, SecretString)> =
+        plan.passwords().map(|(name, password)| (name.to_owned(), password.clone())).collect();
+    assert!(passwords.iter().all(|(_, password)| !text.contains(password.expose_secret())));
+    // The second one is taken in between: the first is not left behind.
+    let mut taken = NewAccount::new("bo.chen", "violet-harbor-lamp-31".into(), "operator");
+    taken.tenant = Some("NORTH".to_owned());
+    accounts.create_account(&taken, &hasher, now()).await.unwrap();
+    let lost = accounts.onboard(&plan, &hasher, now()).await.unwrap_err();
+    assert!(
+        matches!(lost, OnboardError::Account { source: CreateAccountError::Exists { .. }, .. }),
+        "{lost}"
+    );
+    assert_eq!(accounts.get("ana.silva").await.unwrap(), None, "all or none");
+
+    let plan = accounts.plan_onboarding(&team, Some(tenants)).await.unwrap();
+    assert_eq!((plan.create.len(), plan.already.as_slice()), (1, &names(&["bo.chen"])[..]));
+    let made = accounts.onboard(&plan, &hasher, now()).await.unwrap();
+    assert_eq!((made.len(), made[0].must_change_password), (1, Some(true)));
+    let again = accounts.plan_onboarding(&team, Some(tenants)).await.unwrap();
+    assert_eq!((again.create.len(), again.already.len()), (0, 2), "a second run has nothing to do");
 }
 
 fn seed_file(directory: &std::path::Path) -> std::path::PathBuf {

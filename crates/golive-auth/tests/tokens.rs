@@ -234,3 +234,23 @@ async fn cutoffs_revoke_what_came_before_and_not_what_comes_after() {
     revocation.revoke_tenant_before("NORTH", later(1)).await.unwrap();
     assert!(matches!(authenticate(new.token.expose_secret()).await, Err(AuthenticateError::Revoked)));
 }
+
+#[test]
+fn an_account_that_must_change_its_password_gets_a_token_for_that_only() {
+    let service = service(&SecretKey::generate());
+    let mut subject = subject();
+    subject.must_change_password = true;
+    let restricted = service.issue_access(&subject, now()).unwrap();
+    let token = restricted.token.expose_secret();
+    let refused = service.verify(token, TokenKind::Access, now()).unwrap_err();
+    assert_eq!(refused, VerifyTokenError::PasswordChangeRequired);
+    assert_eq!(AuthenticateError::from(refused).http_status(), 403);
+    assert!(service.verify(token, TokenKind::PasswordChange, now()).is_ok());
+    assert_eq!(service.verify(token, TokenKind::Refresh, now()).unwrap_err(), VerifyTokenError::Kind);
+    let full = service.issue_access(&self::subject(), now()).unwrap();
+    assert!(service.verify(full.token.expose_secret(), TokenKind::PasswordChange, now()).is_ok());
+    let refresh = service.issue_refresh(&self::subject(), now()).unwrap();
+    let swapped =
+        service.verify(refresh.token.expose_secret(), TokenKind::PasswordChange, now()).unwrap_err();
+    assert_eq!(swapped, VerifyTokenError::Kind);
+}

@@ -41,6 +41,54 @@ fn a_key_is_made_judged_and_shown_only_on_demand() {
 }
 
 #[test]
+fn a_ring_of_keys_is_made_rotated_and_judged_and_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let ring = |arguments: &[&str]| {
+        let run = run(here, "", &[&["secret"], arguments, &["--ring", "ring", "--format", "json"]].concat());
+        let text = std::fs::read_to_string(here.join("ring")).unwrap_or_default();
+        let secrets = text.split("\"secret\": \"").skip(1).map(|rest| rest.split('"').next().unwrap());
+        assert!(secrets.into_iter().all(|secret| !run.all().contains(secret)), "no secret is shown");
+        run
+    };
+    ring(&["generate", "--algorithm", "eddsa"]).with(0);
+    assert_eq!(std::fs::metadata(here.join("ring")).unwrap().permissions().mode() & 0o777, 0o600);
+    ring(&["generate"]).with(2).says(&["exists"]);
+    ring(&["rotate"]).with(2);
+    ring(&["rotate", "--stage", "--algorithm", "es256"]).with(0);
+    let checked = ring(&["check"]).with(0).json();
+    let first = checked["keys"][0]["id"].as_str().unwrap().to_owned();
+    let staged = checked["keys"][1]["id"].as_str().unwrap().to_owned();
+    let published: Vec<&str> =
+        checked["jwks"]["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    assert_eq!(published, [first.as_str(), staged.as_str()], "the next key is published before it signs");
+    ring(&["rotate", "--overlap", "60"]).with(0).says(&["is accepted until"]);
+    let checked = ring(&["check"]).with(0).json();
+    assert_eq!(
+        (&checked["keys"][1]["id"], &checked["keys"][1]["state"]),
+        (&staged.clone().into(), &"active".into())
+    );
+    ring(&["rotate", "--revoke", &staged]).with(2).says(&["immediate cut"]);
+    ring(&["rotate", "--revoke", &first]).with(0);
+    let cut = ring(&["rotate", "--immediate"]).with(0).json();
+    let usable = cut["keys"].as_array().unwrap().iter().filter(|key| key["state"] != "revoked").count();
+    assert_eq!(usable, 1);
+    std::fs::set_permissions(here.join("ring"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    ring(&["check"]).with(10).says(&["chmod 600"]);
+    ring(&["rotate", "--immediate"]).with(2);
+
+    run(here, "", &["secret", "generate", "--output", "key"]).with(0);
+    let old = std::fs::read_to_string(here.join("key")).unwrap();
+    run(here, "", &["secret", "rotate", "--file", "key", "--overlap", "5"]).with(2).says(&["--ring"]);
+    let rotated = run(here, "", &["secret", "rotate", "--file", "key", "--immediate"]).with(0);
+    let new = std::fs::read_to_string(here.join("key")).unwrap();
+    assert!(new != old && !rotated.all().contains(new.trim()));
+    std::fs::write(here.join("notes"), "not a key").unwrap();
+    run(here, "", &["secret", "rotate", "--file", "notes", "--immediate"]).with(2);
+    assert_eq!(std::fs::read_to_string(here.join("notes")).unwrap(), "not a key");
+}
+
+#[test]
 fn every_identity_that_is_listed_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -29,6 +29,8 @@ fn the_sandbox_prints_urls_serves_and_leaves_nothing() {
     let password = url::Url::parse(redis).unwrap().password().unwrap().to_owned();
     assert!(!checked.all().contains(&password));
     sqlite(&here.join("app.db"));
+    let column = "ALTER TABLE users ADD COLUMN must_change_password BOOLEAN NOT NULL DEFAULT 0";
+    support::while_open(&here.join("app.db"), column, || {});
     run(here, database, &["migrate", "run", "--source", "app.db", "--target", "env:TARGET"]).with(0);
     accounts(here, database);
 
@@ -54,8 +56,31 @@ fn accounts(here: &std::path::Path, database: &str) {
     let made = accounts(&create).with(0);
     let password = std::fs::read_to_string(here.join("password")).unwrap();
     assert!(!made.all().contains(password.trim()));
-    accounts(&["deactivate-demo", "--yes"]).with(0).says(&["switched off: admin"]);
+    accounts(&["deactivate-demo", "--yes", "--record-as", "r.meier"]).with(0).says(&["switched off: admin"]);
     accounts(&["verify"]).with(0);
+    let shown = ["create-admin", "--username", "s.meier", "--role", "admin", "--show"];
+    accounts(&shown).with(2).says(&["no terminal"]);
+
+    std::fs::write(here.join("team.csv"), "username,role\nana.silva,user\nr.meier,user\n").unwrap();
+    let onboard = ["onboard", "--csv", "team.csv", "--output", "handover"];
+    accounts(&onboard).with(10).says(&["line 3", "another role"]);
+    std::fs::write(here.join("team.csv"), "username,role\nana.silva,user\n").unwrap();
+    accounts(&onboard).with(0).says(&["would create ana.silva", "--yes"]);
+    assert!(!here.join("handover").exists(), "a plan writes nothing");
+    let made = accounts(&[&onboard[..], &["--yes", "--record-as", "r.meier"]].concat()).with(0);
+    let password = std::fs::read_to_string(here.join("handover/ana.silva.password")).unwrap();
+    assert!(password.trim().len() >= 16 && !made.all().contains(password.trim()));
+    accounts(&[&onboard[..], &["--yes"]].concat()).with(0).says(&["there before: ana.silva"]);
+    std::fs::write(here.join("seed.sql"), format!("INSERT INTO users VALUES ('x', '{}');", password.trim()))
+        .unwrap();
+    let leaked = accounts(&["scan", "--seed-file", "seed.sql"]).with(10);
+    leaked.says(&["ana.silva (a password of a seed file)"]);
+    assert!(!leaked.all().contains(password.trim()));
+
+    accounts(&["audit", "verify", "--keep", "head.json"]).with(0).says(&["whole: 2 entries"]);
+    accounts(&["audit", "verify", "--keep", "head.json"]).with(0);
+    std::fs::write(here.join("head.json"), "{\"entries\":3,\"digest\":\"ab\"}").unwrap();
+    accounts(&["audit", "verify", "--keep", "head.json"]).with(10).says(&["does not go on"]);
 }
 
 #[test]

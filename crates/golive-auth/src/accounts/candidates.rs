@@ -54,8 +54,9 @@ pub(super) struct Candidate {
     pub(super) rule: MatchRule,
 }
 
-/// Derived from a login name: what people set who set hundreds. The most likely first.
-pub(super) fn derived(username: &str) -> Vec<Candidate> {
+/// Derived from a login name and a tenant: what people set who set hundreds. The most likely first, and at last nothing
+/// at all.
+pub(super) fn derived(username: &str, tenant: Option<&str>) -> Vec<Candidate> {
     let name = username.split('@').next().unwrap_or(username);
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['_', '-', '.']);
     let mut guesses = vec![username.to_owned(), name.to_owned()];
@@ -73,7 +74,15 @@ pub(super) fn derived(username: &str) -> Vec<Candidate> {
     }
     let reversed: String = name.chars().rev().collect();
     guesses.push(reversed);
-    once(guesses.into_iter().map(SecretString::from), MatchRule::DerivedFromName)
+    for tenant in tenant.into_iter().filter(|tenant| tenant.chars().count() > 1) {
+        let lower = tenant.to_lowercase();
+        for end in ["", "123", "123!", "2025", "2026"] {
+            guesses.extend([format!("{tenant}{end}"), format!("{lower}{end}")]);
+        }
+    }
+    let mut candidates = once(guesses.into_iter().map(SecretString::from), MatchRule::DerivedFromName);
+    candidates.push(Candidate { password: SecretString::from(""), rule: MatchRule::DerivedFromName });
+    candidates
 }
 
 /// The lists, each password once: known ones first.
@@ -107,10 +116,13 @@ mod tests {
 
     #[test]
     fn derives_what_people_set() {
-        let guesses = derived("supervisor1");
+        let guesses = derived("supervisor1", Some("NORTH"));
         let has = |text: &str| guesses.iter().any(|guess| guess.password.expose_secret() == text);
         assert!(["supervisor1", "supervisor123", "Supervisor123!", "supervisor1123"].into_iter().all(has));
-        assert!(derived("rosa@example.com").iter().any(|guess| guess.password.expose_secret() == "rosa123"));
-        assert!(derived("").is_empty() || derived("").iter().all(|g| !g.password.expose_secret().is_empty()));
+        assert!(["NORTH", "north123!", ""].into_iter().all(has));
+        assert!(
+            derived("rosa@example.com", None).iter().any(|guess| guess.password.expose_secret() == "rosa123")
+        );
+        assert!(!derived("", Some("")).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{SqlErr, Value};
+use sea_orm::{DbErr, SqlErr, Value};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::directory::{Account, Accounts, AccountsError};
@@ -110,6 +110,15 @@ pub enum CreateAccountError {
     Database(#[source] AccountsError),
 }
 
+impl CreateAccountError {
+    pub(super) fn of_insert(error: DbErr, table: &str, username: &str) -> Self {
+        if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+            return Self::Exists { username: username.to_owned() };
+        }
+        Self::Database(AccountsError::Read { table: table.to_owned(), source: error })
+    }
+}
+
 impl Accounts {
     /// Makes the production administrator: an administrator's role, a name that is not generic, a password of 16
     /// characters or more.
@@ -185,9 +194,7 @@ impl Accounts {
         now: DateTime<Utc>,
     ) -> Result<Account, CreateAccountError> {
         self.check_new_account(account)?;
-        policy
-            .check(&account.password, &[&account.username, account.email.as_deref().unwrap_or_default()])
-            .map_err(CreateAccountError::Password)?;
+        self.check_password(account, policy)?;
         let table = &self.mapping.table;
         let failed =
             |source| CreateAccountError::Database(AccountsError::Read { table: table.clone(), source });
@@ -200,10 +207,7 @@ impl Accounts {
         let transaction = begin(&self.connection).await.map_err(failed)?;
         match insert(&transaction, table, row).await {
             Ok(()) => {}
-            Err(e) if matches!(e.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-                return Err(exists());
-            }
-            Err(e) => return Err(failed(e)),
+            Err(e) => return Err(CreateAccountError::of_insert(e, table, &account.username)),
         }
         // Read back before the commit: what the table made of it is what counts.
         let found = self.find(&transaction, &account.username).await.map_err(CreateAccountError::Database)?;
@@ -215,7 +219,23 @@ impl Accounts {
         Ok(found.account)
     }
 
-    fn new_row(&self, account: &NewAccount, hash: SecretString, now: DateTime<Utc>) -> Vec<(String, Value)> {
+    pub(super) fn check_password(
+        &self,
+        account: &NewAccount,
+        policy: &PasswordPolicy,
+    ) -> Result<(), CreateAccountError> {
+        let email = account.email.as_deref().unwrap_or_default();
+        let full_name = account.full_name.as_deref().unwrap_or_default();
+        let checked = policy.check(&account.password, &[&account.username, email, full_name]);
+        checked.map_err(CreateAccountError::Password)
+    }
+
+    pub(super) fn new_row(
+        &self,
+        account: &NewAccount,
+        hash: SecretString,
+        now: DateTime<Utc>,
+    ) -> Vec<(String, Value)> {
         let mapping = &self.mapping;
         let further = mapping.new_row.iter().chain(&account.columns);
         let mut row: BTreeMap<String, Value> =

@@ -11,7 +11,9 @@ use super::rows::{
     self, AccountState, ActiveColumn, DeactivateError, Deactivated, begin, connect, quote, select_text,
     switch_off,
 };
+use crate::audit::AuditTrail;
 use crate::password::HashFormat;
+use crate::sql::{DEADLOCK_PAUSE, DEADLOCK_TRIES, is_deadlock};
 
 /// The accounts of an application. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -107,6 +109,11 @@ impl Accounts {
     /// The mapping.
     pub fn mapping(&self) -> &AccountsMapping {
         &self.mapping
+    }
+
+    /// The audit trail in the same database; its tables may not be there yet.
+    pub fn audit_trail(&self) -> AuditTrail {
+        AuditTrail::new(self.connection.clone())
     }
 
     /// All accounts, by login name.
@@ -253,11 +260,3 @@ impl Accounts {
 }
 
 const MOST_ACCOUNTS: usize = 200_000;
-
-/// MariaDB's error 1213: nothing of the transaction was done.
-fn is_deadlock(error: &DbErr) -> bool {
-    error.to_string().contains("1213 (40001)")
-}
-
-const DEADLOCK_TRIES: u32 = 6;
-const DEADLOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);

@@ -5,6 +5,7 @@ mod candidates;
 mod create;
 mod directory;
 mod mapping;
+mod onboard;
 mod rows;
 mod scan;
 mod seed_files;
@@ -14,7 +15,10 @@ pub use candidates::DEFAULT_CANDIDATES;
 pub use create::{CreateAccountError, NewAccount};
 pub use directory::{Account, Accounts, AccountsError};
 pub use mapping::{AccountsMapping, IdStrategy, Literal, TenantMapping, TenantRule};
+pub use onboard::{
+    OnboardError, OnboardingPlan, PlannedAccount, RefusedMember, TeamListError, TeamMember, team_of_csv,
+};
 pub use rows::{AccountState, DeactivateError, Deactivated};
-pub use scan::{KnownCredential, MatchRule, ScanOptions, ScanReport, Untried};
+pub use scan::{KnownCredential, MatchRule, ScanOptions, ScanReport, StorageKind, Untried, WeakStorage};
 pub use seed_files::{SeedFileError, literals_of_seed_file};
 pub use tenants::{NewTenant, Tenant, Tenants};

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::candidates::{Candidate, derived, shared};
 use super::directory::{Accounts, AccountsError, StoredAccount};
 use super::seed_files::literals_of_seed_file;
-use crate::password::{Attempt, try_password};
+use crate::password::{Attempt, HashFormat, try_password};
 
 /// How far to go.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct ScanReport {
     pub known: Vec<KnownCredential>,
     /// Accounts about which nothing is known, and why.
     pub untried: Vec<Untried>,
+    /// Accounts whose stored password protects nothing once the table is copied, by name.
+    pub weak_storage: Vec<WeakStorage>,
     /// Groups of accounts that share one stored value, which proper hashing makes impossible.
     pub shared_hashes: Vec<Vec<String>>,
     /// Whether every password was tried against every account in time.
@@ -63,8 +65,31 @@ pub struct ScanReport {
 impl ScanReport {
     /// Whether everything was tried and nothing found.
     pub fn is_clean(&self) -> bool {
-        self.known.is_empty() && self.untried.is_empty() && self.complete
+        self.known.is_empty() && self.untried.is_empty() && self.weak_storage.is_empty() && self.complete
     }
+}
+
+/// An account whose stored password protects nothing once the table is copied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WeakStorage {
+    /// The login name.
+    pub username: String,
+    /// How it is stored.
+    pub kind: StorageKind,
+}
+
+/// How a password is stored that should have been hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StorageKind {
+    /// As it is.
+    InClear,
+    /// As a fast digest without salt.
+    UnsaltedDigest,
+    /// As a fast digest with a salt.
+    SaltedDigest,
 }
 
 /// An account that lets a known password in.
@@ -144,6 +169,7 @@ fn run(
 ) -> ScanReport {
     let count = accounts.len();
     let shared_hashes = equal_values(&accounts);
+    let mut weak_storage: Vec<WeakStorage> = accounts.iter().filter_map(weak_storage_of).collect();
     let jobs: Vec<Job> = accounts.into_iter().filter_map(Job::new).collect();
     let deadline = start + options.time_limit;
     let results = Results::default();
@@ -163,17 +189,24 @@ fn run(
     untried.extend(
         jobs.iter().filter(|job| job.unknown.load(Ordering::Relaxed)).map(|job| Untried {
             subject: job.username.clone(),
-            reason: "its stored password has a form that is not known: reset it, or deactivate the account"
+            reason: "its stored password is in clear, or has a form that is not known: reset it, or deactivate the account"
                 .to_owned(),
         }),
     );
     let mut known = results.known.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     known.sort_by(|a, b| a.username.cmp(&b.username));
+    let in_clear = known.iter().filter(|known| known.stored_in_clear);
+    weak_storage.extend(
+        in_clear.map(|known| WeakStorage { username: known.username.clone(), kind: StorageKind::InClear }),
+    );
+    weak_storage.sort_by(|a, b| (&a.username, a.kind).cmp(&(&b.username, b.kind)));
+    weak_storage.dedup();
     ScanReport {
         accounts: count,
         tried: results.tried.into_inner(),
         known,
         untried,
+        weak_storage,
         shared_hashes,
         complete: !results.out_of_time.into_inner(),
         seconds: start.elapsed().as_secs_f64(),
@@ -212,9 +245,9 @@ impl Job {
         {
             return None;
         }
-        let username = account.account.username;
+        let (username, tenant) = (account.account.username, account.account.tenant);
         Some(Self {
-            derived: derived(&username),
+            derived: derived(&username, tenant.as_deref()),
             username,
             stored: SecretString::from(stored),
             found: AtomicBool::new(false),
@@ -267,6 +300,17 @@ impl Job {
         let known = KnownCredential { username: self.username.clone(), rule, stored_in_clear };
         results.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(known);
     }
+}
+
+/// What is told by its form alone. A value of no known form is either clear text or a hash that nobody here can try; the
+/// account is untried then, and in clear if a known password is found in it.
+fn weak_storage_of(stored: &StoredAccount) -> Option<WeakStorage> {
+    let kind = match HashFormat::of(stored.stored.as_deref()?) {
+        HashFormat::UnsaltedDigest => StorageKind::UnsaltedDigest,
+        HashFormat::SaltedDigest => StorageKind::SaltedDigest,
+        _ => return None,
+    };
+    Some(WeakStorage { username: stored.account.username.clone(), kind })
 }
 
 /// Salted hashes of equal passwords differ; equal ones were copied, or are not salted.

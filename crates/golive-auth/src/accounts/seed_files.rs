@@ -43,7 +43,10 @@ fn literals(text: &str) -> Vec<SecretString> {
     let (mut near, mut far) = (Vec::new(), Vec::new());
     for (i, line) in lines.iter().enumerate() {
         let is_near = (i.saturating_sub(1)..=i + 1).any(|i| hinted.get(i) == Some(&true));
-        for literal in quoted(line).into_iter().filter(|literal| could_be_password(literal, is_near)) {
+        let bare = if hinted[i] { assigned(line) } else { None };
+        for literal in
+            quoted(line).into_iter().chain(bare).filter(|literal| could_be_password(literal, is_near))
+        {
             if seen.insert(literal) {
                 if is_near { near.push(literal) } else { far.push(literal) }
             }
@@ -65,6 +68,14 @@ fn quoted(line: &str) -> Vec<&str> {
         found.extend(marks.windows(2).map(|pair| &line[pair[0] + 1..pair[1]]));
     }
     found
+}
+
+/// What stands bare at the end of `PASSWORD=value` or `password: value`, as in env files and YAML.
+fn assigned(line: &str) -> Option<&str> {
+    let line = line.split(" #").next()?.trim_end();
+    let at = line.find(['=', ':'])?;
+    let value = line[at + 1..].trim();
+    (!value.contains(char::is_whitespace)).then_some(value)
 }
 
 fn could_be_password(literal: &str, near: bool) -> bool {
@@ -94,6 +105,11 @@ mod tests {
         let has = |wanted: &str| found.iter().any(|literal| literal.expose_secret() == wanted);
         assert!(has("Kx!plant7") && has("E2e-Pass-9") && has("Far4way!"));
         assert!(!has("$2b$12$abc") && !has("completed"));
+        let found = literals(
+            "DEMO_PASSWORD=Bare-9-word # of the demo\npassword: 0ther.Bare\n# the password: is set by hand\n",
+        );
+        let found: Vec<&str> = found.iter().map(|literal| literal.expose_secret()).collect();
+        assert_eq!(found, ["Bare-9-word", "0ther.Bare"]);
     }
 
     #[test]

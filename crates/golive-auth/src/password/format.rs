@@ -9,6 +9,10 @@ use argon2::password_hash::phc::PasswordHash;
 use aws_lc_rs::pbkdf2;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::digest;
+use crate::hex;
 
 /// How a stored password was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -29,6 +33,12 @@ pub enum HashFormat {
     PasslibPbkdf2,
     /// Werkzeug's `pbkdf2:sha256:`.
     WerkzeugPbkdf2,
+    /// scrypt: Django's `scrypt$`, Werkzeug's `scrypt:`, passlib's `$scrypt$`.
+    Scrypt,
+    /// A fast digest with a salt: Django's `md5$` and `sha1$`, LDAP's `{SSHA}`. Billions can be tried in a second.
+    SaltedDigest,
+    /// A fast digest without salt: MD5, SHA-1, SHA-2 in hexadecimal, `{SHA}`, MySQL's `*`. Tables of them exist.
+    UnsaltedDigest,
     /// None of these.
     Unknown,
 }
@@ -52,8 +62,26 @@ impl HashFormat {
         } else if is("pbkdf2:sha256:") || is("pbkdf2:sha512:") || is("pbkdf2:sha1:") {
             Self::WerkzeugPbkdf2
         } else {
+            Self::of_lesser(stored)
+        }
+    }
+
+    fn of_lesser(stored: &str) -> Self {
+        let is = |prefix: &str| stored.starts_with(prefix);
+        if ["scrypt$", "scrypt:", "$scrypt$"].into_iter().any(is) {
+            Self::Scrypt
+        } else if digest::is_salted(stored) {
+            Self::SaltedDigest
+        } else if digest::is_unsalted(stored) {
+            Self::UnsaltedDigest
+        } else {
             Self::Unknown
         }
+    }
+
+    /// Whether it slows an attacker down who has copied the table.
+    pub fn is_slow(self) -> bool {
+        !matches!(self, Self::SaltedDigest | Self::UnsaltedDigest | Self::Unknown)
     }
 }
 
@@ -67,6 +95,9 @@ impl std::fmt::Display for HashFormat {
             Self::DjangoPbkdf2 => "django_pbkdf2",
             Self::PasslibPbkdf2 => "passlib_pbkdf2",
             Self::WerkzeugPbkdf2 => "werkzeug_pbkdf2",
+            Self::Scrypt => "scrypt",
+            Self::SaltedDigest => "salted_digest",
+            Self::UnsaltedDigest => "unsalted_digest",
             Self::Unknown => "unknown",
         })
     }
@@ -91,13 +122,14 @@ pub(crate) fn try_password(stored: &str, password: &str) -> Attempt {
             try_bcrypt(&stored[from..], password)
         }
         HashFormat::BcryptSha256 => {
-            let digest: String =
-                Sha256::digest(password.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+            let digest = hex::encode(&Sha256::digest(password.as_bytes()));
             stored.find("$2").and_then(|from| try_bcrypt(&stored[from..], &digest))
         }
         HashFormat::DjangoPbkdf2 => try_django(stored, password),
         HashFormat::PasslibPbkdf2 => try_passlib(stored, password),
         HashFormat::WerkzeugPbkdf2 => try_werkzeug(stored, password),
+        HashFormat::Scrypt => try_scrypt(stored, password),
+        HashFormat::SaltedDigest | HashFormat::UnsaltedDigest => digest::try_digest(stored, password),
         HashFormat::Unknown => None,
     };
     match tried {
@@ -110,7 +142,8 @@ pub(crate) fn try_password(stored: &str, password: &str) -> Attempt {
 fn try_argon2(stored: &str, password: &str) -> Option<bool> {
     let hash = PasswordHash::new(stored).ok()?;
     let cost = |name: &str| hash.params.get_decimal(name).unwrap_or(0);
-    if cost("m") > MOST_MEMORY_KIB || cost("t") > 32 || cost("p") > 64 {
+    let work = u64::from(cost("m")) * u64::from(cost("t"));
+    if cost("m") > MOST_MEMORY_KIB || cost("t") > 32 || cost("p") > 64 || work > MOST_WORK_KIB {
         return None;
     }
     match Argon2::default().verify_password(password.as_bytes(), &hash) {
@@ -126,6 +159,46 @@ fn try_bcrypt(stored: &str, password: &str) -> Option<bool> {
         return None;
     }
     bcrypt::verify(password, stored).ok()
+}
+
+/// Django's `scrypt$N$salt$r$p$base64`, Werkzeug's `scrypt:N:r:p$salt$hexadecimal`, passlib's
+/// `$scrypt$ln=log2 N,r=…,p=…$salt$base64`
+fn try_scrypt(stored: &str, password: &str) -> Option<bool> {
+    if let Some(rest) = stored.strip_prefix("$scrypt$") {
+        let mut parts = rest.split('$');
+        let mut costs = parts.next()?.split(',');
+        let mut cost = |name: &str| costs.next()?.strip_prefix(name)?.parse().ok();
+        let (log_n, r, p) = (cost("ln=")?, cost("r=")?, cost("p=")?);
+        let salt = base64(parts.next()?)?;
+        return derive_scrypt(log_n, r, p, &salt, password, &base64(parts.next()?)?);
+    }
+    let log2 = |n: &str| n.parse::<u64>().ok().filter(|n| n.is_power_of_two()).map(u64::ilog2);
+    if let Some(rest) = stored.strip_prefix("scrypt:") {
+        let mut parts = rest.split('$');
+        let mut costs = parts.next()?.split(':');
+        let (log_n, r, p) = (log2(costs.next()?)?, costs.next()?.parse().ok()?, costs.next()?.parse().ok()?);
+        let salt = parts.next()?;
+        return derive_scrypt(log_n, r, p, salt.as_bytes(), password, &hex::decode(parts.next()?)?);
+    }
+    let mut parts = stored.split('$').skip(1);
+    let log_n = log2(parts.next()?)?;
+    let salt = parts.next()?;
+    let (r, p) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    derive_scrypt(log_n, r, p, salt.as_bytes(), password, &base64(parts.next()?)?)
+}
+
+fn derive_scrypt(log_n: u32, r: u32, p: u32, salt: &[u8], password: &str, expected: &[u8]) -> Option<bool> {
+    // Its memory is 128 bytes times N times r; p multiplies the time.
+    let memory =
+        128_u64.checked_mul(1_u64.checked_shl(log_n).filter(|_| log_n < 32)?)?.checked_mul(r.into())?;
+    if r == 0 || p == 0 || p > 16 || memory > u64::from(MOST_MEMORY_KIB) << 10 {
+        return None;
+    }
+    let length = Some(expected.len()).filter(|length| (16..=64).contains(length))?;
+    let params = scrypt::Params::new(u8::try_from(log_n).ok()?, r, p, length).ok()?;
+    let mut derived = zeroize::Zeroizing::new(vec![0; length]);
+    scrypt::scrypt(password.as_bytes(), salt, &params, &mut derived).ok()?;
+    Some(derived.ct_eq(expected).into())
 }
 
 /// `pbkdf2_sha256$iterations$salt$base64`
@@ -158,7 +231,7 @@ fn try_werkzeug(stored: &str, password: &str) -> Option<bool> {
     let algorithm = algorithm(method.next()?)?;
     let iterations = method.next()?;
     let salt = parts.next()?;
-    let expected = hexadecimal(parts.next()?)?;
+    let expected = hex::decode(parts.next()?)?;
     derive(algorithm, iterations, salt.as_bytes(), password, &expected)
 }
 
@@ -186,7 +259,7 @@ fn derive(
 }
 
 /// Base64 with or without padding; `.` counts as `+`.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let (mut bits, mut count) = (0u32, 0u32);
     for c in text.trim_end_matches('=').bytes() {
@@ -208,14 +281,9 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect()
-}
-
 const MOST_MEMORY_KIB: u32 = 1 << 20;
+/// Memory times passes: some five seconds of one core.
+const MOST_WORK_KIB: u64 = 8 << 20;
 const MOST_ITERATIONS: u32 = 10_000_000;
 
 #[cfg(test)]
@@ -236,9 +304,29 @@ mod tests {
         }
     }
 
+    /// Made with Python's hashlib.scrypt: N 16, r 8, p 1, password `demo123`.
+    #[test]
+    fn scrypt_of_three_frameworks() {
+        for stored in [
+            "scrypt$16$seasalt$8$1$JP8ncxsKC4EtHXnn6oURV6uBzUj940DSFD0GtjHq3+IBWHlRYr7BEY14H0w8HhHxTZFkLxWm0S1LdUXtyTluIw==",
+            "scrypt:16:8:1$seasalt$24ff27731b0a0b812d1d79e7ea851157ab81cd48fde340d2143d06b631eadfe20158795162bec1118d781f4c3c1e11f14d91642f15a6d12d4b7545edc9396e23",
+            "$scrypt$ln=4,r=8,p=1$c2Vhc2FsdA$JP8ncxsKC4EtHXnn6oURV6uBzUj940DSFD0GtjHq3+I",
+        ] {
+            assert_eq!(HashFormat::of(stored), HashFormat::Scrypt);
+            assert_eq!(try_password(stored, "demo123"), Attempt::Match, "{stored}");
+            assert_eq!(try_password(stored, "demo124"), Attempt::NoMatch, "{stored}");
+        }
+        for costly in [
+            "scrypt:16777216:8:1$s$00112233445566778899aabbccddeeff",
+            "$scrypt$ln=63,r=8,p=1$c2Vh$JP8ncxsKC4EtHXnn6oURVw",
+        ] {
+            assert_eq!(try_password(costly, "x"), Attempt::Unknown, "{costly}");
+        }
+    }
+
     #[test]
     fn django_bcrypt_sha256() {
-        let digest: String = Sha256::digest(b"demo123").iter().map(|b| format!("{b:02x}")).collect();
+        let digest = hex::encode(&Sha256::digest(b"demo123"));
         let stored = format!("bcrypt_sha256${}", bcrypt::hash(digest, 4).unwrap());
         assert_eq!(try_password(&stored, "demo123"), Attempt::Match);
     }
@@ -248,8 +336,9 @@ mod tests {
         for stored in [
             "",
             "plain text",
-            "5f4dcc3b5aa765d61d8327deb882cf99",
+            "$6$rounds=5000$salt$hash",
             "$argon2id$v=19$m=4194304,t=2,p=1$c2Vhc2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+            "$argon2id$v=19$m=1048576,t=30,p=1$c2Vhc2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
             "$argon2id$broken",
             "$2b$31$abcdefghijklmnopqrstuuXKnV5e3ysR6b8OmwSXJZ8UaS5Bhd1Oi",
             "$2b$é",

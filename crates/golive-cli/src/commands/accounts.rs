@@ -1,11 +1,16 @@
 //! `accounts`: who can get in, and who must not. The table is described in `[accounts]` of golive.toml.
 
+mod handover;
+mod onboard;
+mod record;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
 use golive::Config;
 use golive_auth::{
-    Accounts, AccountsMapping, CreateAccountError, DeactivateError, Deactivated, KeyFile, MatchRule,
-    NewAccount, PasswordHasher, ScanOptions, ScanReport, Tenants, WriteKeyFileError, generate_password,
+    Accounts, AccountsMapping, Argon2Cost, CreateAccountError, DeactivateError, Deactivated, MatchRule,
+    NewAccount, PasswordHasher, ScanOptions, ScanReport, StorageKind, Tenants, generate_password,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -19,13 +24,44 @@ use crate::{clock, commands};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Try every known password against every stored hash.
-    Scan(Target),
+    Scan(ScanArgs),
     /// Switch the demo's users and tenants off, also the users that the scan finds.
     DeactivateDemo(DeactivateArgs),
     /// Create the production administrator with a generated password.
     CreateAdmin(CreateArgs),
     /// Whether every known credential and every demo tenant is off.
-    Verify(Target),
+    Verify(ScanArgs),
+    /// Create a whole team from a list, each with a generated password that must be changed: all or nobody.
+    Onboard(onboard::OnboardArgs),
+    /// The trail of who did what.
+    #[command(subcommand)]
+    Audit(record::Audit),
+    /// Measure how much a password hash may cost on this machine.
+    Calibrate(CalibrateArgs),
+}
+
+/// What `scan` and `verify` take.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScanArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Also try the literals of this file: SQL, Python, JSON, TOML, env; besides those of golive.toml.
+    #[arg(long, value_name = "FILE")]
+    seed_file: Vec<PathBuf>,
+    /// Stop after so long; what was not tried then is no proof.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    time_limit: u64,
+}
+
+/// What `calibrate` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CalibrateArgs {
+    /// How long one hash may take.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=2000))]
+    target: u64,
+    /// How much memory one hash may take; as many run at once as there are cores.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(19..=1024))]
+    memory: u32,
 }
 
 /// Which database.
@@ -44,6 +80,8 @@ pub(crate) struct DeactivateArgs {
     /// Do it; without this the command only says whom it would switch off.
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    record: record::Record,
 }
 
 /// What `create-admin` takes.
@@ -60,31 +98,51 @@ pub(crate) struct CreateArgs {
     /// The tenant the account belongs to.
     #[arg(long)]
     tenant: Option<String>,
-    /// The generated password goes into this new file, readable by its owner only.
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[command(flatten)]
+    handover: handover::Handover,
+    #[command(flatten)]
+    record: record::Record,
 }
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
-        Command::Scan(target) => run_scan(global, &target).await,
+        Command::Scan(args) => run_scan(global, &args).await,
         Command::DeactivateDemo(args) => deactivate(global, &args).await,
         Command::CreateAdmin(args) => create(global, &args).await,
-        Command::Verify(target) => verify(global, &target).await,
+        Command::Verify(args) => verify(global, &args).await,
+        Command::Onboard(args) => onboard::run(global, &args).await,
+        Command::Audit(record::Audit::Verify(args)) => record::verify(global, &args).await,
+        Command::Calibrate(args) => calibrate(global, &args),
     }
 }
 
-async fn run_scan(global: &Global, target: &Target) -> Result {
-    let (accounts, _) = open(global, target).await?;
-    let report = scan(global, &accounts).await?;
+fn calibrate(global: &Global, args: &CalibrateArgs) -> Result {
+    let meter = Meter::new(global, "hashing passwords to see how long it takes");
+    let found = Argon2Cost::calibrate(Duration::from_millis(args.target), args.memory * 1024);
+    meter.clear();
+    let value = json!({ "memory_kib": found.cost.memory_kib, "passes": found.cost.passes, "milliseconds": found.took.as_millis() });
+    show(global, &value, || {
+        format!(
+            "argon2id with {} KiB and {} passes takes {} ms of one core here",
+            found.cost.memory_kib,
+            found.cost.passes,
+            found.took.as_millis()
+        )
+    });
+    Ok(End::Ready)
+}
+
+async fn run_scan(global: &Global, args: &ScanArgs) -> Result {
+    let accounts = open_with_seeds(global, args).await?.0;
+    let report = scan(global, &accounts, args.time_limit).await?;
     show(global, &json!({ "clean": report.is_clean(), "scan": report }), || text(&report));
     Ok(end(&report))
 }
 
-async fn verify(global: &Global, target: &Target) -> Result {
-    let (accounts, config) = open(global, target).await?;
-    let report = scan(global, &accounts).await?;
-    let visible: Vec<String> = match tenants(global, target, &config).await? {
+async fn verify(global: &Global, args: &ScanArgs) -> Result {
+    let (accounts, config) = open_with_seeds(global, args).await?;
+    let report = scan(global, &accounts, args.time_limit).await?;
+    let visible: Vec<String> = match tenants(global, &args.target, &config).await? {
         Some(tenants) => {
             let demo = tenants.list_demo().await.map_err(Failure::reach)?;
             demo.into_iter()
@@ -104,7 +162,7 @@ async fn verify(global: &Global, target: &Target) -> Result {
 
 async fn deactivate(global: &Global, args: &DeactivateArgs) -> Result {
     let (accounts, config) = open(global, &args.target).await?;
-    let report = scan(global, &accounts).await?;
+    let report = scan(global, &accounts, SCAN_SECONDS).await?;
     let found: Vec<String> = report.known.iter().map(|known| known.username.clone()).collect();
     if !args.yes {
         let demo = &accounts.mapping().demo_usernames;
@@ -117,11 +175,18 @@ async fn deactivate(global: &Global, args: &DeactivateArgs) -> Result {
         });
         return Ok(End::Ready);
     }
+    let recorder = args.record.open(&accounts).await?;
     let users = accounts.deactivate_demo(&found).await.map_err(refusal)?;
+    for username in &users.changed {
+        recorder.add("deactivate", username).await?;
+    }
     let tenants = match tenants(global, &args.target, &config).await? {
         Some(tenants) => tenants.deactivate_demo().await.map_err(refusal)?,
         None => Deactivated::default(),
     };
+    for tenant in &tenants.changed {
+        recorder.add("deactivate tenant", tenant).await?;
+    }
     show(global, &json!({ "changed": true, "users": users, "tenants": tenants }), || {
         let one = |what: &str, done: &Deactivated| {
             format!(
@@ -165,26 +230,39 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
             )));
         }
     }
-    // Kept before the account exists: no kill in between leaves an account nobody can enter.
-    let file = KeyFile::create(&args.output, &password).map_err(|error| match error {
-        WriteKeyFileError::Io { .. } => Failure::reach(error),
-        _ => Failure::usage(error),
-    })?;
+    let recorder = args.record.open(&accounts).await?;
+    let place = args.handover.keep(&password)?;
     let made = accounts.create_admin(&account, &PasswordHasher::for_this_machine(), clock::now()).await;
     let made = made.map_err(|error| {
-        // The password of an account that was not made opens nothing.
-        let _ = std::fs::remove_file(&file.path);
+        place.forget();
         refused(error)
     })?;
-    show(global, &json!({ "account": made, "password_file": file.path }), || {
+    let told = place.tell(&password);
+    recorder.add("create administrator", &made.username).await?;
+    show(global, &json!({ "account": made, "password_file": place.path() }), || {
         let change =
             if account.must_change_password { "; it must be changed at the first login" } else { "" };
-        format!("{} is created, its password is in {} (0600){change}", made.username, file.path.display())
+        format!("{} is created, {told}{change}", made.username)
     });
     Ok(End::Ready)
 }
 
+async fn open_with_seeds(
+    global: &Global,
+    args: &ScanArgs,
+) -> std::result::Result<(Accounts, Config), Failure> {
+    connect(global, &args.target, &args.seed_file).await
+}
+
 async fn open(global: &Global, target: &Target) -> std::result::Result<(Accounts, Config), Failure> {
+    connect(global, target, &[]).await
+}
+
+async fn connect(
+    global: &Global,
+    target: &Target,
+    seed_files: &[PathBuf],
+) -> std::result::Result<(Accounts, Config), Failure> {
     let config = commands::config(global)?;
     let mut mapping: AccountsMapping = config.accounts.clone().ok_or_else(|| {
         Failure::usage(
@@ -194,6 +272,7 @@ async fn open(global: &Global, target: &Target) -> std::result::Result<(Accounts
     for file in &mut mapping.seed_files {
         *file = config.path(file);
     }
+    mapping.seed_files.extend(seed_files.iter().cloned());
     let url = support::target(global, target.target.as_deref())?;
     let accounts = Accounts::connect(&url, mapping).await.map_err(Failure::reach)?;
     Ok((accounts, config))
@@ -209,9 +288,15 @@ async fn tenants(
     Tenants::connect(&url, mapping).await.map(Some).map_err(Failure::reach)
 }
 
-async fn scan(global: &Global, accounts: &Accounts) -> std::result::Result<ScanReport, Failure> {
+async fn scan(
+    global: &Global,
+    accounts: &Accounts,
+    seconds: u64,
+) -> std::result::Result<ScanReport, Failure> {
     let meter = Meter::new(global, "trying known passwords against stored hashes");
-    let report = accounts.scan(&ScanOptions::default()).await;
+    let mut options = ScanOptions::default();
+    options.time_limit = Duration::from_secs(seconds);
+    let report = accounts.scan(&options).await;
     meter.clear();
     report.map_err(Failure::reach)
 }
@@ -245,6 +330,15 @@ fn text(report: &ScanReport) -> String {
         lines.push(format!("  {} ({rule}{clear})", known.username));
     }
     lines.extend(report.untried.iter().map(|open| format!("  not tried: {}: {}", open.subject, open.reason)));
+    lines.extend(report.weak_storage.iter().map(|weak| {
+        let how = match weak.kind {
+            StorageKind::InClear => "in clear",
+            StorageKind::UnsaltedDigest => "as a fast digest without salt",
+            StorageKind::SaltedDigest => "as a fast digest",
+            _ => "without a slow hash",
+        };
+        format!("  stored {how}: {}", weak.username)
+    }));
     lines.extend(report.shared_hashes.iter().map(|group| format!("  the same hash: {}", group.join(", "))));
     if !report.complete {
         lines.push("  not every password was tried: the time was over".to_owned());
@@ -271,3 +365,4 @@ fn refused(error: CreateAccountError) -> Failure {
 }
 
 const PASSWORD_LENGTH: usize = 24;
+const SCAN_SECONDS: u64 = 120;

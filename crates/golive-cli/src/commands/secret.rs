@@ -1,14 +1,16 @@
 //! `secret`: keys that an application signs with. A key is printed only when that was asked for.
 
+mod ring;
+
 use std::path::PathBuf;
 
-use golive_auth::{KeyFile, SecretKey, WriteKeyFileError};
+use golive_auth::{KeyAlgorithm, KeyFile, SecretKey, WriteKeyFileError};
 use golive_deploy::{Settings, SettingsError};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::args::Global;
-use crate::commands::support::{not_yet, show};
+use crate::commands::support::show;
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands, output};
 
@@ -19,17 +21,29 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Judge a key; it is never printed.
     Check(CheckArgs),
-    /// Replace a key while its old tokens are let run out.
-    Rotate,
+    /// Replace the signing key: its old tokens end at once, or are let run out.
+    Rotate(ring::RotateArgs),
 }
 
 /// Where the new key goes.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
 pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    place: NewPlace,
+    /// How the keys of the ring sign.
+    #[arg(long, value_enum, default_value = "hs256", requires = "ring")]
+    algorithm: ring::Algorithm,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct NewPlace {
     /// Write it to this new file, readable by its owner only.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write a key ring with it to this new file: several keys, which running instances follow when they are rotated.
+    #[arg(long, value_name = "FILE")]
+    ring: Option<PathBuf>,
     /// Print it to stdout; mind who looks, and the terminal's memory.
     #[arg(long)]
     show: bool,
@@ -57,23 +71,26 @@ struct Place {
     /// An environment variable.
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
+    /// A key ring; its public keys are in the JSON.
+    #[arg(long, value_name = "FILE")]
+    ring: Option<PathBuf>,
 }
 
 pub(crate) fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Generate(args) => generate(global, &args),
         Command::Check(args) => check(global, &args),
-        Command::Rotate => not_yet(
-            "rotate a secret key",
-            "`golive secret generate --output FILE` makes a new one; restart the application with it, and all old tokens end",
-        ),
+        Command::Rotate(args) => ring::rotate(global, &args),
     }
 }
 
 fn generate(global: &Global, args: &GenerateArgs) -> Result {
+    if let Some(path) = &args.place.ring {
+        return ring::generate(global, path, KeyAlgorithm::from(args.algorithm));
+    }
     let key = SecretKey::generate();
     let length = key.dangerous_expose().chars().count();
-    let Some(path) = &args.output else {
+    let Some(path) = &args.place.output else {
         show(
             global,
             &json!({ "key": key.dangerous_expose(), "length": length, "fingerprint": key.fingerprint() }),
@@ -96,6 +113,9 @@ fn generate(global: &Global, args: &GenerateArgs) -> Result {
 }
 
 fn check(global: &Global, args: &CheckArgs) -> Result {
+    if let Some(path) = &args.place.ring {
+        return ring::check(global, path);
+    }
     let (place, secret) = find(args)?;
     let config = commands::config_or_nothing(global)?;
     let examples: Vec<PathBuf> = config
@@ -131,7 +151,7 @@ fn find(args: &CheckArgs) -> std::result::Result<(String, SecretString), Failure
         })?;
         return Ok((name.clone(), value.into()));
     }
-    let path = args.place.file.as_ref().expect("the group demands one of the two");
+    let path = args.place.file.as_ref().expect("the group demands one of them");
     let settings = Settings::parse_env_file(path).map_err(|error: SettingsError| Failure::reach(error))?;
     if let Some(value) = settings.get(&args.variable) {
         return Ok((format!("{} of {}", args.variable, path.display()), value.to_owned().into()));

@@ -90,7 +90,10 @@ async fn verify(
 }
 
 fn hashing_failed(cause: HashPasswordError) -> ApiError {
-    ApiError::internal().with_cause(cause)
+    match cause {
+        HashPasswordError::Busy => ApiError::busy(),
+        cause => ApiError::internal().with_cause(cause),
+    }
 }
 
 async fn start_session(app: &App, user: &user::Model, now: DateTime<Utc>) -> Result<TokenPair, ApiError> {

@@ -98,13 +98,15 @@ async fn admit(
     limits: &mut Option<Decided>,
 ) -> Result<Caller, ApiError> {
     let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-    let claims = authenticate(app, token, TokenKind::Access).await?;
+    // Also one that is good for changing the password only: what it may reach is decided below.
+    let claims = authenticate(app, token, TokenKind::PasswordChange).await?;
     let user = account(app, &claims).await?;
     golive_observe::identify(user.client_id.as_deref().unwrap_or_default(), &user.id.to_string());
     let decided = app.limits.requests.take(&format!("user:{}", user.id)).await;
     *limits = Some(decided);
     decided.allowed()?;
-    if user.must_change_password && access != Access::AnyLogin {
+    let restricted = user.must_change_password || claims.typ == TokenKind::PasswordChange;
+    if restricted && access != Access::AnyLogin {
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "password_change_required",

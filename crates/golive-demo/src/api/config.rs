@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use golive_auth::SecretKey;
+use golive_auth::{KeyRingFile, SecretKey, TokenKeys};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha512};
 use url::Url;
@@ -21,6 +21,7 @@ pub(crate) struct ServeConfig {
     pub(crate) database_url: SecretString,
     pub(crate) redis_url: Option<SecretString>,
     pub(crate) secret_key: SecretKey,
+    pub(crate) token_keys: TokenKeys,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) sentry_dsn: Option<SecretString>,
@@ -70,6 +71,9 @@ pub(crate) enum ConfigError {
         "SECRET_KEY is not fit for production; make one with `golive secret generate`, or set APP_ENV=demo"
     )]
     WeakKey(#[source] golive_auth::WeakKeyError),
+    /// The key ring cannot be used.
+    #[error("KEY_RING_FILE cannot be used; make one with `golive secret generate --ring FILE`")]
+    KeyRing(#[source] golive_auth::RingFileError),
 }
 
 impl ServeConfig {
@@ -80,13 +84,15 @@ impl ServeConfig {
             Some("demo") => Mode::Demo,
             Some(_) => return Err(unusable("APP_ENV", "set it to demo or production")),
         };
+        let secret_key = secret_key(environment, mode)?;
         let config = Self {
             mode,
             bind: address(environment, "BIND")?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000))),
             management_bind: address(environment, "MANAGEMENT_BIND")?,
             database_url: environment.database_url()?,
             redis_url: redis_url(environment)?,
-            secret_key: secret_key(environment, mode)?,
+            token_keys: token_keys(environment, &secret_key)?,
+            secret_key,
             cors_origins: origins(environment)?,
             trusted_proxies: networks(environment)?,
             sentry_dsn: environment.get("SENTRY_DSN").map(SecretString::from),
@@ -199,6 +205,14 @@ fn secret_key(environment: &Environment, mode: Mode) -> Result<SecretKey, Config
             // A digest breaks the rules for keys about once in a universe; the error says what to do then.
             SecretKey::parse(&digits).map_err(ConfigError::WeakKey)
         }
+    }
+}
+
+/// The ring that all instances follow, where there is one: then a rotation needs no restart.
+fn token_keys(environment: &Environment, secret_key: &SecretKey) -> Result<TokenKeys, ConfigError> {
+    match environment.get("KEY_RING_FILE") {
+        Some(path) => TokenKeys::watch(KeyRingFile::at(path)).map_err(ConfigError::KeyRing),
+        None => Ok(TokenKeys::new(secret_key)),
     }
 }
 

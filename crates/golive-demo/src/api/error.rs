@@ -69,6 +69,17 @@ impl ApiError {
         error
     }
 
+    /// More logins at once than the machine can hash.
+    pub(crate) fn busy() -> Self {
+        let mut error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "too many logins at once; try again in a moment",
+        );
+        error.retry_after = Some(Duration::from_secs(2));
+        error
+    }
+
     /// Nobody knows whether the token was revoked.
     pub(crate) fn revocation_unavailable(cause: StoreUnavailable) -> Self {
         let mut error = Self::new(

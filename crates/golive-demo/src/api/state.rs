@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use golive_auth::{
     MemoryRefreshStore, MemoryRevocation, PasswordHasher, PasswordPolicy, RefreshStore, Revocation,
-    TokenKeys, TokenService, TokenSettings,
+    TokenService, TokenSettings,
 };
 use golive_cache::{Cache, RefreshFamilies, RevocationStore};
 use sea_orm::DatabaseConnection;
@@ -56,10 +56,7 @@ impl Platform {
         Self {
             db,
             clock,
-            tokens: TokenService::new(
-                TokenKeys::new(&config.secret_key),
-                TokenSettings::new(SERVICE, SERVICE),
-            ),
+            tokens: TokenService::new(config.token_keys.clone(), TokenSettings::new(SERVICE, SERVICE)),
             revocation,
             families,
             passwords: PasswordHasher::for_this_machine(),

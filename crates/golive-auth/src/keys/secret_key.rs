@@ -152,7 +152,7 @@ impl SecretKey {
     pub fn fingerprint(&self) -> String {
         let digest =
             Sha256::new().chain_update(b"golive key fingerprint\0").chain_update(self.dangerous_expose());
-        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        crate::hex::encode(&digest.finalize()[..8])
     }
 }
 

@@ -1,0 +1,258 @@
+//! Revocations as an append-only journal in SQL: it answers by itself, and fills a faster store that lost its memory.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, Value};
+
+use super::{clock, milliseconds, retry, text};
+use crate::revocation::{Revocation, StoreUnavailable, TokenFacts};
+
+/// Revocations in a table `golive_revocation`, shared by all instances. Rows are added and, when their time is over,
+/// removed; none is ever changed. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SqlRevocation {
+    connection: DatabaseConnection,
+    cutoff_lifetime: Duration,
+}
+
+/// What a revocation covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevokedScope {
+    /// One token, by its `jti`.
+    Token(String),
+    /// A session with all its tokens.
+    Session(String),
+    /// Everything of a user issued before the time.
+    UserBefore(String, DateTime<Utc>),
+    /// Everything of a tenant issued before the time.
+    TenantBefore(String, DateTime<Utc>),
+    /// Everything issued before the time.
+    AllBefore(DateTime<Utc>),
+}
+
+/// A revocation that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevocationEntry {
+    /// What it covers.
+    pub scope: RevokedScope,
+    /// For how long from now.
+    pub remaining: Duration,
+}
+
+pub(super) fn schema(backend: DbBackend) -> String {
+    let text = text(backend);
+    let (key, index) = match backend {
+        DbBackend::MySql => {
+            ("BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY", ", KEY (scope, subject, until_ms), KEY (until_ms)")
+        }
+        _ => ("INTEGER PRIMARY KEY AUTOINCREMENT", ""),
+    };
+    format!(
+        "CREATE TABLE IF NOT EXISTS golive_revocation (id {key}, scope VARCHAR(8) NOT NULL, subject {text} NOT NULL, \
+         before_ms BIGINT NULL, until_ms BIGINT NOT NULL{index})"
+    )
+}
+
+impl SqlRevocation {
+    /// A journal on this connection; the table must be there. Cutoffs ("before T") are kept 31 days; see
+    /// [`SqlRevocation::with_cutoff_lifetime`].
+    pub fn new(connection: DatabaseConnection) -> Self {
+        Self { connection, cutoff_lifetime: Duration::from_secs(31 * 24 * 3600) }
+    }
+
+    /// How long cutoffs are kept: at least the longest life of any token, refresh tokens included.
+    #[must_use]
+    pub fn with_cutoff_lifetime(mut self, lifetime: Duration) -> Self {
+        self.cutoff_lifetime = lifetime;
+        self
+    }
+
+    /// Makes the table, if it is not there.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn create_table(&self) -> Result<(), StoreUnavailable> {
+        let sql = schema(self.connection.get_database_backend());
+        let made = self.connection.execute_unprepared(&sql).await;
+        made.map(drop).map_err(|error| StoreUnavailable::new(STORE, error))
+    }
+
+    /// Every revocation in force, the oldest first: what a faster store must know after it lost its memory. A cutoff
+    /// comes as often as it was raised.
+    ///
+    /// # Errors
+    /// When the database does not answer, or there are more than a million.
+    pub async fn unexpired(&self) -> Result<Vec<RevocationEntry>, StoreUnavailable> {
+        let found = retry(STORE, || self.read_unexpired()).await?;
+        if found.len() > MOST_ENTRIES {
+            return Err(StoreUnavailable::new(STORE, "it has more than a million revocations in force"));
+        }
+        Ok(found)
+    }
+
+    /// Tells another store every revocation in force. Returns how many.
+    ///
+    /// # Errors
+    /// When one of the two stores does not confirm; then the other store is not complete.
+    pub async fn replay_into(&self, store: &dyn Revocation) -> Result<usize, StoreUnavailable> {
+        let entries = self.unexpired().await?;
+        for RevocationEntry { scope, remaining } in &entries {
+            match scope {
+                RevokedScope::Token(id) => store.revoke_token(id, *remaining).await?,
+                RevokedScope::Session(id) => store.revoke_session(id, *remaining).await?,
+                RevokedScope::UserBefore(user, time) => store.revoke_user_before(user, *time).await?,
+                RevokedScope::TenantBefore(tenant, time) => store.revoke_tenant_before(tenant, *time).await?,
+                RevokedScope::AllBefore(time) => store.revoke_all_before(*time).await?,
+            }
+        }
+        Ok(entries.len())
+    }
+
+    /// Removes entries whose time is over, a thousand at most. Returns how many; call it now and then.
+    ///
+    /// # Errors
+    /// When the database does not confirm.
+    pub async fn prune(&self) -> Result<u64, StoreUnavailable> {
+        let sql = format!(
+            "DELETE FROM golive_revocation WHERE id IN (SELECT id FROM (SELECT id FROM golive_revocation \
+             WHERE until_ms <= {} LIMIT 1000) AS ended)",
+            clock(&self.connection)
+        );
+        retry(STORE, || self.run(&sql, Vec::new())).await
+    }
+
+    async fn read_unexpired(&self) -> Result<Vec<RevocationEntry>, DbErr> {
+        let now = clock(&self.connection);
+        let sql = format!(
+            "SELECT scope, subject, before_ms, until_ms - {now} FROM golive_revocation WHERE until_ms > {now} \
+             ORDER BY id LIMIT {}",
+            MOST_ENTRIES + 1
+        );
+        let backend = self.connection.get_database_backend();
+        let rows = self.connection.query_all_raw(Statement::from_string(backend, sql)).await?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            let scope: String = row.try_get_by_index(0)?;
+            let subject: String = row.try_get_by_index(1)?;
+            let before: Option<i64> = row.try_get_by_index(2)?;
+            let remaining: i64 = row.try_get_by_index(3)?;
+            let time = before.and_then(DateTime::from_timestamp_millis);
+            let scope = match (scope.as_str(), time) {
+                ("token", None) => RevokedScope::Token(subject),
+                ("session", None) => RevokedScope::Session(subject),
+                ("user", Some(time)) => RevokedScope::UserBefore(subject, time),
+                ("tenant", Some(time)) => RevokedScope::TenantBefore(subject, time),
+                ("all", Some(time)) => RevokedScope::AllBefore(time),
+                _ => return Err(DbErr::Custom("a row of golive_revocation has an unknown scope".to_owned())),
+            };
+            let remaining = Duration::from_millis(u64::try_from(remaining).unwrap_or(0).max(1));
+            entries.push(RevocationEntry { scope, remaining });
+        }
+        Ok(entries)
+    }
+
+    async fn append(
+        &self,
+        scope: &str,
+        subject: &str,
+        before: Option<DateTime<Utc>>,
+        ttl: Duration,
+    ) -> Result<(), StoreUnavailable> {
+        // A server that is not strict would cut it, and the revocation would be nobody's.
+        if subject.chars().count() > LONGEST_SUBJECT {
+            return Err(StoreUnavailable::new(STORE, "a name of more than 190 characters cannot be revoked"));
+        }
+        let sql = format!(
+            "INSERT INTO golive_revocation (scope, subject, before_ms, until_ms) VALUES (?, ?, ?, {} + ?)",
+            clock(&self.connection)
+        );
+        let values = || {
+            let before = before.map(|time| time.timestamp_millis());
+            vec![scope.into(), subject.into(), before.into(), milliseconds(ttl).into()]
+        };
+        retry(STORE, || self.run(&sql, values())).await.map(drop)
+    }
+
+    async fn run(&self, sql: &str, values: Vec<Value>) -> Result<u64, DbErr> {
+        let backend = self.connection.get_database_backend();
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        Ok(self.connection.execute_raw(statement).await?.rows_affected())
+    }
+}
+
+#[async_trait]
+impl Revocation for SqlRevocation {
+    async fn is_revoked(&self, token: &TokenFacts, _now: DateTime<Utc>) -> Result<bool, StoreUnavailable> {
+        let now = clock(&self.connection);
+        // Five looks into one index; the database stops at the first hit.
+        let ended = |scope: &str| {
+            format!(
+                "SELECT 1 AS hit FROM golive_revocation WHERE scope = '{scope}' AND subject = ? AND until_ms > {now}"
+            )
+        };
+        let cut = |scope: &str| format!("{} AND before_ms > ?", ended(scope));
+        let sql = format!(
+            "SELECT hit FROM ({} UNION ALL {} UNION ALL {} UNION ALL {} UNION ALL {}) AS hits LIMIT 1",
+            ended("token"),
+            ended("session"),
+            cut("user"),
+            cut("tenant"),
+            cut("all")
+        );
+        let issued = token.issued_at.timestamp_millis();
+        // A user without tenant has none of this name: tenants' names are not empty.
+        let tenant = token.tenant.clone().unwrap_or_default();
+        let values = || -> Vec<Value> {
+            vec![
+                token.token_id.clone().into(),
+                token.session.clone().into(),
+                token.user.clone().into(),
+                issued.into(),
+                tenant.clone().into(),
+                issued.into(),
+                "".into(),
+                issued.into(),
+            ]
+        };
+        let backend = self.connection.get_database_backend();
+        let hit = retry(STORE, || {
+            self.connection.query_one_raw(Statement::from_sql_and_values(backend, sql.clone(), values()))
+        });
+        Ok(hit.await?.is_some())
+    }
+
+    async fn revoke_token(&self, token_id: &str, ttl: Duration) -> Result<(), StoreUnavailable> {
+        self.append("token", token_id, None, ttl).await
+    }
+
+    async fn revoke_session(&self, session: &str, ttl: Duration) -> Result<(), StoreUnavailable> {
+        self.append("session", session, None, ttl).await
+    }
+
+    async fn revoke_user_before(&self, user: &str, instant: DateTime<Utc>) -> Result<(), StoreUnavailable> {
+        self.append("user", user, Some(instant), self.cutoff_lifetime).await
+    }
+
+    async fn revoke_tenant_before(
+        &self,
+        tenant: &str,
+        instant: DateTime<Utc>,
+    ) -> Result<(), StoreUnavailable> {
+        if tenant.is_empty() {
+            return Err(StoreUnavailable::new(STORE, "a tenant without a name cannot be revoked"));
+        }
+        self.append("tenant", tenant, Some(instant), self.cutoff_lifetime).await
+    }
+
+    async fn revoke_all_before(&self, instant: DateTime<Utc>) -> Result<(), StoreUnavailable> {
+        self.append("all", "", Some(instant), self.cutoff_lifetime).await
+    }
+}
+
+const STORE: &str = "revocation";
+const LONGEST_SUBJECT: usize = 190;
+const MOST_ENTRIES: usize = 1_000_000;
