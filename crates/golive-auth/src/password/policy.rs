@@ -26,7 +26,7 @@ pub struct PasswordPolicy {
     pub context_words: Vec<String>,
     /// A long list of passwords that leaked, for example from a file: [`Blocklist::read`].
     pub leaked: Option<Blocklist>,
-    /// Least score by zxcvbn, 0 to 4; 3 stands ten billion guesses. Default 3.
+    /// Least score by zxcvbn, 0 to 4; 3 stands a hundred million guesses. Default 3.
     pub min_score: u8,
 }
 
