@@ -88,6 +88,10 @@ pub(super) fn rows(
     table: &SurveyedTable,
     findings: &mut Vec<Finding>,
 ) -> rusqlite::Result<()> {
+    if table_bytes(table) >= PAGE_ROW_BYTES {
+        // The table itself will not be made, which is told.
+        return Ok(());
+    }
     let at_most = |column: &SurveyedColumn| {
         let longest = column.census.max_bytes.max(column.census.max_chars);
         u32::try_from(longest).unwrap_or(u32::MAX).min(STAYS_BYTES) + 1
