@@ -115,6 +115,18 @@ impl Filling {
         }
     }
 
+    /// The same, while instances that fill at once get into each other's way.
+    pub(crate) async fn ensure_patiently(&self, inner: &Inner) -> Result<bool, CommandError> {
+        const ATTEMPTS: u32 = 20;
+        for _ in 0..ATTEMPTS {
+            match self.ensure(inner).await {
+                Err(CommandError::Cold) => tokio::time::sleep(PAUSE / 5).await,
+                ended => return ended,
+            }
+        }
+        Err(CommandError::Cold)
+    }
+
     fn trust(&self, inner: &Inner, marker: String, generation: u64) -> Result<(), CommandError> {
         // Over a connection made meanwhile something may have been lost between the first page and the last.
         if inner.cache.generation() != generation {

@@ -167,7 +167,7 @@ impl RevocationStore {
     /// When Redis or the journal does not answer.
     pub async fn prepare(&self, now: DateTime<Utc>) -> Result<bool, CommandError> {
         if let Some(filling) = &self.inner.filling {
-            return filling.ensure(&self.inner).await;
+            return filling.ensure_patiently(&self.inner).await;
         }
         let (marker, all) = (self.inner.key("marker"), self.inner.key("all"));
         let arguments = [Value::from(now.timestamp_millis()), self.inner.cutoff_milliseconds()];

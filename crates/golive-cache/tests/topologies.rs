@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use golive_cache::{Cache, Quota, RateLimiter, ReadThrough};
 use golive_sandbox::{Redis, RedisCluster, RedisOptions, RedisSentinel};
-use support::{BOUND, Instance, MemoryJournal, PATIENCE, clock, of_token, options, token, until};
+use support::{
+    BOUND, Instance, MemoryJournal, PATIENCE, clock, connect_patiently, of_token, options, token, until,
+};
 
 struct Watched {
     primary: Redis,
@@ -212,8 +214,7 @@ async fn two_clients_share_one_limit_exactly_in_a_cluster() {
     let allowed = Arc::new(AtomicU32::new(0));
     let mut tasks = tokio::task::JoinSet::new();
     for _client in 0..2 {
-        let cache = Cache::connect(&options(&cluster.url())).await.unwrap();
-        let limiter = RateLimiter::new(cache, quota.clone());
+        let limiter = RateLimiter::new(connect_patiently(&cluster.url()).await, quota.clone());
         for _worker in 0..5 {
             let (limiter, allowed) = (limiter.clone(), Arc::clone(&allowed));
             tasks.spawn(async move {
