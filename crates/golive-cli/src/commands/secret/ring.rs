@@ -37,7 +37,7 @@ impl From<Algorithm> for KeyAlgorithm {
 
 /// What `rotate` takes.
 #[derive(Debug, clap::Args)]
-pub(super) struct RotateArgs {
+pub(crate) struct RotateArgs {
     #[command(flatten)]
     place: RotatePlace,
     #[command(flatten)]
