@@ -43,6 +43,34 @@ pub struct RevocationEntry {
     pub remaining: Duration,
 }
 
+/// What a row covers, by the word that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    Token,
+    Session,
+    User,
+    Tenant,
+    All,
+}
+
+impl Scope {
+    const EACH: [Self; 5] = [Self::Token, Self::Session, Self::User, Self::Tenant, Self::All];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Session => "session",
+            Self::User => "user",
+            Self::Tenant => "tenant",
+            Self::All => "all",
+        }
+    }
+
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Self::EACH.into_iter().find(|scope| scope.word() == word)
+    }
+}
+
 pub(super) fn schema(backend: DbBackend) -> String {
     let text = text(backend);
     let (key, index) = match backend {
@@ -141,12 +169,12 @@ impl SqlRevocation {
             let before: Option<i64> = row.try_get_by_index(2)?;
             let remaining: i64 = row.try_get_by_index(3)?;
             let time = before.and_then(DateTime::from_timestamp_millis);
-            let scope = match (scope.as_str(), time) {
-                ("token", None) => RevokedScope::Token(subject),
-                ("session", None) => RevokedScope::Session(subject),
-                ("user", Some(time)) => RevokedScope::UserBefore(subject, time),
-                ("tenant", Some(time)) => RevokedScope::TenantBefore(subject, time),
-                ("all", Some(time)) => RevokedScope::AllBefore(time),
+            let scope = match (Scope::parse(&scope), time) {
+                (Some(Scope::Token), None) => RevokedScope::Token(subject),
+                (Some(Scope::Session), None) => RevokedScope::Session(subject),
+                (Some(Scope::User), Some(time)) => RevokedScope::UserBefore(subject, time),
+                (Some(Scope::Tenant), Some(time)) => RevokedScope::TenantBefore(subject, time),
+                (Some(Scope::All), Some(time)) => RevokedScope::AllBefore(time),
                 _ => return Err(DbErr::Custom("a row of golive_revocation has an unknown scope".to_owned())),
             };
             let remaining = Duration::from_millis(u64::try_from(remaining).unwrap_or(0).max(1));
@@ -157,24 +185,42 @@ impl SqlRevocation {
 
     async fn append(
         &self,
-        scope: &str,
+        scope: Scope,
         subject: &str,
         before: Option<DateTime<Utc>>,
         ttl: Duration,
+    ) -> Result<(), StoreUnavailable> {
+        let until = format!("{} + ?", clock(&self.connection));
+        self.enter(scope, subject, before, &until, milliseconds(ttl)).await
+    }
+
+    /// Adds a row. `until` is SQL for when it may go, of one parameter in milliseconds.
+    pub(super) async fn enter(
+        &self,
+        scope: Scope,
+        subject: &str,
+        before: Option<DateTime<Utc>>,
+        until: &str,
+        milliseconds: i64,
     ) -> Result<(), StoreUnavailable> {
         // A server that is not strict would cut it, and the revocation would be nobody's.
         if subject.chars().count() > LONGEST_SUBJECT {
             return Err(StoreUnavailable::new(STORE, "a name of more than 190 characters cannot be revoked"));
         }
+        if scope == Scope::Tenant && subject.is_empty() {
+            return Err(StoreUnavailable::new(STORE, "a tenant without a name cannot be revoked"));
+        }
         let sql = format!(
-            "INSERT INTO golive_revocation (scope, subject, before_ms, until_ms) VALUES (?, ?, ?, {} + ?)",
-            clock(&self.connection)
+            "INSERT INTO golive_revocation (scope, subject, before_ms, until_ms) VALUES (?, ?, ?, {until})"
         );
-        let values = || {
-            let before = before.map(|time| time.timestamp_millis());
-            vec![scope.into(), subject.into(), before.into(), milliseconds(ttl).into()]
-        };
+        let before = before.map(|time| time.timestamp_millis());
+        let values = || vec![scope.word().into(), subject.into(), before.into(), milliseconds.into()];
         retry(STORE, || self.run(&sql, values())).await.map(drop)
+    }
+
+    #[cfg(feature = "redis")]
+    pub(super) fn connection(&self) -> &DatabaseConnection {
+        &self.connection
     }
 
     async fn run(&self, sql: &str, values: Vec<Value>) -> Result<u64, DbErr> {
@@ -189,19 +235,20 @@ impl Revocation for SqlRevocation {
     async fn is_revoked(&self, token: &TokenFacts, _now: DateTime<Utc>) -> Result<bool, StoreUnavailable> {
         let now = clock(&self.connection);
         // Five looks into one index; the database stops at the first hit.
-        let ended = |scope: &str| {
+        let ended = |scope: Scope| {
+            let scope = scope.word();
             format!(
                 "SELECT 1 AS hit FROM golive_revocation WHERE scope = '{scope}' AND subject = ? AND until_ms > {now}"
             )
         };
-        let cut = |scope: &str| format!("{} AND before_ms > ?", ended(scope));
+        let cut = |scope: Scope| format!("{} AND before_ms > ?", ended(scope));
         let sql = format!(
             "SELECT hit FROM ({} UNION ALL {} UNION ALL {} UNION ALL {} UNION ALL {}) AS hits LIMIT 1",
-            ended("token"),
-            ended("session"),
-            cut("user"),
-            cut("tenant"),
-            cut("all")
+            ended(Scope::Token),
+            ended(Scope::Session),
+            cut(Scope::User),
+            cut(Scope::Tenant),
+            cut(Scope::All)
         );
         let issued = token.issued_at.timestamp_millis();
         // A user without tenant has none of this name: tenants' names are not empty.
@@ -226,15 +273,15 @@ impl Revocation for SqlRevocation {
     }
 
     async fn revoke_token(&self, token_id: &str, ttl: Duration) -> Result<(), StoreUnavailable> {
-        self.append("token", token_id, None, ttl).await
+        self.append(Scope::Token, token_id, None, ttl).await
     }
 
     async fn revoke_session(&self, session: &str, ttl: Duration) -> Result<(), StoreUnavailable> {
-        self.append("session", session, None, ttl).await
+        self.append(Scope::Session, session, None, ttl).await
     }
 
     async fn revoke_user_before(&self, user: &str, instant: DateTime<Utc>) -> Result<(), StoreUnavailable> {
-        self.append("user", user, Some(instant), self.cutoff_lifetime).await
+        self.append(Scope::User, user, Some(instant), self.cutoff_lifetime).await
     }
 
     async fn revoke_tenant_before(
@@ -242,14 +289,11 @@ impl Revocation for SqlRevocation {
         tenant: &str,
         instant: DateTime<Utc>,
     ) -> Result<(), StoreUnavailable> {
-        if tenant.is_empty() {
-            return Err(StoreUnavailable::new(STORE, "a tenant without a name cannot be revoked"));
-        }
-        self.append("tenant", tenant, Some(instant), self.cutoff_lifetime).await
+        self.append(Scope::Tenant, tenant, Some(instant), self.cutoff_lifetime).await
     }
 
     async fn revoke_all_before(&self, instant: DateTime<Utc>) -> Result<(), StoreUnavailable> {
-        self.append("all", "", Some(instant), self.cutoff_lifetime).await
+        self.append(Scope::All, "", Some(instant), self.cutoff_lifetime).await
     }
 }
 

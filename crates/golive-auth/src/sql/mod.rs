@@ -3,6 +3,8 @@
 
 mod families;
 mod journal;
+#[cfg(feature = "redis")]
+mod redis_journal;
 
 use std::time::Duration;
 
