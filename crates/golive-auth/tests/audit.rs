@@ -18,7 +18,7 @@ async fn connect(url: &str, connections: u32) -> DatabaseConnection {
 
 fn entry(i: u64) -> AuditEntry {
     let mut entry = AuditEntry::new("north.rosa", "deactivate", format!("user {i}"));
-    entry.request_id = (i % 2 == 0).then(|| format!("req-{i}"));
+    entry.request_id = i.is_multiple_of(2).then(|| format!("req-{i}"));
     entry
 }
 

@@ -74,6 +74,11 @@ async fn logout_holds_over_a_restart_and_an_outage_is_503() {
     assert!(matches!(stolen, Err(RefreshError::Reused)));
 }
 
+#[expect(clippy::disallowed_methods, reason = "the journal's entries expire by the clock")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
 #[tokio::test]
 async fn a_redis_that_forgot_everything_is_filled_from_the_journal_in_sql() {
     let mut options = MariaDbOptions::new();
@@ -83,9 +88,9 @@ async fn a_redis_that_forgot_everything_is_filled_from_the_journal_in_sql() {
     journal.create_table().await.unwrap();
     let redis = Redis::start(&RedisOptions::new()).unwrap();
     let cache = Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap();
-    let store = || RevocationStore::new(cache.clone()).with_journal(Arc::new(journal.clone()), Utc::now);
+    let store = || RevocationStore::new(cache.clone()).with_journal(Arc::new(journal.clone()), now);
     let revocation = store();
-    revocation.prepare(Utc::now()).await.unwrap();
+    revocation.prepare(now()).await.unwrap();
 
     let service =
         TokenService::new(TokenKeys::new(&SecretKey::generate()), TokenSettings::new("plant", "plant-api"));
@@ -95,7 +100,7 @@ async fn a_redis_that_forgot_everything_is_filled_from_the_journal_in_sql() {
         subject
     };
     let issued = |id: &str, tenant: &str| {
-        service.issue_access(&subject(id, tenant), Utc::now() - TimeDelta::seconds(5)).unwrap()
+        service.issue_access(&subject(id, tenant), now() - TimeDelta::seconds(5)).unwrap()
     };
     let (token, session) = (issued("1", "NORTH"), issued("2", "NORTH"));
     let (user, tenant, stays) = (issued("3", "NORTH"), issued("4", "SOUTH"), issued("5", "NORTH"));
@@ -103,14 +108,14 @@ async fn a_redis_that_forgot_everything_is_filled_from_the_journal_in_sql() {
     let asked: &dyn Revocation = &revocation;
     asked.revoke_token(&token.claims.jti, life).await.unwrap();
     asked.revoke_session(&session.claims.sid, life).await.unwrap();
-    asked.revoke_user_before("3", Utc::now()).await.unwrap();
-    asked.revoke_tenant_before("SOUTH", Utc::now()).await.unwrap();
+    asked.revoke_user_before("3", now()).await.unwrap();
+    asked.revoke_tenant_before("SOUTH", now()).await.unwrap();
 
     // Another instance, which revoked nothing itself, so that only Redis and the journal can tell it.
     let other = store();
     redis.command(&["FLUSHALL"]).unwrap();
     let ask = async |issued: &IssuedToken| {
-        service.authenticate(issued.token.expose_secret(), TokenKind::Access, &other, Utc::now()).await
+        service.authenticate(issued.token.expose_secret(), TokenKind::Access, &other, now()).await
     };
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

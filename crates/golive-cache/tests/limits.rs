@@ -1,5 +1,4 @@
 //! Limits against a real Redis: several windows, weights, spoofed addresses, and the layer's answers.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 #![cfg(feature = "tower")]
 
 mod support;
