@@ -55,6 +55,12 @@ const RULES: &[CacheRule] = &[
         "set appendonly yes (CONFIG SET appendonly yes, then CONFIG REWRITE)",
     ),
     rule(
+        "redis.write_failed",
+        "the last write to disk failed",
+        "what was revoked since then is forgotten when the server restarts",
+        "make room on the server's disk and read its log",
+    ),
+    rule(
         "redis.no_password",
         "the server lets anybody in",
         "whoever reaches the port can read sessions, revoke them, or undo a revocation",
