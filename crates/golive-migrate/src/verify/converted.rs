@@ -46,7 +46,9 @@ fn made(conversion: Conversion, value: ValueRef<'_>, form: Form, target: Option<
         Conversion::EpochMicros => moment(number(value)?, 1.0),
         Conversion::JulianDay => {
             let Number::Real(day) = number(value)?.as_real() else { return None };
-            moment(Number::Real(((day - 2_440_587.5) * 86_400_000.0).round()), 1e3)
+            let milliseconds = ((day - 2_440_587.5) * 86_400_000.0).round();
+            // Whole from here on: a double does not hold the microseconds of a far future.
+            moment(milliseconds.is_finite().then_some(Number::Integer(milliseconds as i64))?, 1e3)
         }
         Conversion::DateMdy => date(text?, "%m/%d/%Y"),
         Conversion::DateDmy => date(text?, "%d/%m/%Y"),
@@ -240,6 +242,11 @@ mod tests {
         for name in ["number", "null"] {
             agree(value, name.parse().unwrap(), "SMALLINT", Kind::Integer);
         }
+    }
+
+    #[test]
+    fn a_far_future_is_worked_out_to_the_microsecond() {
+        agree_on_all(ValueRef::Real(3_373_260.045_411_533_7));
     }
 
     proptest! {
