@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         }
         Some((name, [])) if name == "auth" => auth(),
         Some((name, rest)) if name == "migrate" => migrate::run(&options::Options::parse(rest)?),
-        Some((name, rest)) if name == "cache" => cache::run(options::Options::parse(rest)?.json),
+        Some((name, rest)) if name == "cache" => cache::run(options::Options::json_alone(rest)?),
         Some((name, _)) if name == "--help" || name == "-h" => {
             say(LIST);
             Ok(0)

@@ -38,6 +38,17 @@ impl Options {
         }
         Ok(options)
     }
+
+    /// Whether JSON is wanted, of a benchmark that takes nothing else.
+    pub(crate) fn json_alone(arguments: &[OsString]) -> Result<bool, Failure> {
+        let json = Self::parse(arguments)?.json;
+        if arguments.iter().any(|word| {
+            word.to_string_lossy().starts_with("--") && !word.to_string_lossy().starts_with("--format")
+        }) {
+            return Err(Failure::usage("this benchmark takes `--format` and nothing else".to_owned()));
+        }
+        Ok(json)
+    }
 }
 
 fn number(name: &str, value: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Failure> {
@@ -70,6 +81,15 @@ mod tests {
             options,
             Options { rows: 5000, repeats: 3, peer_rows: 0, json: true, golive: Some("a/golive".into()) }
         );
+    }
+
+    #[test]
+    fn a_benchmark_without_rows_refuses_them() {
+        let json =
+            |words: &[&str]| Options::json_alone(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(json(&["--format=json"]).unwrap() && json(&["--format", "json"]).unwrap());
+        assert!(!json(&[]).unwrap());
+        assert_eq!(json(&["--rows", "5000"]).unwrap_err().code, 2);
     }
 
     #[test]
