@@ -168,7 +168,8 @@ async fn a_chunk_that_ends_at_a_key_that_is_no_utf8_is_gone_on_from_exactly() {
             ended => break drop(ended.unwrap()),
         }
     }
-    assert!(runs > 4, "each run ends after a row: {runs}");
+    // A chunk that was on its way when its run was cancelled may still be finished.
+    assert!(runs > 2, "each run ends after a row or two: {runs}");
     add_constraints(&target, &plan).await.unwrap();
     let numbers = db.execute("USE app; SELECT GROUP_CONCAT(n ORDER BY n) FROM tight").unwrap();
     assert_eq!(numbers.lines().last(), Some("1,3,5"));
