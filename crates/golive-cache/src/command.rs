@@ -1,11 +1,14 @@
 //! Why a command has no answer, and what an HTTP service makes of that. Nothing is sent here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::error::{Error, ErrorKind};
 
+use crate::journal::JournalError;
+
 /// Why a command has no answer. For a security decision each of them means: refuse.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
     /// Redis is not connected, failed too often a moment ago, or was connected anew and not yet looked at.
@@ -34,7 +37,7 @@ pub enum CommandError {
     Cold,
     /// The journal of revocations does not answer.
     #[error("use the journal of revocations")]
-    Journal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Journal(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// A value handed in cannot be used in a key.
     #[error("use this {what}: {rule}")]
     InvalidKey {
@@ -60,6 +63,10 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    pub(crate) fn journal(error: JournalError) -> Self {
+        Self::Journal(error.into())
+    }
+
     /// The status of the HTTP answer when a check of a token ends so: 503, for the token may be good and 401 would
     /// make clients throw it away; 400 for an identifier that no token of this service can have.
     pub fn http_status(&self) -> u16 {

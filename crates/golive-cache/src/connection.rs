@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     /// The library's own task, which reads and writes. It should run as long as the client, and does not always.
     task: Mutex<Option<ConnectHandle>>,
     is_closed: AtomicBool,
+    is_clustered: bool,
     /// With Sentinel: for how long one look at the server holds. See [`Lease`].
     pub(crate) lease: Option<Lease>,
     options: CacheOptions,
@@ -195,14 +196,14 @@ impl Cache {
         let hosts: Vec<String> =
             config.server.hosts().iter().map(|s| format!("{}:{}", s.host, s.port)).collect();
         let sentinels = SentinelWatch::new(&config, options);
-        let config_is_clustered = config.server.is_clustered();
+        let is_clustered = config.server.is_clustered();
         let lease = sentinels.as_ref().map(|_| Lease::new(options));
         let client = client(config, options).ok_or(ConnectCacheError::Url)?;
         let unseen = client.reconnect_rx();
         let announced = client.reconnect_rx();
         let shared = Arc::new(Shared {
             breaker: Breaker::new(options.breaker_failures),
-            command: command_options(options, config_is_clustered),
+            command: command_options(options, is_clustered),
             counts: Counts::default(),
             standing: watch::Sender::new(Standing::Unknown),
             generation: AtomicU64::new(0),
@@ -213,6 +214,7 @@ impl Cache {
             lease,
             task: Mutex::new(None),
             is_closed: AtomicBool::new(false),
+            is_clustered,
             client,
         });
         watchdog::spawn(&shared, announced, sentinels, options);
@@ -233,6 +235,20 @@ impl Cache {
         self.shared.generation.load(Ordering::Acquire)
     }
 
+    /// Refuses what need not be tried.
+    ///
+    /// # Errors
+    /// When no command would be sent now.
+    pub(crate) fn admitted(&self) -> Result<(), CommandError> {
+        self.shared.admitted().inspect_err(|_| {
+            self.shared.counts.refused.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.shared.is_clustered
+    }
+
     /// Sends one command. Scripts go this way too, as fred's own script calls ignore the per-call options.
     pub(crate) async fn run<T: FromValue>(
         &self,
@@ -241,12 +257,10 @@ impl Cache {
         arguments: Vec<Value>,
     ) -> Result<T, CommandError> {
         let shared = &*self.shared;
-        let refuse = |error| {
+        self.admitted()?;
+        let _place = shared.take_place().inspect_err(|_| {
             shared.counts.refused.fetch_add(1, Ordering::Relaxed);
-            error
-        };
-        shared.admitted().map_err(refuse)?;
-        let _place = shared.take_place().map_err(refuse)?;
+        })?;
         shared.counts.commands.fetch_add(1, Ordering::Relaxed);
         let value = shared.send(command, hash, arguments).await?;
         // The connection may have changed meanwhile: then this is the answer of a server that nobody has looked at.

@@ -160,7 +160,7 @@ impl Filling {
         let (mut after, mut written) = (None, 0_usize);
         loop {
             let now = (self.clock)();
-            let page = self.journal.unexpired(now, after, PAGE).await.map_err(CommandError::Journal)?;
+            let page = self.journal.unexpired(now, after, PAGE).await.map_err(CommandError::journal)?;
             let Some(last) = page.last() else { break };
             after = Some(last.position);
             written += page.len();

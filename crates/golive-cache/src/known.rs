@@ -47,13 +47,19 @@ impl Known {
         self.count.store(entries.len(), Ordering::Release);
     }
 
-    pub(crate) fn status(&self, keys: &Keys, issued_milliseconds: i64) -> Option<RevocationStatus> {
+    /// Of the token's own keys, or of `all`.
+    pub(crate) fn status(
+        &self,
+        all: &str,
+        keys: &Keys,
+        issued_milliseconds: i64,
+    ) -> Option<RevocationStatus> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let now = Instant::now();
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        keys.0.iter().skip(1).filter_map(|key| entries.get(key)).find_map(|remembered| {
+        std::iter::once(all).chain(keys.iter()).filter_map(|key| entries.get(key)).find_map(|remembered| {
             let is_hit = remembered.cutoff.is_none_or(|cutoff| issued_milliseconds < cutoff);
             (is_hit && remembered.until > now).then_some(remembered.status)
         })

@@ -48,6 +48,7 @@
 //!
 //! Not in this crate: tokens and passwords (golive-auth), what a request is worth (the application).
 
+mod batch;
 mod breaker;
 mod cache_key;
 mod check;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use fred::types::{ClusterHash, Value};
 
+use crate::batch::Batches;
 use crate::command::CommandError;
 use crate::connection::Cache;
 use crate::denied::Denied;
@@ -81,6 +82,9 @@ struct Inner {
     /// What the script needs of the quota, but for the cost.
     arguments: Vec<Value>,
     script: Script,
+    asked: Batches<(String, NonZeroU32), Vec<i64>>,
+    /// What every key begins with.
+    prefix: String,
     local: LocalLimiter,
     denied: Denied,
     start: Instant,
@@ -92,6 +96,10 @@ struct Inner {
     logged_at: AtomicU64,
 }
 
+/// In one call of the script: some 100 microseconds of the server.
+const MOST_AT_ONCE: usize = 64;
+/// What the script answers for each key.
+const NUMBERS: usize = 5;
 /// While Redis is away, this is how often the log says so.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
@@ -102,7 +110,11 @@ impl RateLimiter {
         let window = |window: &crate::quota::Window| {
             [Value::from(micros(window.interval())), Value::from(i64::from(window.burst.get()))]
         };
+        // On a cluster the keys of a script must lie together, and these lie everywhere.
+        let most = if cache.is_clustered() { 1 } else { MOST_AT_ONCE };
         let inner = Inner {
+            prefix: cache.key(&format!("limit:gcra:{}:{{", quota.name())),
+            asked: Batches::new(most),
             cache,
             arguments: quota.windows().iter().flat_map(window).collect(),
             script: Script::new(GCRA),
@@ -209,21 +221,22 @@ impl RateLimiter {
     }
 
     fn full_key(&self, key: &str) -> String {
-        self.inner.cache.key(&format!("limit:gcra:{}:{{{}}}", self.inner.quota.name(), bounded(key)))
+        [self.inner.prefix.as_str(), &bounded(key), "}"].concat()
     }
 
     async fn ask_redis(&self, key: &str, cost: NonZeroU32) -> Result<Decision, CommandError> {
-        let quota = &self.inner.quota;
-        let mut arguments = Vec::with_capacity(1 + self.inner.arguments.len());
-        arguments.push(Value::from(i64::from(cost.get())));
-        arguments.extend(self.inner.arguments.iter().cloned());
-        let key = self.full_key(key);
-        let answer: Vec<i64> = self.inner.script.run(&self.inner.cache, &[&key], &arguments).await?;
-        let &[allowed, window, remaining, retry_after, reset] = answer.as_slice() else {
+        self.inner.cache.admitted()?;
+        let limiter = self.clone();
+        let question = [(self.full_key(key), cost)];
+        let place = self.inner.asked.join(question, |asked| async move { limiter.ask_for_all(asked).await });
+        let answers = place.answer().await?;
+        let numbers = answers.chunks_exact(NUMBERS).nth(place.start);
+        let Some(&[allowed, window, remaining, retry_after, reset]) = numbers else {
             return Err(CommandError::Shape { command: "EVALSHA" });
         };
         let window = usize::try_from(window).unwrap_or(0);
-        let decided = quota.windows().get(window).ok_or(CommandError::Shape { command: "EVALSHA" })?;
+        let decided =
+            self.inner.quota.windows().get(window).ok_or(CommandError::Shape { command: "EVALSHA" })?;
         let micros = |n: i64| Duration::from_micros(u64::try_from(n).unwrap_or(0));
         Ok(Decision {
             allowed: allowed == 1,
@@ -234,6 +247,14 @@ impl RateLimiter {
             reset: micros(reset),
             source: DecisionSource::Redis,
         })
+    }
+
+    /// One call of the script for all of them, [`NUMBERS`] for each.
+    async fn ask_for_all(self, asked: Vec<(String, NonZeroU32)>) -> Result<Vec<i64>, CommandError> {
+        let keys: Vec<&str> = asked.iter().map(|(key, _)| key.as_str()).collect();
+        let costs = asked.iter().map(|(_, cost)| Value::from(i64::from(cost.get())));
+        let arguments: Vec<Value> = costs.chain(self.inner.arguments.iter().cloned()).collect();
+        self.inner.script.run(&self.inner.cache, &keys, &arguments).await
     }
 }
 
@@ -263,40 +284,49 @@ fn bounded(key: &str) -> std::borrow::Cow<'_, str> {
     format!("{beginning}~{digest:016x}~{}", key.len()).into()
 }
 
-/// KEYS: bucket. ARGV: cost, then for each window microseconds for one and burst. Answers allowed, and of the tightest
-/// window its index, remaining, retry and reset in microseconds. All windows must allow it, or none is charged.
+/// KEYS: buckets. ARGV: for each the cost, then for each window of all microseconds for one and burst. Answers for each
+/// bucket allowed, and of the tightest window its index, remaining, retry and reset in microseconds. All windows must
+/// allow it, or none is charged.
 /// The stored values are the theoretical arrival times, written as whole numbers: Lua has only floating ones.
 /// One that lies further ahead than the burst allows (the server's clock was set back) is pulled in.
 const GCRA: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local cost = tonumber(ARGV[1])
-local stored = redis.call('GET', KEYS[1]) or ''
-local next_number = string.gmatch(stored, '%d+')
-local old, new, longest = {}, {}, 0
-local allowed, tightest, worst, least = 1, 0, 0, nil
-for i = 1, (#ARGV - 1) / 2 do
-  local interval, burst = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
-  local whole = interval * burst
-  local arrival = tonumber(next_number() or '0')
-  if arrival < now then arrival = now end
-  if arrival > now + whole then arrival = now + whole end
-  old[i], new[i] = arrival, arrival + interval * cost
-  local wait = new[i] - whole - now
-  if wait > worst then allowed, worst, tightest = 0, wait, i end
-  local left = math.floor((now + whole - new[i]) / interval)
-  if allowed == 1 and (least == nil or left < least) then least, tightest = left, i end
-  if new[i] - now > longest then longest = new[i] - now end
+local windows = (#ARGV - #KEYS) / 2
+local answers = {}
+for k, key in ipairs(KEYS) do
+  local cost = tonumber(ARGV[k])
+  local stored = redis.call('GET', key) or ''
+  local next_number = string.gmatch(stored, '%d+')
+  local old, new, longest = {}, {}, 0
+  local allowed, tightest, worst, least = 1, 0, 0, nil
+  for i = 1, windows do
+    local interval, burst = tonumber(ARGV[#KEYS + 2 * i - 1]), tonumber(ARGV[#KEYS + 2 * i])
+    local whole = interval * burst
+    local arrival = tonumber(next_number() or '0')
+    if arrival < now then arrival = now end
+    if arrival > now + whole then arrival = now + whole end
+    old[i], new[i] = arrival, arrival + interval * cost
+    local wait = new[i] - whole - now
+    if wait > worst then allowed, worst, tightest = 0, wait, i end
+    local left = math.floor((now + whole - new[i]) / interval)
+    if allowed == 1 and (least == nil or left < least) then least, tightest = left, i end
+    if new[i] - now > longest then longest = new[i] - now end
+  end
+  local remaining, reset = least, new[tightest] - now
+  if allowed == 0 then
+    local interval, burst = tonumber(ARGV[#KEYS + 2 * tightest - 1]), tonumber(ARGV[#KEYS + 2 * tightest])
+    remaining = math.floor((now + interval * burst - old[tightest]) / interval)
+    reset = old[tightest] - now
+  else
+    for i, arrival in ipairs(new) do new[i] = string.format('%.0f', arrival) end
+    redis.call('SET', key, table.concat(new, ' '), 'PX', math.ceil(longest / 1000))
+  end
+  local at = 5 * (k - 1)
+  answers[at + 1], answers[at + 2], answers[at + 3] = allowed, tightest - 1, remaining
+  answers[at + 4], answers[at + 5] = worst, reset
 end
-local interval, burst = tonumber(ARGV[2 * tightest]), tonumber(ARGV[2 * tightest + 1])
-if allowed == 0 then
-  local left = math.floor((now + interval * burst - old[tightest]) / interval)
-  return {0, tightest - 1, left, worst, old[tightest] - now}
-end
-local values = {}
-for i, arrival in ipairs(new) do values[i] = string.format('%.0f', arrival) end
-redis.call('SET', KEYS[1], table.concat(values, ' '), 'PX', math.ceil(longest / 1000))
-return {1, tightest - 1, least, 0, new[tightest] - now}";
+return answers";
 
 #[cfg(test)]
 mod tests {

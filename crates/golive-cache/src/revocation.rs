@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use fred::types::{ClusterHash, Value};
 
+use crate::batch::Batches;
 use crate::command::CommandError;
 use crate::connection::Cache;
 use crate::filling::Filling;
@@ -38,6 +39,11 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) filling: Option<Filling>,
     known: Known,
+    checks: Batches<Value, Answers>,
+    /// What every key begins with: one hash tag for all, so that a check is one command on a cluster as well.
+    prefix: String,
+    /// The key of the cutoff for everything.
+    everything: String,
     raise: Script,
     prepare: Script,
 }
@@ -122,7 +128,18 @@ impl RevocationStore {
 
     fn with(cache: Cache, settings: Settings, filling: Option<Filling>) -> Self {
         let (raise, prepare) = (Script::new(RAISE), Script::new(PREPARE));
-        let inner = Inner { cache, settings, known: Known::default(), filling, raise, prepare };
+        let prefix = cache.key("{revoked}:");
+        let inner = Inner {
+            cache,
+            settings,
+            known: Known::default(),
+            filling,
+            checks: Batches::new(MOST_KEYS),
+            everything: format!("{prefix}all"),
+            prefix,
+            raise,
+            prepare,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -178,8 +195,8 @@ impl RevocationStore {
         Ok(fresh == 1)
     }
 
-    /// Asks in one round trip whether the token, its session, user or tenant, or everything is revoked, and whether the
-    /// store can be trusted.
+    /// Asks whether the token, its session, user or tenant, or everything is revoked, and whether the store can be
+    /// trusted: one round trip, shared with whoever asks at the same moment.
     ///
     /// # Errors
     /// When Redis does not answer in time or has lost its memory. The caller refuses the request, with 503 and not with
@@ -191,35 +208,59 @@ impl RevocationStore {
     ) -> Result<RevocationStatus, CommandError> {
         let keys = self.inner.keys(token)?;
         let issued = token.issued_at.timestamp_millis();
-        if let Some(status) = self.inner.known.status(&keys, issued) {
+        if let Some(status) = self.inner.known.status(&self.inner.everything, &keys, issued) {
             return Ok(status);
         }
-        let arguments = keys.0.iter().map(|key| Value::from(key.as_str())).collect();
-        let values: Vec<Option<String>> =
-            self.inner.cache.run("MGET", ClusterHash::FirstKey, arguments).await?;
-        let [marker, all, user, tenant, session, own] =
-            <[Option<String>; 6]>::try_from(values).map_err(|_| CommandError::Shape { command: "MGET" })?;
-        match &self.inner.filling {
-            Some(filling) => filling.trusts(marker.as_deref(), self.inner.cache.generation())?,
-            None if marker.is_none() => {
-                self.prepare(now).await?;
-                return Ok(RevocationStatus::AllRevoked);
-            }
-            None => {}
-        }
-        Ok(if before(issued, all.as_deref())? {
+        self.inner.cache.admitted()?;
+        let (has_session, has_tenant) = (keys.session.is_some(), keys.tenant.is_some());
+        let store = self.clone();
+        let place =
+            self.inner.checks.join(keys.asked(), move |keys| async move { store.ask(keys, now).await });
+        let answers = match place.answer().await? {
+            Answers::Emptied => return Ok(RevocationStatus::AllRevoked),
+            Answers::Values(values) => values,
+        };
+        // Everything, then as `Keys::asked` has them.
+        let mut own = answers[1 + place.start..].iter();
+        let mut next = |is_asked: bool| if is_asked { own.next() } else { None };
+        let (token, user, session, tenant) = (next(true), next(true), next(has_session), next(has_tenant));
+        let is_there = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
+        Ok(if before(issued, answers.first())? {
             RevocationStatus::AllRevoked
-        } else if before(issued, tenant.as_deref())? {
+        } else if before(issued, tenant)? {
             RevocationStatus::TenantRevoked
-        } else if before(issued, user.as_deref())? {
+        } else if before(issued, user)? {
             RevocationStatus::UserRevoked
-        } else if session.is_some() {
+        } else if is_there(session) {
             RevocationStatus::SessionRevoked
-        } else if own.is_some() {
+        } else if is_there(token) {
             RevocationStatus::TokenRevoked
         } else {
             RevocationStatus::Active
         })
+    }
+
+    /// One command for all of them: the marker, everything, and what they ask for.
+    async fn ask(self, keys: Vec<Value>, now: DateTime<Utc>) -> Result<Answers, CommandError> {
+        let asked = 1 + keys.len();
+        let mut arguments = Vec::with_capacity(1 + asked);
+        arguments
+            .extend([Value::from(self.inner.key("marker")), Value::from(self.inner.everything.as_str())]);
+        arguments.extend(keys);
+        let mut values: Vec<Value> = self.inner.cache.run("MGET", ClusterHash::FirstKey, arguments).await?;
+        if values.len() != 1 + asked {
+            return Err(CommandError::Shape { command: "MGET" });
+        }
+        let marker = values.remove(0);
+        match &self.inner.filling {
+            Some(filling) => filling.trusts(marker.as_str().as_deref(), self.inner.cache.generation())?,
+            None if marker.is_null() => {
+                self.prepare(now).await?;
+                return Ok(Answers::Emptied);
+            }
+            None => {}
+        }
+        Ok(Answers::Values(values))
     }
 
     /// [`RevocationStore::status`] as yes or no.
@@ -244,7 +285,7 @@ impl RevocationStore {
             return Ok(Receipt { journaled: false, propagated: true });
         };
         let keep_until = after(now, entry.ttl);
-        filling.journal().append(revocation, keep_until).await.map_err(CommandError::Journal)?;
+        filling.journal().append(revocation, keep_until).await.map_err(CommandError::journal)?;
         let written = self.inner.write(&entry).await;
         if let Err(error) = &written {
             tracing::warn!(%error, "a revocation is in the journal and not yet in Redis");
@@ -347,46 +388,72 @@ pub(crate) struct Entry {
     pub(crate) status: RevocationStatus,
 }
 
-/// What a check reads: marker, everything, user, tenant, session, token.
-pub(crate) struct Keys(pub(crate) [String; 6]);
+/// Of one command at most, or a few more: some fifty checks, and about 100 microseconds of the server.
+const MOST_KEYS: usize = 200;
+
+/// What Redis said to a batch of checks.
+#[derive(Debug)]
+enum Answers {
+    /// It had lost everything and there is no journal: whatever was issued before now is revoked.
+    Emptied,
+    /// The cutoff for everything, and the value of each key asked for.
+    Values(Vec<Value>),
+}
+
+/// What a check reads of its own.
+pub(crate) struct Keys {
+    token: String,
+    user: String,
+    session: Option<String>,
+    tenant: Option<String>,
+}
+
+impl Keys {
+    fn asked(self) -> impl Iterator<Item = Value> {
+        [Some(self.token), Some(self.user), self.session, self.tenant].into_iter().flatten().map(Value::from)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        let all = [Some(&self.token), Some(&self.user), self.session.as_ref(), self.tenant.as_ref()];
+        all.into_iter().flatten().map(String::as_str)
+    }
+}
 
 impl Inner {
-    /// One hash tag for all, so that a check is one command on a cluster as well.
     pub(crate) fn key(&self, rest: &str) -> String {
-        self.cache.key(&format!("{{revoked}}:{rest}"))
+        self.key_of("", rest)
+    }
+
+    fn key_of(&self, kind: &str, name: &str) -> String {
+        [self.prefix.as_str(), kind, name].concat()
     }
 
     fn keys(&self, token: &TokenFacts) -> Result<Keys, CommandError> {
         valid("token identifier", &token.token_id)?;
         valid("user", &token.user)?;
         let optional = |what, kind: &str, value: &Option<String>| match value {
-            Some(value) => {
-                valid(what, value)?;
-                Ok(self.key(&format!("{kind}:{value}")))
-            }
-            None => Ok(self.key("none")),
+            Some(value) => valid(what, value).map(|()| Some(self.key_of(kind, value))),
+            None => Ok(None),
         };
-        Ok(Keys([
-            self.key("marker"),
-            self.key("all"),
-            self.key(&format!("user:{}", token.user)),
-            optional("tenant", "tenant", &token.tenant)?,
-            optional("session identifier", "session", &token.session)?,
-            self.key(&format!("token:{}", token.token_id)),
-        ]))
+        Ok(Keys {
+            token: self.key_of("token:", &token.token_id),
+            user: self.key_of("user:", &token.user),
+            session: optional("session identifier", "session:", &token.session)?,
+            tenant: optional("tenant", "tenant:", &token.tenant)?,
+        })
     }
 
     fn token_entry(&self, token_id: &str, remaining: Duration) -> Result<Entry, CommandError> {
         valid("token identifier", token_id)?;
         let ttl = remaining.saturating_add(self.settings.margin);
-        let (key, status) = (self.key(&format!("token:{token_id}")), RevocationStatus::TokenRevoked);
+        let (key, status) = (self.key_of("token:", token_id), RevocationStatus::TokenRevoked);
         Ok(Entry { key, ttl, cutoff: None, status })
     }
 
     fn session_entry(&self, session: &str, remaining: Duration) -> Result<Entry, CommandError> {
         valid("session identifier", session)?;
         let ttl = remaining.saturating_add(self.settings.margin);
-        let (key, status) = (self.key(&format!("session:{session}")), RevocationStatus::SessionRevoked);
+        let (key, status) = (self.key_of("session:", session), RevocationStatus::SessionRevoked);
         Ok(Entry { key, ttl, cutoff: None, status })
     }
 
@@ -403,11 +470,11 @@ impl Inner {
             Revocation::Session { session, expires_at } => self.session_entry(session, remaining(expires_at)),
             Revocation::User { user, not_before } => {
                 valid("user", user)?;
-                Ok(cutoff(self.key(&format!("user:{user}")), not_before, RevocationStatus::UserRevoked))
+                Ok(cutoff(self.key_of("user:", user), not_before, RevocationStatus::UserRevoked))
             }
             Revocation::Tenant { tenant, not_before } => {
                 valid("tenant", tenant)?;
-                let key = self.key(&format!("tenant:{tenant}"));
+                let key = self.key_of("tenant:", tenant);
                 Ok(cutoff(key, not_before, RevocationStatus::TenantRevoked))
             }
             Revocation::All { not_before } => {
@@ -442,12 +509,12 @@ pub(crate) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2).max(1)
 }
 
-fn before(issued_milliseconds: i64, cutoff: Option<&str>) -> Result<bool, CommandError> {
-    match cutoff {
+fn before(issued_milliseconds: i64, cutoff: Option<&Value>) -> Result<bool, CommandError> {
+    match cutoff.filter(|value| !value.is_null()) {
         None => Ok(false),
-        Some(text) => {
-            let cutoff: i64 = text.parse().map_err(|_| CommandError::Shape { command: "MGET" })?;
-            Ok(issued_milliseconds < cutoff)
+        Some(value) => {
+            let cutoff = value.as_str().and_then(|text| text.parse::<i64>().ok());
+            Ok(issued_milliseconds < cutoff.ok_or(CommandError::Shape { command: "MGET" })?)
         }
     }
 }

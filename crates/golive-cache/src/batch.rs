@@ -1,0 +1,161 @@
+//! Questions asked at the same moment share one command. The first of them has it sent as soon as the tasks that are
+//! ready to run have had their turn, with whatever they asked meanwhile: nobody waits for a timer, a lone question is
+//! sent at once, and a crowd costs little more than one. What is asked is not known here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::SetOnce;
+
+use crate::command::CommandError;
+
+/// Collects questions of one kind.
+#[derive(Debug)]
+pub(crate) struct Batches<Q, A> {
+    open: Arc<Open<Q, A>>,
+    most: usize,
+}
+
+type Open<Q, A> = Mutex<Option<Arc<Batch<Q, A>>>>;
+
+#[derive(Debug)]
+struct Batch<Q, A> {
+    questions: Mutex<Vec<Q>>,
+    answer: SetOnce<Result<A, CommandError>>,
+}
+
+/// A place in a batch.
+#[derive(Debug)]
+pub(crate) struct Place<Q, A> {
+    batch: Arc<Batch<Q, A>>,
+    /// Of the first of its questions among those of the batch.
+    pub(crate) start: usize,
+}
+
+impl<Q: Send + 'static, A: Send + Sync + 'static> Batches<Q, A> {
+    /// A batch is closed once it holds so many questions.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { open: Arc::default(), most: most.max(1) }
+    }
+
+    /// Takes a place in the batch that goes next. Where there is none yet, `ask` will send it, in a task of its own: a
+    /// caller that goes away takes nobody's answer along.
+    pub(crate) fn join<F>(
+        &self,
+        questions: impl IntoIterator<Item = Q>,
+        ask: impl FnOnce(Vec<Q>) -> F + Send + 'static,
+    ) -> Place<Q, A>
+    where
+        F: Future<Output = Result<A, CommandError>> + Send + 'static,
+    {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = open.is_none();
+        let batch = Arc::clone(open.get_or_insert_with(Arc::default));
+        let mut asked = batch.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = asked.len();
+        asked.extend(questions);
+        if asked.len() >= self.most {
+            *open = None;
+        }
+        drop((asked, open));
+        if is_first {
+            drop(tokio::spawn(send(Arc::clone(&self.open), Arc::clone(&batch), ask)));
+        }
+        Place { batch, start }
+    }
+}
+
+impl<Q, A> Place<Q, A> {
+    /// The answer to the whole batch.
+    pub(crate) async fn answer(&self) -> Result<&A, CommandError> {
+        self.batch.answer.wait().await.as_ref().map_err(CommandError::clone)
+    }
+}
+
+impl<Q, A> Default for Batch<Q, A> {
+    fn default() -> Self {
+        Self { questions: Mutex::default(), answer: SetOnce::new() }
+    }
+}
+
+async fn send<Q, A, F>(open: Arc<Open<Q, A>>, batch: Arc<Batch<Q, A>>, ask: impl FnOnce(Vec<Q>) -> F)
+where
+    F: Future<Output = Result<A, CommandError>>,
+{
+    // Whatever happens to this task, nobody waits for ever.
+    let mut ending = Ending { batch: &batch, answer: Some(Err(CommandError::Unavailable)) };
+    tokio::task::yield_now().await;
+    ending.answer = Some(ask(close(&open, &batch)).await);
+}
+
+/// From now on nobody joins it.
+fn close<Q, A>(open: &Open<Q, A>, batch: &Arc<Batch<Q, A>>) -> Vec<Q> {
+    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+    if open.as_ref().is_some_and(|open| Arc::ptr_eq(open, batch)) {
+        *open = None;
+    }
+    std::mem::take(&mut *batch.questions.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+struct Ending<'a, Q, A> {
+    batch: &'a Batch<Q, A>,
+    answer: Option<Result<A, CommandError>>,
+}
+
+impl<Q, A> Drop for Ending<'_, Q, A> {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            let _only_this_sets_it = self.batch.answer.set(answer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Numbers = Batches<u32, Vec<u32>>;
+
+    async fn echo(questions: Vec<u32>) -> Result<Vec<u32>, CommandError> {
+        Ok(questions)
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_at_once_goes_together_and_finds_its_own_answer() {
+        let batches = Numbers::new(6);
+        let places: Vec<_> = (0..5).map(|n| batches.join([n, n + 10], echo)).collect();
+        let starts: Vec<usize> = places.iter().map(|place| place.start).collect();
+        assert_eq!(starts, [0, 2, 4, 0, 2], "closed when full");
+        for (n, place) in (0..5).zip(&places) {
+            let answer = place.answer().await.unwrap();
+            assert_eq!(answer[place.start..place.start + 2], [n, n + 10]);
+        }
+        assert_eq!(places[0].answer().await.unwrap().len(), 6);
+        let later = batches.join([7], echo);
+        assert_eq!((later.start, later.answer().await.unwrap().len()), (0, 1), "what was sent is closed");
+    }
+
+    #[tokio::test]
+    async fn an_error_and_a_lost_sender_reach_everybody() {
+        let batches = Numbers::new(100);
+        let cold = |_| async { Err(CommandError::Cold) };
+        let places = [batches.join([1], cold), batches.join([2], cold)];
+        for place in &places {
+            assert!(matches!(place.answer().await, Err(CommandError::Cold)));
+        }
+        let panics = |_| async { panic!("as a test") };
+        let places = [batches.join([1], panics), batches.join([2], panics)];
+        for place in &places {
+            assert!(matches!(place.answer().await, Err(CommandError::Unavailable)));
+        }
+        assert!(batches.join([3], echo).answer().await.is_ok(), "the next ones are not held up");
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_takes_nobodys_answer_along() {
+        let batches = Numbers::new(100);
+        let first = batches.join([1], echo);
+        let second = batches.join([2], echo);
+        drop(first);
+        assert_eq!(second.answer().await.unwrap()[second.start], 2);
+    }
+}
