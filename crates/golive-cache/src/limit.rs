@@ -26,6 +26,8 @@ pub enum DecisionSource {
     Remembered,
     /// This process alone, at its share, because Redis is away.
     Local,
+    /// This process, which shares its limits with no other: see [`RateLimiter::in_process`].
+    Process,
 }
 
 /// Whether a request may pass, and the numbers for its `RateLimit` and `Retry-After` headers.
@@ -77,14 +79,8 @@ pub struct RateLimiter {
 
 #[derive(Debug)]
 struct Inner {
-    cache: Cache,
     quota: Quota,
-    /// What the script needs of the quota, but for the cost.
-    arguments: Vec<Value>,
-    script: Script,
-    asked: Batches<(String, NonZeroU32), Vec<i64>>,
-    /// What every key begins with.
-    prefix: String,
+    shared: Option<Shared>,
     local: LocalLimiter,
     denied: Denied,
     start: Instant,
@@ -96,8 +92,20 @@ struct Inner {
     logged_at: AtomicU64,
 }
 
+/// The count that all instances share.
+#[derive(Debug)]
+struct Shared {
+    cache: Cache,
+    /// What the script needs of the quota, but for the cost.
+    arguments: Vec<Value>,
+    script: Script,
+    asked: Batches<(String, NonZeroU32), Vec<i64>>,
+    /// What every key begins with.
+    prefix: String,
+}
+
 /// In one call of the script: some 100 microseconds of the server.
-const MOST_AT_ONCE: usize = 64;
+const MOST_AT_ONCE: usize = 48;
 /// What the script answers for each key.
 const NUMBERS: usize = 5;
 /// While Redis is away, this is how often the log says so.
@@ -112,14 +120,29 @@ impl RateLimiter {
         };
         // On a cluster the keys of a script must lie together, and these lie everywhere.
         let most = if cache.is_clustered() { 1 } else { MOST_AT_ONCE };
-        let inner = Inner {
+        let shared = Shared {
             prefix: cache.key(&format!("limit:gcra:{}:{{", quota.name())),
             asked: Batches::new(most),
             cache,
             arguments: quota.windows().iter().flat_map(window).collect(),
             script: Script::new(GCRA),
-            local: LocalLimiter::new(&quota),
+        };
+        let local = LocalLimiter::new(&quota);
+        Self::with(quota, Some(shared), local)
+    }
+
+    /// A limiter of this process alone, for a service that has no Redis: the whole quota, forgotten when it ends, and as
+    /// often as there are instances.
+    pub fn in_process(quota: Quota) -> Self {
+        let local = LocalLimiter::alone(&quota);
+        Self::with(quota, None, local)
+    }
+
+    fn with(quota: Quota, shared: Option<Shared>, local: LocalLimiter) -> Self {
+        let inner = Inner {
             quota,
+            shared,
+            local,
             denied: Denied::default(),
             start: Instant::now(),
             is_degraded: AtomicBool::new(false),
@@ -148,11 +171,12 @@ impl RateLimiter {
     /// Gives `key` its whole quota back, for an operator. Instances that denied it go on for as long as they then said.
     ///
     /// # Errors
-    /// When Redis does not confirm in time.
+    /// When Redis does not confirm in time, or there is none.
     pub async fn forget(&self, key: &str) -> Result<(), CommandError> {
+        let shared = self.inner.shared.as_ref().ok_or(CommandError::Unavailable)?;
         self.inner.denied.forget(key);
-        let key = vec![Value::from(self.full_key(key))];
-        let _removed: i64 = self.inner.cache.run("DEL", ClusterHash::FirstKey, key).await?;
+        let key = vec![Value::from(shared.full_key(key))];
+        let _removed: i64 = shared.cache.run("DEL", ClusterHash::FirstKey, key).await?;
         Ok(())
     }
 
@@ -178,10 +202,11 @@ impl RateLimiter {
 
     async fn decide(&self, key: &str, cost: NonZeroU32) -> Decision {
         let inner = &*self.inner;
+        let Some(shared) = &inner.shared else { return inner.local.check(key, cost) };
         if let Some(decision) = inner.denied.look(key, cost) {
             return decision;
         }
-        match self.ask_redis(key, cost).await {
+        match self.ask_redis(shared, key, cost).await {
             Ok(decision) => {
                 if inner.is_degraded.load(Ordering::Relaxed)
                     && inner.is_degraded.swap(false, Ordering::Relaxed)
@@ -220,15 +245,19 @@ impl RateLimiter {
         }
     }
 
-    fn full_key(&self, key: &str) -> String {
-        [self.inner.prefix.as_str(), &bounded(key), "}"].concat()
-    }
-
-    async fn ask_redis(&self, key: &str, cost: NonZeroU32) -> Result<Decision, CommandError> {
-        self.inner.cache.admitted()?;
+    async fn ask_redis(
+        &self,
+        shared: &Shared,
+        key: &str,
+        cost: NonZeroU32,
+    ) -> Result<Decision, CommandError> {
+        shared.cache.admitted()?;
         let limiter = self.clone();
-        let question = [(self.full_key(key), cost)];
-        let place = self.inner.asked.join(question, |asked| async move { limiter.ask_for_all(asked).await });
+        let question = [(shared.full_key(key), cost)];
+        let place = shared.asked.join(question, |asked| async move {
+            let shared = limiter.inner.shared.as_ref().ok_or(CommandError::Unavailable)?;
+            shared.ask_for_all(&asked).await
+        });
         let answers = place.answer().await?;
         let numbers = answers.chunks_exact(NUMBERS).nth(place.start);
         let Some(&[allowed, window, remaining, retry_after, reset]) = numbers else {
@@ -248,13 +277,19 @@ impl RateLimiter {
             source: DecisionSource::Redis,
         })
     }
+}
+
+impl Shared {
+    fn full_key(&self, key: &str) -> String {
+        [self.prefix.as_str(), &bounded(key), "}"].concat()
+    }
 
     /// One call of the script for all of them, [`NUMBERS`] for each.
-    async fn ask_for_all(self, asked: Vec<(String, NonZeroU32)>) -> Result<Vec<i64>, CommandError> {
+    async fn ask_for_all(&self, asked: &[(String, NonZeroU32)]) -> Result<Vec<i64>, CommandError> {
         let keys: Vec<&str> = asked.iter().map(|(key, _)| key.as_str()).collect();
         let costs = asked.iter().map(|(_, cost)| Value::from(i64::from(cost.get())));
-        let arguments: Vec<Value> = costs.chain(self.inner.arguments.iter().cloned()).collect();
-        self.inner.script.run(&self.inner.cache, &keys, &arguments).await
+        let arguments: Vec<Value> = costs.chain(self.arguments.iter().cloned()).collect();
+        self.script.run(&self.cache, &keys, &arguments).await
     }
 }
 

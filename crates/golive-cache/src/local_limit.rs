@@ -1,4 +1,4 @@
-//! The limiter of one process, for the time that Redis is away. It knows nothing of Redis.
+//! The limiter of one process, for the time that Redis is away or where there is none. It knows nothing of Redis.
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
@@ -27,6 +27,7 @@ type Keyed = governor::RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, St
 #[derive(Debug)]
 pub(crate) struct LocalLimiter {
     windows: Vec<LocalWindow>,
+    source: DecisionSource,
     clock: DefaultClock,
     hasher: RandomState,
     start: Instant,
@@ -42,11 +43,21 @@ struct LocalWindow {
 }
 
 impl LocalLimiter {
+    /// At the share that is allowed while Redis is away.
     pub(crate) fn new(quota: &Quota) -> Self {
         let share = match quota.on_outage() {
             OnOutage::Share(share) => share.get(),
             OnOutage::Deny => 1, // nobody asks
         };
+        Self::with(quota, share, DecisionSource::Local)
+    }
+
+    /// The whole quota.
+    pub(crate) fn alone(quota: &Quota) -> Self {
+        Self::with(quota, 1, DecisionSource::Process)
+    }
+
+    fn with(quota: &Quota, share: u32, source: DecisionSource) -> Self {
         let windows = quota.windows().iter().map(|window| {
             let burst = NonZeroU32::new(window.burst.get() / share).unwrap_or(NonZeroU32::MIN);
             let interval = window.interval().saturating_mul(share).min(LONGEST_INTERVAL);
@@ -58,6 +69,7 @@ impl LocalLimiter {
         });
         Self {
             windows: windows.collect(),
+            source,
             clock: DefaultClock::default(),
             hasher: RandomState::new(),
             start: Instant::now(),
@@ -89,7 +101,7 @@ impl LocalLimiter {
             remaining,
             retry_after,
             reset: window.interval.saturating_mul(window.burst.get().saturating_sub(remaining)),
-            source: DecisionSource::Local,
+            source: self.source,
         };
         match window.limiter.check_key_n(&key, cost) {
             Ok(Ok(snapshot)) => decide(true, snapshot.remaining_burst_capacity(), Duration::ZERO),
@@ -135,6 +147,13 @@ mod tests {
         let refused = local.check("a", NonZeroU32::MIN);
         assert!(!refused.allowed && refused.retry_after > Duration::ZERO && refused.is_degraded());
         assert!(local.check("b", NonZeroU32::MIN).allowed, "keys do not share");
+    }
+
+    #[test]
+    fn alone_it_allows_the_whole_quota_and_is_not_degraded() {
+        let local = LocalLimiter::alone(&Quota::per_minute("test", 10).with_local_share(5));
+        assert_eq!((0..20).filter(|_| local.check("a", NonZeroU32::MIN).allowed).count(), 10);
+        assert!(!local.check("a", NonZeroU32::MIN).is_degraded());
     }
 
     #[test]

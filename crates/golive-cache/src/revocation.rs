@@ -388,8 +388,8 @@ pub(crate) struct Entry {
     pub(crate) status: RevocationStatus,
 }
 
-/// Of one command at most, or a few more: some fifty checks, and about 100 microseconds of the server.
-const MOST_KEYS: usize = 200;
+/// Of one command at most, or a few more: some thirty checks. Larger ones let client and server wait for each other.
+const MOST_KEYS: usize = 96;
 
 /// What Redis said to a batch of checks.
 #[derive(Debug)]
