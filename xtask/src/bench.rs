@@ -4,7 +4,7 @@
 //! Not here: any of the product. The `golive` command is built as it ships and run as a program.
 
 mod bounds;
-mod cache;
+mod examples;
 mod meter;
 mod migrate;
 mod options;
@@ -13,12 +13,14 @@ pub(crate) mod server;
 
 use std::ffi::OsString;
 
-use crate::run::{Failure, Workspace, say};
+use crate::run::{Failure, say};
 
 const LIST: &str = "\
 cargo xtask bench NAME [OPTIONS]
 
-  auth      processor time of verifying a token with every check, beside jsonwebtoken's plain decode; bound: half of it
+  auth      processor time of verifying a token with every check, beside jsonwebtoken's plain decode; and with its
+            revocation looked up, beside PyJWT and redis-py
+              --format json   the results as one JSON document
 
   migrate   SQLite to MariaDB: survey, copy, constraints and proof of two million rows, beside the mariadb client's own
             LOAD DATA and sqlite3-to-mysql
@@ -29,7 +31,8 @@ cargo xtask bench NAME [OPTIONS]
               --golive FILE   measures this program instead of building it
               --format json   the results as one JSON document; they are kept under target/bench either way
 
-  cache     revocation check, rate limit and local hit of golive-cache, beside redis-benchmark and moka
+  cache     revocation check, rate limit and local hit of golive-cache, beside redis-benchmark, moka and the Python
+            library `limits`
               --format json   the results as one JSON document
 ";
 
@@ -39,9 +42,13 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
             say(LIST);
             Ok(0)
         }
-        Some((name, [])) if name == "auth" => auth(),
+        Some((name, rest)) if name == "auth" => {
+            examples::run("auth", "golive-auth", "token_cost", options::Options::json_alone(rest)?)
+        }
         Some((name, rest)) if name == "migrate" => migrate::run(&options::Options::parse(rest)?),
-        Some((name, rest)) if name == "cache" => cache::run(options::Options::json_alone(rest)?),
+        Some((name, rest)) if name == "cache" => {
+            examples::run("cache", "golive-cache", "cache_bench", options::Options::json_alone(rest)?)
+        }
         Some((name, _)) if name == "--help" || name == "-h" => {
             say(LIST);
             Ok(0)
@@ -49,19 +56,5 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         Some((name, _)) => {
             Err(Failure::usage(format!("there is no benchmark `{}`\n\n{LIST}", name.to_string_lossy())))
         }
-    }
-}
-
-/// The measurement is an example of its crate, built as it ships.
-fn auth() -> Result<u8, Failure> {
-    let arguments =
-        ["run", "--release", "--locked", "--quiet", "-p", "golive-auth", "--example", "token_cost"];
-    let mut measure = Workspace::find()?.cargo(&arguments);
-    let status =
-        measure.status().map_err(|error| Failure::out_of_reach(format!("cargo does not run: {error}")))?;
-    match status.code() {
-        Some(0) => Ok(0),
-        Some(10) => Err(Failure::not_ready("a bound was missed".to_owned())),
-        _ => Err(Failure::out_of_reach("the measurement did not run".to_owned())),
     }
 }

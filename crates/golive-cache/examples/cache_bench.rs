@@ -1,5 +1,6 @@
-//! Measures golive-cache beside `redis-benchmark` and moka on one disposable server, interleaved, and prints the ratios
-//! of the medians as JSON. `cargo xtask bench cache` runs it.
+//! Measures golive-cache beside `redis-benchmark`, moka and the Python library `limits` on one disposable server,
+//! interleaved, and prints the ratios of the medians as JSON. `cargo xtask bench cache` runs it, with an interpreter and
+//! a script for what is Python.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot be made ends")]
 
 use std::num::NonZeroU32;
@@ -9,6 +10,7 @@ use chrono::DateTime;
 use golive_cache::{Cache, CacheOptions, LocalTier, Quota, RateLimiter, ReadThrough, ReadThroughOptions};
 use golive_cache::{RevocationStore, TokenFacts};
 use golive_sandbox::{ProcessSpec, Redis, RedisOptions, run_to_end};
+use rustix::time::{ClockId, clock_gettime};
 
 const ROUNDS: usize = 5;
 const OPERATIONS: u32 = 100_000;
@@ -44,6 +46,22 @@ async fn ours<F: Future<Output = ()> + Send + 'static>(operation: impl Fn(u32) -
 fn median(mut rates: Vec<f64>) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates[rates.len() / 2]
+}
+
+/// Microseconds of processor time that this process has used.
+fn processor_time() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a short run")]
+    let microseconds = (time.tv_sec * 1_000_000 + time.tv_nsec / 1_000) as f64;
+    microseconds
+}
+
+/// Microseconds of processor time for one hit of `limits`; `None` where there is no Python to measure.
+fn limits(redis: &Redis) -> Option<f64> {
+    let mut arguments = std::env::args_os().skip(1);
+    let spec = ProcessSpec::new(arguments.next()?).argument(arguments.next()?).argument("limits");
+    let spec = spec.environment([("REDIS_URL", format!("redis://127.0.0.1:{}", redis.port()))]);
+    run_to_end(spec, Duration::from_secs(120)).unwrap().output.trim().parse().ok()
 }
 
 /// The limiter's call as the server saw it: `EVALSHA digest 1 key arguments`.
@@ -101,7 +119,7 @@ async fn main() {
     let call: Vec<&str> = call.iter().map(String::as_str).collect();
     // The benchmark program takes a password only where every user of the machine could read it.
     redis.command(&["CONFIG", "SET", "requirepass", ""]).unwrap();
-    let mut rates: [Vec<f64>; 5] = Default::default();
+    let (mut rates, mut costs, mut python) = ([const { Vec::new() }; 5], Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         rates[0].push(redis_benchmark(&redis, 1, &["EXISTS", "golive:{revoked}:token:1"]));
         rates[1].push(redis_benchmark(&redis, 16, &["EXISTS", "golive:{revoked}:token:1"]));
@@ -125,9 +143,13 @@ async fn main() {
                 }
             }
         };
+        let before = processor_time();
         rates[4].push(ours(decide).await);
+        costs.push((processor_time() - before) / f64::from(OPERATIONS));
+        python.extend(limits(&redis));
     }
     let [exists, exists_16, check, evalsha, decision] = rates.map(median);
+    let (cost, python) = (median(costs), (!python.is_empty()).then(|| median(python)));
     let (near, moka) = local_hits().await;
     let results = serde_json::json!({
         "schema_version": 1,
@@ -136,11 +158,13 @@ async fn main() {
             "redis_benchmark_exists": exists, "redis_benchmark_exists_pipelined_16": exists_16,
             "revocation_check": check, "redis_benchmark_evalsha": evalsha, "rate_limit_decision": decision,
         },
+        "rate_limit_processor_microseconds": cost, "python_limits_processor_microseconds": python,
         "local_hit_nanoseconds": near, "moka_alone_nanoseconds": moka,
         "ratios": [
             { "name": "revocation check / EXISTS", "ratio": check / exists, "at_least": 3.0 },
             { "name": "revocation check / EXISTS, 16 pipelined", "ratio": check / exists_16, "at_least": 0.5 },
             { "name": "rate limit decision / EVALSHA of the same script", "ratio": decision / evalsha, "at_least": 2.0 },
+            { "name": "processor time of Python's limits / of a rate limit decision", "ratio": python.map(|python| python / cost), "at_least": 10.0 },
             { "name": "local hit over moka alone, microseconds", "ratio": (near - moka) / 1e3, "at_most": 1.0 },
         ],
     });

@@ -133,7 +133,7 @@ where
                 return Ok(refusal(&decision, limiter.quota()));
             }
             let mut response = inner.call(request).await?;
-            describe(response.headers_mut(), &decision, limiter.quota());
+            decision.describe(limiter.quota(), response.headers_mut());
             Ok(response)
         })
     }
@@ -144,20 +144,32 @@ fn refusal<B: From<String>>(decision: &Decision, quota: &Quota) -> Response<B> {
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    describe(headers, decision, quota);
+    decision.describe(quota, headers);
     response
 }
 
-/// Adds what the limit says. What another, inner limit said already stays.
-fn describe(headers: &mut HeaderMap, decision: &Decision, quota: &Quota) {
-    let mut add = |name: &'static str, value: String| {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.append(HeaderName::from_static(name), value);
+impl Decision {
+    /// Adds what the limit says to the headers of an answer, for services that ask a [`RateLimiter`] themselves. What
+    /// another limit said already stays.
+    ///
+    /// ```
+    /// # async fn answer(limiter: golive_cache::RateLimiter) {
+    /// let decision = limiter.check("user-1").await;
+    /// let mut headers = http::HeaderMap::new();
+    /// decision.describe(limiter.quota(), &mut headers);
+    /// assert!(headers.contains_key("ratelimit"));
+    /// # }
+    /// ```
+    pub fn describe(&self, quota: &Quota, headers: &mut HeaderMap) {
+        let mut add = |name: &'static str, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.append(HeaderName::from_static(name), value);
+            }
+        };
+        add("ratelimit-policy", quota.policy_header());
+        add("ratelimit", self.rate_limit_header(quota));
+        if let Some(wait) = self.retry_after_seconds() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
-    };
-    add("ratelimit-policy", quota.policy_header());
-    add("ratelimit", decision.rate_limit_header(quota));
-    if let Some(wait) = decision.retry_after_seconds() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use golive_cache::{Cache, CacheOptions, RevocationStore};
+use golive_cache::{Cache, CacheOptions};
 use golive_migrate::{PoolSettings, PoolSettingsError, Provider, ProviderState, SwitchError};
 use golive_observe::{HealthChecks, LogFile, LogTarget, ObserveOptions};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
@@ -65,8 +65,6 @@ pub(crate) enum ServeError {
 
 /// How long requests in flight may take once the service was told to end.
 const DRAIN: Duration = Duration::from_millis(2500);
-/// How often Redis is tried until it is there.
-const REDIS_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
@@ -86,9 +84,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
     let health =
         api::health::checks(&db, cache.as_ref(), most_connections, &data_directory(&config), &prepared);
     let app = Arc::new(Platform::new(&config, db.clone(), cache.as_ref(), now));
-    if let Some(cache) = &cache {
-        tokio::spawn(prepare_revocation(cache.clone(), prepared));
-    }
+    tokio::spawn(keep_sessions(Arc::clone(&app), prepared));
     let router = api::router(&app, management.is_none().then_some(&health));
     tracing::info!(
         mode = config.mode.name(),
@@ -197,19 +193,10 @@ fn open_cache(config: &ServeConfig) -> Result<Option<Cache>, ServeError> {
     Cache::start(&options).map(Some).map_err(ServeError::Redis)
 }
 
-/// Marks the store of revocations as in use, once Redis is there.
-async fn prepare_revocation(cache: Cache, prepared: Arc<AtomicBool>) {
-    let store = RevocationStore::new(cache);
-    loop {
-        match store.prepare(now()).await {
-            Ok(was_empty) => {
-                tracing::info!(was_empty, "revocations are kept in Redis");
-                prepared.store(true, Ordering::Release);
-                return;
-            }
-            Err(_) => tokio::time::sleep(REDIS_PAUSE).await,
-        }
-    }
+async fn keep_sessions(app: api::state::App, prepared: Arc<AtomicBool>) {
+    app.sessions.open(app.now()).await;
+    prepared.store(true, Ordering::Release);
+    app.sessions.prune().await;
 }
 
 fn observe_options(config: &ServeConfig) -> ObserveOptions {

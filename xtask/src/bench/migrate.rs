@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::bounds::Results;
 use super::options::Options;
 use super::rounds::Bench;
-use super::server::{PEER, SETTINGS, Server, install_peer};
+use super::server::{PEER, SETTINGS, Server, python_environment};
 use crate::run::{Failure, Workspace, capture, finish_on_stderr, say, say_error, tool};
 
 /// Bytes a row takes on the disk at the most: the source, its lines, the tables with their indexes, their sorting.
@@ -59,7 +59,7 @@ fn rounds(workspace: &Workspace, bench: &Bench<'_>, options: &Options) -> Result
         0 => None,
         rows => {
             say_error(&format!("==> installing {PEER}"));
-            let venv = install_peer(&bench.directory)?;
+            let venv = python_environment(&bench.directory.join("peer"), &[PEER])?;
             Some((venv, source(workspace, &bench.directory, rows, false)?.0))
         }
     };

@@ -143,19 +143,22 @@ impl Address {
 /// The version of sqlite3-to-mysql that is measured.
 pub(crate) const PEER: &str = "sqlite3-to-mysql==2.6.1";
 
-/// Installs the peer into a virtual environment of its own.
-pub(crate) fn install_peer(directory: &Path) -> Result<PathBuf, Failure> {
-    let venv = directory.join("peer");
-    if venv.join("bin/sqlite3mysql").exists() {
-        return Ok(venv);
+/// A virtual environment of its own with these packages, made once.
+pub(crate) fn python_environment(venv: &Path, packages: &[&str]) -> Result<PathBuf, Failure> {
+    let wanted = packages.join("\n");
+    let marker = venv.join("packages.txt");
+    if std::fs::read_to_string(&marker).is_ok_and(|found| found == wanted) {
+        return Ok(venv.to_owned());
     }
     let mut make = tool("python3");
-    make.args(["-m", "venv"]).arg(&venv);
+    make.args(["-m", "venv"]).arg(venv);
     capture(make)?;
     let mut install = program(&venv.join("bin/pip"));
-    install.args(["install", "--quiet", "--disable-pip-version-check", PEER]);
+    install.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
     capture(install)?;
-    Ok(venv)
+    std::fs::write(&marker, wanted)
+        .map_err(|error| Failure::out_of_reach(format!("{} cannot be written: {error}", marker.display())))?;
+    Ok(venv.to_owned())
 }
 
 #[cfg(test)]

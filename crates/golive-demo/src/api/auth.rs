@@ -97,7 +97,7 @@ fn hashing_failed(cause: HashPasswordError) -> ApiError {
 }
 
 async fn start_session(app: &App, user: &user::Model, now: DateTime<Utc>) -> Result<TokenPair, ApiError> {
-    let started = app.tokens.start_session(&caller::subject(user), app.families.as_ref(), now).await;
+    let started = app.tokens.start_session(&caller::subject(user), app.sessions.families.as_ref(), now).await;
     started.map_err(not_issued)
 }
 
@@ -149,14 +149,16 @@ pub(crate) async fn refresh(
     let user = caller::account(&app, &claims).await?;
     golive_observe::identify(user.client_id.as_deref().unwrap_or_default(), &user.id.to_string());
     let refreshed =
-        app.tokens.refresh(&claims, &caller::subject(&user), app.families.as_ref(), app.now()).await;
+        app.tokens.refresh(&claims, &caller::subject(&user), app.sessions.families.as_ref(), app.now()).await;
     match refreshed {
         Ok(pair) => Ok(Json(session(&app, &user, &pair))),
         Err(RefreshError::Unavailable(cause)) => Err(ApiError::revocation_unavailable(cause)),
         Err(RefreshError::Issue(error)) => Err(not_issued(error)),
         Err(RefreshError::Reused) => {
             tracing::warn!(session = claims.sid, "an old refresh token came back; the session is ended");
-            app.tokens.end_session(&claims, app.families.as_ref(), app.revocation.as_ref()).await?;
+            app.tokens
+                .end_session(&claims, app.sessions.families.as_ref(), app.sessions.revocation.as_ref())
+                .await?;
             Err(ApiError::unauthorized())
         }
         Err(_) => Err(ApiError::unauthorized()),
@@ -165,7 +167,9 @@ pub(crate) async fn refresh(
 
 /// Ends the session; its tokens are dead when this is answered.
 pub(crate) async fn logout(State(app): State<App>, caller: Caller) -> Result<StatusCode, ApiError> {
-    app.tokens.end_session(&caller.claims, app.families.as_ref(), app.revocation.as_ref()).await?;
+    app.tokens
+        .end_session(&caller.claims, app.sessions.families.as_ref(), app.sessions.revocation.as_ref())
+        .await?;
     audit::record(&app.db, app.now(), &caller.actor, Deed::new("logout", "user", caller.user.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -204,7 +208,7 @@ pub(crate) async fn change_password(
     let now = app.now();
     // First the tokens: should the database fail afterwards, somebody logs in once more, and no old token lives on.
     let cutoff = now + TimeDelta::milliseconds(1);
-    app.revocation.revoke_user_before(&caller.user.id.to_string(), cutoff).await?;
+    app.sessions.revocation.revoke_user_before(&caller.user.id.to_string(), cutoff).await?;
     let transaction = app.db.begin().await?;
     let change = user::ActiveModel {
         id: Set(caller.user.id),

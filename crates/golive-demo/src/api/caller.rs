@@ -103,8 +103,7 @@ async fn admit(
     let user = account(app, &claims).await?;
     golive_observe::identify(user.client_id.as_deref().unwrap_or_default(), &user.id.to_string());
     let decided = app.limits.requests.take(&format!("user:{}", user.id)).await;
-    *limits = Some(decided);
-    decided.allowed()?;
+    limits.insert(decided).allowed()?;
     let restricted = user.must_change_password || claims.typ == TokenKind::PasswordChange;
     if restricted && access != Access::AnyLogin {
         return Err(ApiError::new(
@@ -132,7 +131,7 @@ async fn admit(
 
 /// A token that is good, or why the request is not served: 503 when nobody knows whether it was revoked.
 pub(crate) async fn authenticate(app: &App, token: &str, kind: TokenKind) -> Result<Claims, ApiError> {
-    let verified = app.tokens.authenticate(token, kind, app.revocation.as_ref(), app.now()).await;
+    let verified = app.tokens.authenticate(token, kind, app.sessions.revocation.as_ref(), app.now()).await;
     verified.map_err(|error| match error {
         AuthenticateError::Unavailable(cause) => ApiError::revocation_unavailable(cause),
         _ => ApiError::unauthorized(),

@@ -143,7 +143,7 @@ pub(crate) async fn change(
     }
     let action = match input.is_active {
         Some(false) if row.is_active => {
-            app.revocation.revoke_tenant_before(&client_id, now).await?;
+            app.sessions.revocation.revoke_tenant_before(&client_id, now).await?;
             "deactivate"
         }
         Some(true) if !row.is_active => "activate",

@@ -12,7 +12,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
-use super::limits;
 use super::state::App;
 
 /// A JSON body.
@@ -103,7 +102,7 @@ impl ClientAddress {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         // Every listener of ours gives the peer; without one all callers share one count.
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Self(limits::client_address(peer, &parts.headers, &app.trusted_proxies))
+        Self(app.client_address.of(peer, &parts.headers))
     }
 }
 

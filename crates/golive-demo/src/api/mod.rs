@@ -21,6 +21,7 @@ mod lookups;
 mod master_data;
 mod production;
 mod scope;
+mod sessions;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;
@@ -94,7 +95,12 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_TYPE,
             HeaderName::from_static("idempotency-key"),
         ])
-        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+        .expose_headers([
+            HeaderName::from_static("x-request-id"),
+            HeaderName::from_static("ratelimit"),
+            HeaderName::from_static("ratelimit-policy"),
+            header::RETRY_AFTER,
+        ])
         .max_age(CORS_AGE)
 }
 

@@ -4,16 +4,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use golive_auth::{
-    MemoryRefreshStore, MemoryRevocation, PasswordHasher, PasswordPolicy, RefreshStore, Revocation,
-    TokenService, TokenSettings,
-};
-use golive_cache::{Cache, RefreshFamilies, RevocationStore};
+use golive_auth::{PasswordHasher, PasswordPolicy, TokenService, TokenSettings};
+use golive_cache::{Cache, ClientAddress, ForwardedHeader, TrustedProxies};
 use sea_orm::DatabaseConnection;
 
-use super::config::{Mode, Network, ServeConfig};
+use super::config::{Mode, ServeConfig};
 use super::limits::Limits;
 use super::lookups::Lookups;
+use super::sessions::Sessions;
 
 /// The platform, shared by all requests.
 pub(crate) type App = Arc<Platform>;
@@ -24,13 +22,12 @@ pub(crate) struct Platform {
     pub(crate) db: DatabaseConnection,
     pub(crate) clock: fn() -> DateTime<Utc>,
     pub(crate) tokens: TokenService,
-    pub(crate) revocation: Arc<dyn Revocation>,
-    pub(crate) families: Arc<dyn RefreshStore>,
+    pub(crate) sessions: Sessions,
     pub(crate) passwords: PasswordHasher,
     pub(crate) policy: PasswordPolicy,
     pub(crate) limits: Limits,
     pub(crate) lookups: Lookups,
-    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) client_address: ClientAddress,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) mode: Mode,
     pub(crate) release: String,
@@ -45,25 +42,21 @@ impl Platform {
         cache: Option<&Cache>,
         clock: fn() -> DateTime<Utc>,
     ) -> Self {
-        let (revocation, families): (Arc<dyn Revocation>, Arc<dyn RefreshStore>) = match cache {
-            Some(cache) => {
-                (Arc::new(RevocationStore::new(cache.clone())), Arc::new(RefreshFamilies::new(cache.clone())))
-            }
-            None => (Arc::new(MemoryRevocation::new()), Arc::new(MemoryRefreshStore::new())),
-        };
         let mut policy = PasswordPolicy::default();
         policy.context_words = vec!["golive".to_owned(), "production".to_owned()];
         Self {
+            sessions: Sessions::new(&db, cache, clock),
             db,
             clock,
             tokens: TokenService::new(config.token_keys.clone(), TokenSettings::new(SERVICE, SERVICE)),
-            revocation,
-            families,
             passwords: PasswordHasher::for_this_machine(),
             policy,
             limits: Limits::new(cache),
             lookups: Lookups::new(cache),
-            trusted_proxies: config.trusted_proxies.clone(),
+            client_address: ClientAddress::new(
+                TrustedProxies::networks(config.trusted_proxies.clone()),
+                ForwardedHeader::XForwardedFor,
+            ),
             cors_origins: config.cors_origins.clone(),
             mode: config.mode,
             release: config.release.clone(),

@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
-use golive_cache::{Cache, CacheOptions, RevocationStore};
+use golive_cache::{Cache, CacheOptions};
 use golive_observe::HealthChecks;
 use golive_sandbox::{MariaDb, MariaDbOptions, Redis, RedisOptions};
 use sea_orm::DatabaseConnection;
@@ -29,6 +29,7 @@ use crate::seed::{self, Plan};
 struct World {
     router: Router,
     health: HealthChecks,
+    db: DatabaseConnection,
     mariadb: Option<MariaDb>,
     redis: Option<Redis>,
     _folder: tempfile::TempDir,
@@ -47,27 +48,28 @@ async fn seeded(url: &SecretString) -> DatabaseConnection {
     db
 }
 
+fn config() -> ServeConfig {
+    let pairs =
+        [("APP_ENV", "demo"), ("DATABASE_URL", "sqlite:///unused"), ("CORS_ORIGINS", "https://app.example")];
+    let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    ServeConfig::read(&environment).unwrap()
+}
+
 async fn world(
     db: DatabaseConnection,
     mariadb: Option<MariaDb>,
     redis: Option<Redis>,
     folder: tempfile::TempDir,
 ) -> World {
-    let pairs =
-        [("APP_ENV", "demo"), ("DATABASE_URL", "sqlite:///unused"), ("CORS_ORIGINS", "https://app.example")];
-    let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let config = ServeConfig::read(&environment).unwrap();
+    let config = config();
     let cache = match &redis {
-        Some(redis) => {
-            let cache = Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap();
-            RevocationStore::new(cache.clone()).prepare(now()).await.unwrap();
-            Some(cache)
-        }
+        Some(redis) => Some(Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap()),
         None => None,
     };
     let health = health::checks(&db, cache.as_ref(), 10, folder.path(), &Arc::new(AtomicBool::new(true)));
-    let app: App = Arc::new(Platform::new(&config, db, cache.as_ref(), now));
-    World { router: super::router(&app, Some(&health)), health, mariadb, redis, _folder: folder }
+    let app: App = Arc::new(Platform::new(&config, db.clone(), cache.as_ref(), now));
+    app.sessions.open(now()).await;
+    World { router: super::router(&app, Some(&health)), health, db, mariadb, redis, _folder: folder }
 }
 
 async fn on_sqlite() -> World {
@@ -331,7 +333,7 @@ async fn limits_and_errors(world: &World, admin: &str) {
     }
     let refused = forgot().await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(refused.headers.contains_key("retry-after") && refused.headers.contains_key("ratelimit-limit"));
+    assert!(refused.headers.contains_key("retry-after") && refused.headers.contains_key("ratelimit-policy"));
     for attempt in 0..12 {
         let status = world.try_login("poweruser", "hunter2-guess").await.status;
         let expected = if attempt < 10 { StatusCode::UNAUTHORIZED } else { StatusCode::TOO_MANY_REQUESTS };
@@ -451,7 +453,33 @@ async fn the_platform_answers_alike_on_both_databases() {
     assert_eq!(left, right);
     let admin = mariadb.login("admin", "admin123").await;
     caches(&mariadb, &admin).await;
+    emptied_redis(&mut mariadb, &admin).await;
     outages(&mut mariadb, &admin).await;
+}
+
+/// What the database knows is in force again before anybody is let in, also by an instance that was not there when it was
+/// told: who logged out stays out, who is in stays in.
+async fn emptied_redis(world: &mut World, admin: &str) {
+    let left = world.login("operator2", "password123").await;
+    assert_eq!(world.post("/api/auth/logout", &left, Value::Null).await.status, StatusCode::NO_CONTENT);
+    let session = world.try_login("supervisor2", "password123").await;
+    let redis = world.redis.as_ref().unwrap();
+    let cache = Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap();
+    let second: App = Arc::new(Platform::new(&config(), world.db.clone(), Some(&cache), now));
+    second.sessions.open(now()).await;
+    redis.command(&["FLUSHALL"]).unwrap();
+    world.router = super::router(&second, Some(&world.health));
+    let refused = loop {
+        let answer = world.get("/api/auth/me", &left).await;
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            break answer.status;
+        }
+        assert_eq!(answer.body["error"], "revocation_unavailable");
+    };
+    assert_eq!(refused, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.get("/api/auth/me", admin).await.status, StatusCode::OK);
+    let refresh = json!({ "refresh_token": session.body["refresh_token"] });
+    assert_eq!(world.post("/api/auth/refresh", "", refresh).await.status, StatusCode::OK);
 }
 
 #[test]

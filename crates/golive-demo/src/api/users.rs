@@ -243,7 +243,7 @@ pub(crate) async fn change(
 }
 
 async fn end_sessions(app: &App, user_id: i64, now: DateTime<Utc>) -> Result<(), ApiError> {
-    app.revocation.revoke_user_before(&user_id.to_string(), now).await?;
+    app.sessions.revocation.revoke_user_before(&user_id.to_string(), now).await?;
     app.lookups.drop_permissions(user_id).await
 }
 

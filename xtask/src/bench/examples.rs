@@ -1,31 +1,30 @@
-//! `cargo xtask bench cache`: what golive-cache adds to Redis and to moka, beside `redis-benchmark` and moka themselves. The
-//! measuring program is an example of the crate, built as it would ship; here its ratios are judged and shown.
+//! Benchmarks that are examples of their crates, built as they ship: they measure beside `redis-benchmark`, moka,
+//! jsonwebtoken and the Python libraries of the trade, all in one run. Here their ratios are judged and shown.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::server::python_environment;
 use crate::run::{Failure, Workspace, capture, say};
 
-pub(crate) fn run(is_json: bool) -> Result<u8, Failure> {
+/// What the examples measure themselves beside.
+const PEERS: [&str; 4] = ["PyJWT==2.10.1", "redis==5.2.1", "hiredis==3.1.0", "limits==5.8.0"];
+
+/// One of them: `name` for people, the crate and its example.
+pub(crate) fn run(name: &str, package: &str, example: &str, is_json: bool) -> Result<u8, Failure> {
     let workspace = Workspace::find()?;
-    let program = workspace.cargo(&[
-        "run",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--package",
-        "golive-cache",
-        "--example",
-        "cache_bench",
-    ]);
+    let peers = python_environment(&workspace.root.join("target/bench/peers"), &PEERS)?;
+    let mut program = workspace.cargo(&["run", "--quiet", "--release", "--locked", "--all-features"]);
+    program.args(["--package", package, "--example", example, "--"]);
+    program.arg(peers.join("bin/python")).arg(workspace.root.join("xtask/src/bench/peers.py"));
     let results: Value = serde_json::from_str(&capture(program)?)
-        .map_err(|error| Failure::out_of_reach(format!("cache_bench printed no JSON: {error}")))?;
+        .map_err(|error| Failure::out_of_reach(format!("{example} printed no JSON: {error}")))?;
     let (text, missed) = judge(&results);
     say(&if is_json { format!("{results:#}\n") } else { text });
     match missed {
         0 => Ok(0),
-        _ => Err(Failure::not_ready(format!("bench cache: {missed} bounds are not kept"))),
+        _ => Err(Failure::not_ready(format!("bench {name}: {missed} bounds are not kept"))),
     }
 }
 
