@@ -77,7 +77,7 @@ pub use password::{
 pub use refresh::{MemoryRefreshStore, RefreshStore, Rotation, RotationRequest};
 pub use revocation::{MemoryRevocation, Revocation, StoreUnavailable, TokenFacts};
 pub use roles::{NoTenantError, RolePolicy, RolePolicyError, TenantScope};
-pub use sql::{RevocationEntry, RevokedScope, SqlRefreshStore, SqlRevocation, session_schema};
+pub use sql::{SqlRefreshStore, SqlRevocation, session_schema};
 pub use token::{
     AuthenticateError, Claims, ForeignKeysError, ForeignTokens, IssueTokenError, IssuedToken, RefreshError,
     Subject, TokenKind, TokenPair, TokenService, TokenSettings, VerifyTokenError,

@@ -12,6 +12,7 @@ use golive_cache::{
     AddressPrefix, ClientAddress, DecisionSource, ForwardedHeader, Quota, RateKey, RateLimitLayer,
     RateLimiter, TrustedProxies,
 };
+use golive_sandbox::{ProcessSpec, run_to_end};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use support::{connect_patiently, server, until};
 use tower::{Layer, ServiceExt, service_fn};
@@ -58,6 +59,53 @@ async fn all_windows_hold_and_the_tightest_is_told() {
         Quota::new("y", number(9), HOUR).and(number(1), DAY),
     );
     assert_eq!((limiter.check("a").await.window, limiter.check("a").await.window), (1, 1));
+}
+
+/// Set in the processes that take from the limit.
+const PROCESS: &str = "GOLIVE_TEST_LIMIT_URL";
+/// A folder in which each of them says that it is there.
+const MEETING: &str = "GOLIVE_TEST_LIMIT_MEETING";
+const TWO_PROCESSES: &str = "two_processes_share_one_limit_exactly";
+
+/// This test starts itself, twice.
+#[test]
+fn two_processes_share_one_limit_exactly() {
+    #[expect(clippy::disallowed_methods, reason = "how a process is told that it is one of the two")]
+    if let (Ok(url), Ok(meeting)) = (std::env::var(PROCESS), std::env::var(MEETING)) {
+        return take_from_the_limit(&url, meeting.as_ref());
+    }
+    let redis = server(false);
+    let meeting = tempfile::tempdir().unwrap();
+    let attempt = || {
+        let itself = ProcessSpec::new(std::env::current_exe().unwrap())
+            .arguments(["--exact", TWO_PROCESSES, "--nocapture"])
+            .environment([(PROCESS, redis.url()), (MEETING, meeting.path().display().to_string())]);
+        let finished = run_to_end(itself, Duration::from_secs(60)).unwrap();
+        let counted = finished.output.lines().find_map(|line| line.split("allowed: ").nth(1));
+        counted.unwrap_or_else(|| panic!("{}", finished.output)).parse::<usize>().unwrap()
+    };
+    let (one, other) = std::thread::scope(|scope| {
+        let other = scope.spawn(attempt);
+        (attempt(), other.join().unwrap())
+    });
+    assert_eq!(one + other, 300, "{one} and {other} of 500 attempts each, at the same time");
+}
+
+#[tokio::main]
+async fn take_from_the_limit(url: &str, meeting: &std::path::Path) {
+    let cache = connect_patiently(url).await;
+    let limiter = RateLimiter::new(cache, Quota::new("processes", number(300), DAY));
+    std::fs::write(meeting.join(std::process::id().to_string()), "").unwrap();
+    until("both processes are there", async || std::fs::read_dir(meeting).unwrap().count() == 2).await;
+    let mut allowed = 0;
+    for _ in 0..50 {
+        let ten = std::array::from_fn::<_, 10, _>(|_| limiter.check("shared"));
+        for decision in futures_util::future::join_all(ten).await {
+            assert!(!decision.is_degraded());
+            allowed += u32::from(decision.allowed);
+        }
+    }
+    println!("allowed: {allowed}");
 }
 
 #[tokio::test]

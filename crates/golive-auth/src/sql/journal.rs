@@ -1,4 +1,5 @@
-//! Revocations as an append-only journal in SQL: it answers by itself, and fills a faster store that lost its memory.
+//! Revocations as an append-only journal in SQL. It answers by itself; how it fills a Redis that lost its memory is in
+//! `redis_journal`.
 
 use std::time::Duration;
 
@@ -11,36 +12,13 @@ use crate::revocation::{Revocation, StoreUnavailable, TokenFacts};
 
 /// Revocations in a table `golive_revocation`, shared by all instances. Rows are added and, when their time is over,
 /// removed; none is ever changed. Cheap to clone.
+///
+/// With the feature `redis` it is what `golive_cache::RevocationStore::with_journal` takes: Redis then answers, and is
+/// filled from here when it lost its memory.
 #[derive(Clone, Debug)]
 pub struct SqlRevocation {
     connection: DatabaseConnection,
     cutoff_lifetime: Duration,
-}
-
-/// What a revocation covers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RevokedScope {
-    /// One token, by its `jti`.
-    Token(String),
-    /// A session with all its tokens.
-    Session(String),
-    /// Everything of a user issued before the time.
-    UserBefore(String, DateTime<Utc>),
-    /// Everything of a tenant issued before the time.
-    TenantBefore(String, DateTime<Utc>),
-    /// Everything issued before the time.
-    AllBefore(DateTime<Utc>),
-}
-
-/// A revocation that is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RevocationEntry {
-    /// What it covers.
-    pub scope: RevokedScope,
-    /// For how long from now.
-    pub remaining: Duration,
 }
 
 /// What a row covers, by the word that is stored.
@@ -109,37 +87,6 @@ impl SqlRevocation {
         made.map(drop).map_err(|error| StoreUnavailable::new(STORE, error))
     }
 
-    /// Every revocation in force, the oldest first: what a faster store must know after it lost its memory. A cutoff
-    /// comes as often as it was raised.
-    ///
-    /// # Errors
-    /// When the database does not answer, or there are more than a million.
-    pub async fn unexpired(&self) -> Result<Vec<RevocationEntry>, StoreUnavailable> {
-        let found = retry(STORE, || self.read_unexpired()).await?;
-        if found.len() > MOST_ENTRIES {
-            return Err(StoreUnavailable::new(STORE, "it has more than a million revocations in force"));
-        }
-        Ok(found)
-    }
-
-    /// Tells another store every revocation in force. Returns how many.
-    ///
-    /// # Errors
-    /// When one of the two stores does not confirm; then the other store is not complete.
-    pub async fn replay_into(&self, store: &dyn Revocation) -> Result<usize, StoreUnavailable> {
-        let entries = self.unexpired().await?;
-        for RevocationEntry { scope, remaining } in &entries {
-            match scope {
-                RevokedScope::Token(id) => store.revoke_token(id, *remaining).await?,
-                RevokedScope::Session(id) => store.revoke_session(id, *remaining).await?,
-                RevokedScope::UserBefore(user, time) => store.revoke_user_before(user, *time).await?,
-                RevokedScope::TenantBefore(tenant, time) => store.revoke_tenant_before(tenant, *time).await?,
-                RevokedScope::AllBefore(time) => store.revoke_all_before(*time).await?,
-            }
-        }
-        Ok(entries.len())
-    }
-
     /// Removes entries whose time is over, a thousand at most. Returns how many; call it now and then.
     ///
     /// # Errors
@@ -151,36 +98,6 @@ impl SqlRevocation {
             clock(&self.connection)
         );
         retry(STORE, || self.run(&sql, Vec::new())).await
-    }
-
-    async fn read_unexpired(&self) -> Result<Vec<RevocationEntry>, DbErr> {
-        let now = clock(&self.connection);
-        let sql = format!(
-            "SELECT scope, subject, before_ms, until_ms - {now} FROM golive_revocation WHERE until_ms > {now} \
-             ORDER BY id LIMIT {}",
-            MOST_ENTRIES + 1
-        );
-        let backend = self.connection.get_database_backend();
-        let rows = self.connection.query_all_raw(Statement::from_string(backend, sql)).await?;
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in rows {
-            let scope: String = row.try_get_by_index(0)?;
-            let subject: String = row.try_get_by_index(1)?;
-            let before: Option<i64> = row.try_get_by_index(2)?;
-            let remaining: i64 = row.try_get_by_index(3)?;
-            let time = before.and_then(DateTime::from_timestamp_millis);
-            let scope = match (Scope::parse(&scope), time) {
-                (Some(Scope::Token), None) => RevokedScope::Token(subject),
-                (Some(Scope::Session), None) => RevokedScope::Session(subject),
-                (Some(Scope::User), Some(time)) => RevokedScope::UserBefore(subject, time),
-                (Some(Scope::Tenant), Some(time)) => RevokedScope::TenantBefore(subject, time),
-                (Some(Scope::All), Some(time)) => RevokedScope::AllBefore(time),
-                _ => return Err(DbErr::Custom("a row of golive_revocation has an unknown scope".to_owned())),
-            };
-            let remaining = Duration::from_millis(u64::try_from(remaining).unwrap_or(0).max(1));
-            entries.push(RevocationEntry { scope, remaining });
-        }
-        Ok(entries)
     }
 
     async fn append(
@@ -299,4 +216,3 @@ impl Revocation for SqlRevocation {
 
 const STORE: &str = "revocation";
 const LONGEST_SUBJECT: usize = 190;
-const MOST_ENTRIES: usize = 1_000_000;

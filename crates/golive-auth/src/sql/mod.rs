@@ -11,7 +11,7 @@ use std::time::Duration;
 use sea_orm::{DatabaseConnection, DbBackend, DbErr};
 
 pub use families::SqlRefreshStore;
-pub use journal::{RevocationEntry, RevokedScope, SqlRevocation};
+pub use journal::SqlRevocation;
 
 use crate::revocation::StoreUnavailable;
 
