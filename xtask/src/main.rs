@@ -5,6 +5,7 @@
 
 mod bench;
 mod compare;
+mod fuzz;
 mod golive;
 mod run;
 mod stages;
@@ -28,6 +29,9 @@ cargo xtask COMMAND [ARGUMENTS]
   compare [DATABASE …] [--database NAME=FILE …]
                            databases in common use, or files of one's own, moved by golive and by a peer and compared
                            value by value; without arguments writes docs/comparison.md
+  fuzz [--seconds N] [TARGET …]
+                           feeds the parsers of tokens, stored password hashes and forwarded headers with whatever a
+                           fuzzer comes up with, five minutes each; needs a nightly compiler and cargo-fuzz
   help                     this text
 ";
 
@@ -51,6 +55,7 @@ fn dispatch(command: Option<&str>, arguments: Vec<OsString>) -> Result<u8, Failu
         Some("tidy") => tidy::run(&arguments),
         Some("bench") => bench::run(&arguments),
         Some("compare") => compare::run(&arguments),
+        Some("fuzz") => fuzz::run(&arguments),
         Some("help" | "--help" | "-h") => {
             say(HELP);
             Ok(0)

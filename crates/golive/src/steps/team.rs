@@ -1,9 +1,9 @@
 //! 0.4: the client's real people, created by the administrator through the application; each changes the first password.
 
-use std::collections::BTreeMap;
+use std::fs::File;
 
 use async_trait::async_trait;
-use golive_auth::{Accounts, generate_password};
+use golive_auth::{Accounts, TeamMember, generate_password, team_of_csv};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::session::{self, PASSWORD_LENGTH, password_name};
@@ -77,7 +77,11 @@ impl Step for OnboardTeam {
 }
 
 /// These rows were written by nobody but the application: where they are is where it writes.
-async fn look_in_target(context: &Context, members: &[Member], seen: &mut Witness) -> Result<(), StepError> {
+async fn look_in_target(
+    context: &Context,
+    members: &[TeamMember],
+    seen: &mut Witness,
+) -> Result<(), StepError> {
     let Some(mapping) = context.config.accounts.clone() else { return Ok(()) };
     let doing = "look for the team in the target";
     let directory = Accounts::connect(&context.target()?, mapping).await.doing(doing)?;
@@ -97,37 +101,21 @@ async fn look_in_target(context: &Context, members: &[Member], seen: &mut Witnes
     Ok(())
 }
 
-/// One row of the team's CSV.
-#[derive(Debug, Clone)]
-pub(crate) struct Member {
-    pub(crate) username: String,
-    pub(crate) role: String,
-    columns: BTreeMap<String, String>,
-}
-
 /// The team as its CSV lists it.
-pub(crate) fn read(context: &Context) -> Result<Vec<Member>, StepError> {
+pub(crate) fn read(context: &Context) -> Result<Vec<TeamMember>, StepError> {
     let team = team(context)?;
     let path = context.config.path(&team.csv);
     let doing = || format!("read the team from {}", path.display());
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(&path).doing(doing())?;
-    let mut members = Vec::new();
-    for row in reader.deserialize::<BTreeMap<String, String>>() {
-        let columns = row.doing(doing())?;
-        let column = |name: &str| {
-            let value = columns.get(name).filter(|value| !value.is_empty()).cloned();
-            value
-                .ok_or_else(|| StepError::unknown(format!("{} has no `{name}` in every row", path.display())))
-        };
-        members.push(Member { username: column("username")?, role: column("role")?, columns });
-        if members.len() > MOST_MEMBERS {
-            return Err(StepError::unknown(format!(
-                "{} lists more than {MOST_MEMBERS} people",
-                path.display()
-            )));
-        }
+    let members = team_of_csv(File::open(&path).doing(doing())?).doing(doing())?;
+    let nobody = members.iter().find(|member| member.username.is_empty() || member.role.is_empty());
+    match nobody {
+        None => Ok(members),
+        Some(member) => Err(StepError::unknown(format!(
+            "line {} of {} has no `username` or no `role`; write it or delete the line",
+            member.line,
+            path.display()
+        ))),
     }
-    Ok(members)
 }
 
 /// The `[team]` section.
@@ -140,7 +128,7 @@ pub(crate) fn team(context: &Context) -> Result<&Team, StepError> {
 }
 
 /// The first member with a role.
-pub(crate) fn member_with_role(context: &Context, role: &str) -> Result<Member, StepError> {
+pub(crate) fn member_with_role(context: &Context, role: &str) -> Result<TeamMember, StepError> {
     let found = read(context)?.into_iter().find(|member| member.role == role);
     found.ok_or_else(|| StepError::unknown(format!("the team's CSV lists nobody with role {role}")))
 }
@@ -152,7 +140,7 @@ fn setup(context: &Context) -> Vec<String> {
 async fn create(
     context: &Context,
     endpoint: &Endpoint,
-    member: &Member,
+    member: &TeamMember,
     admin: &SecretString,
 ) -> Result<(), StepError> {
     let name = password_name(&member.username);
@@ -162,13 +150,18 @@ async fn create(
     };
     context.keep_secret(&name, &password)?;
     let request = &context.config.journeys.create_user;
-    let values =
-        session::values(context).extend(member.columns.clone()).set("password", password.expose_secret());
+    let optional = |value: &Option<String>| value.clone().unwrap_or_default();
+    let values = session::values(context)
+        .extend(member.columns.clone())
+        .set("username", &member.username)
+        .set("role", &member.role)
+        .set("tenant", optional(&member.tenant))
+        .set("full_name", optional(&member.full_name))
+        .set("email", optional(&member.email))
+        .set("password", password.expose_secret());
     let answer = session::ask(context, endpoint, request, &values, admin).await?;
     let template = context.request(request)?;
     answer
         .check(&template.respond)
         .map_err(|why| StepError::Refused(format!("creating {}: the application {why}", member.username)))
 }
-
-const MOST_MEMBERS: usize = 10_000;
