@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::keys::SecretKey;
 use crate::sql::{DEADLOCK_PAUSE, DEADLOCK_TRIES, is_deadlock};
 
-/// The trail in the tables `golive_audit` and `golive_audit_head` of the application's database. Cheap to clone.
+/// The trail in the tables `_golive_audit` and `_golive_audit_head` of the application's database. Cheap to clone.
 ///
 /// Each entry's digest covers the digest before it: what was changed or taken out in between is found by
 /// [`AuditTrail::verify`]. Whoever may write both tables can compute a whole new chain; a [key](AuditTrail::with_key)
@@ -104,7 +104,7 @@ pub enum AuditBreakKind {
 #[non_exhaustive]
 pub enum AuditError {
     /// The database refused.
-    #[error("use the tables golive_audit and golive_audit_head: check that they exist, and the grants")]
+    #[error("use the tables _golive_audit and _golive_audit_head: check that they exist, and the grants")]
     Database(#[source] DbErr),
     /// A text is longer than its column. Nothing was written.
     #[error(
@@ -112,7 +112,7 @@ pub enum AuditError {
     )]
     TooLong,
     /// There is no head.
-    #[error("continue the audit trail: golive_audit_head has no row; restore it, or make the tables anew")]
+    #[error("continue the audit trail: _golive_audit_head has no row; restore it, or make the tables anew")]
     NoHead,
 }
 
@@ -129,15 +129,15 @@ pub fn audit_schema(backend: DbBackend) -> [String; 3] {
     };
     [
         format!(
-            "CREATE TABLE IF NOT EXISTS golive_audit (seq BIGINT NOT NULL PRIMARY KEY, at_ms BIGINT NOT NULL, \
+            "CREATE TABLE IF NOT EXISTS _golive_audit (seq BIGINT NOT NULL PRIMARY KEY, at_ms BIGINT NOT NULL, \
              actor {long} NOT NULL, action {short} NOT NULL, target {long} NOT NULL, request_id {short} NULL, \
              digest {digest} NOT NULL)"
         ),
         format!(
-            "CREATE TABLE IF NOT EXISTS golive_audit_head (id INTEGER NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, \
+            "CREATE TABLE IF NOT EXISTS _golive_audit_head (id INTEGER NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, \
              digest {digest} NOT NULL)"
         ),
-        format!("{first} INTO golive_audit_head (id, seq, digest) VALUES (1, 0, '')"),
+        format!("{first} INTO _golive_audit_head (id, seq, digest) VALUES (1, 0, '')"),
     ]
 }
 
@@ -208,7 +208,7 @@ impl AuditTrail {
             transaction.execute_raw(statement).await.map_err(AuditError::Database)
         };
         // The update first: it makes all others wait, on both databases, until this transaction ends.
-        run("UPDATE golive_audit_head SET seq = seq + 1 WHERE id = 1", Vec::new()).await?;
+        run("UPDATE _golive_audit_head SET seq = seq + 1 WHERE id = 1", Vec::new()).await?;
         let head = read_head(transaction).await?.ok_or(AuditError::NoHead)?;
         let row = Row {
             seq: head.entries,
@@ -216,7 +216,7 @@ impl AuditTrail {
             entry: entry.clone(),
             digest: self.digest(&head.digest, head.entries, now.timestamp_millis(), entry),
         };
-        let sql = "INSERT INTO golive_audit (seq, at_ms, actor, action, target, request_id, digest) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO _golive_audit (seq, at_ms, actor, action, target, request_id, digest) VALUES (?, ?, ?, ?, ?, ?, ?)";
         let values = vec![
             signed(row.seq).into(),
             row.at.into(),
@@ -227,7 +227,7 @@ impl AuditTrail {
             row.digest.clone().into(),
         ];
         run(sql, values).await?;
-        run("UPDATE golive_audit_head SET digest = ? WHERE id = 1", vec![row.digest.clone().into()]).await?;
+        run("UPDATE _golive_audit_head SET digest = ? WHERE id = 1", vec![row.digest.clone().into()]).await?;
         Ok(AuditHead { entries: row.seq, digest: row.digest })
     }
 
@@ -280,7 +280,7 @@ impl AuditTrail {
 
     async fn page(&self, after: u64) -> Result<Vec<Row>, AuditError> {
         let sql = format!(
-            "SELECT seq, at_ms, actor, action, target, request_id, digest FROM golive_audit WHERE seq > ? \
+            "SELECT seq, at_ms, actor, action, target, request_id, digest FROM _golive_audit WHERE seq > ? \
              ORDER BY seq LIMIT {PAGE_ROWS}"
         );
         let backend = self.connection.get_database_backend();
@@ -346,7 +346,7 @@ struct Row {
 }
 
 async fn read_head<C: ConnectionTrait>(connection: &C) -> Result<Option<AuditHead>, AuditError> {
-    let sql = "SELECT seq, digest FROM golive_audit_head WHERE id = 1";
+    let sql = "SELECT seq, digest FROM _golive_audit_head WHERE id = 1";
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let Some(row) = connection.query_one_raw(statement).await.map_err(AuditError::Database)? else {
         return Ok(None);

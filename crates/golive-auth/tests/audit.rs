@@ -66,28 +66,28 @@ async fn trail_holds(db: DatabaseConnection) {
     assert!(matches!(trail.append(&long, at(1)).await, Err(AuditError::TooLong)));
 
     use AuditBreakKind::{Altered, Missing, Rewritten, Surplus};
-    let changed = "UPDATE golive_audit SET actor = 'somebody' WHERE seq = 7";
-    let restored = "UPDATE golive_audit SET actor = 'north.rosa' WHERE seq = 7";
+    let changed = "UPDATE _golive_audit SET actor = 'somebody' WHERE seq = 7";
+    let restored = "UPDATE _golive_audit SET actor = 'north.rosa' WHERE seq = 7";
     assert_eq!(tampered(&trail, &db, changed, restored).await, Some((7, Altered)));
-    let moved = "UPDATE golive_audit SET action = 'deactivat', target = CONCAT('e', target) WHERE seq = 7";
-    let back = "UPDATE golive_audit SET action = 'deactivate', target = SUBSTR(target, 2) WHERE seq = 7";
+    let moved = "UPDATE _golive_audit SET action = 'deactivat', target = CONCAT('e', target) WHERE seq = 7";
+    let back = "UPDATE _golive_audit SET action = 'deactivate', target = SUBSTR(target, 2) WHERE seq = 7";
     assert_eq!(
         tampered(&trail, &db, moved, back).await,
         Some((7, Altered)),
         "a letter moved to the next column"
     );
-    let out = "UPDATE golive_audit SET seq = 1000 WHERE seq = 20";
-    let fro = "UPDATE golive_audit SET seq = 20 WHERE seq = 1000";
+    let out = "UPDATE _golive_audit SET seq = 1000 WHERE seq = 20";
+    let fro = "UPDATE _golive_audit SET seq = 20 WHERE seq = 1000";
     assert_eq!(tampered(&trail, &db, out, fro).await, Some((20, Missing)));
-    let cut = "UPDATE golive_audit SET seq = -seq WHERE seq > 38";
-    let uncut = "UPDATE golive_audit SET seq = -seq WHERE seq < 0";
+    let cut = "UPDATE _golive_audit SET seq = -seq WHERE seq > 38";
+    let uncut = "UPDATE _golive_audit SET seq = -seq WHERE seq < 0";
     assert_eq!(tampered(&trail, &db, cut, uncut).await, Some((39, Missing)), "the end is gone");
-    let more = "INSERT INTO golive_audit SELECT 41, at_ms, actor, action, target, request_id, digest FROM golive_audit WHERE seq = 40";
-    let less = "DELETE FROM golive_audit WHERE seq = 41";
+    let more = "INSERT INTO _golive_audit SELECT 41, at_ms, actor, action, target, request_id, digest FROM _golive_audit WHERE seq = 40";
+    let less = "DELETE FROM _golive_audit WHERE seq = 41";
     assert_eq!(tampered(&trail, &db, more, less).await, Some((41, Surplus)));
 
     // Somebody with all rights rewrites everything, digests included.
-    for table in ["golive_audit", "golive_audit_head"] {
+    for table in ["_golive_audit", "_golive_audit_head"] {
         db.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
     }
     trail.create_tables().await.unwrap();

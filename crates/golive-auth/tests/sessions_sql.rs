@@ -176,7 +176,7 @@ async fn revocations(connection: DatabaseConnection) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let count =
-        Statement::from_string(connection.get_database_backend(), "SELECT COUNT(*) FROM golive_revocation");
+        Statement::from_string(connection.get_database_backend(), "SELECT COUNT(*) FROM _golive_revocation");
     let left: i64 = connection.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap();
     assert_eq!(left, 7, "nothing else was removed");
 }

@@ -194,7 +194,7 @@ fn open_cache(config: &ServeConfig) -> Result<Option<Cache>, ServeError> {
 }
 
 async fn keep_sessions(app: api::state::App, prepared: Arc<AtomicBool>) {
-    app.sessions.open(app.now()).await;
+    app.open().await;
     prepared.store(true, Ordering::Release);
     app.sessions.prune().await;
 }

@@ -10,7 +10,7 @@ use super::{clock, milliseconds, retry, text};
 use crate::refresh::{RefreshStore, Rotation, RotationRequest};
 use crate::revocation::StoreUnavailable;
 
-/// Refresh-token families in a table `golive_refresh_family`, shared by all instances. Cheap to clone.
+/// Refresh-token families in a table `_golive_refresh_family`, shared by all instances. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SqlRefreshStore {
     connection: DatabaseConnection,
@@ -19,7 +19,7 @@ pub struct SqlRefreshStore {
 pub(super) fn schema(backend: DbBackend) -> String {
     let text = text(backend);
     format!(
-        "CREATE TABLE IF NOT EXISTS golive_refresh_family (family {text} NOT NULL PRIMARY KEY, current_id {text} NULL, \
+        "CREATE TABLE IF NOT EXISTS _golive_refresh_family (family {text} NOT NULL PRIMARY KEY, current_id {text} NULL, \
          previous_id {text} NULL, rotated_ms BIGINT NOT NULL DEFAULT 0, until_ms BIGINT NOT NULL)"
     )
 }
@@ -45,8 +45,8 @@ impl SqlRefreshStore {
     /// When the database does not confirm.
     pub async fn prune(&self) -> Result<u64, StoreUnavailable> {
         let sql = format!(
-            "DELETE FROM golive_refresh_family WHERE family IN (SELECT family FROM (SELECT family FROM \
-             golive_refresh_family WHERE until_ms <= {} LIMIT 1000) AS ended)",
+            "DELETE FROM _golive_refresh_family WHERE family IN (SELECT family FROM (SELECT family FROM \
+             _golive_refresh_family WHERE until_ms <= {} LIMIT 1000) AS ended)",
             clock(&self.connection)
         );
         retry(STORE, || self.run(&sql, Vec::new())).await
@@ -60,7 +60,7 @@ impl SqlRefreshStore {
 
     async fn find(&self, family: &str) -> Result<Option<Family>, DbErr> {
         let sql = format!(
-            "SELECT current_id, previous_id, rotated_ms FROM golive_refresh_family WHERE family = ? AND until_ms > {}",
+            "SELECT current_id, previous_id, rotated_ms FROM _golive_refresh_family WHERE family = ? AND until_ms > {}",
             clock(&self.connection)
         );
         let backend = self.connection.get_database_backend();
@@ -85,7 +85,7 @@ struct Family {
 impl RefreshStore for SqlRefreshStore {
     async fn start(&self, family: &str, token_id: &str, ttl: Duration) -> Result<(), StoreUnavailable> {
         let sql = format!(
-            "INSERT INTO golive_refresh_family (family, current_id, until_ms) VALUES (?, ?, {} + ?)",
+            "INSERT INTO _golive_refresh_family (family, current_id, until_ms) VALUES (?, ?, {} + ?)",
             clock(&self.connection)
         );
         let values = || vec![family.into(), token_id.into(), milliseconds(ttl).into()];
@@ -95,7 +95,7 @@ impl RefreshStore for SqlRefreshStore {
     async fn rotate(&self, request: &RotationRequest<'_>) -> Result<Rotation, StoreUnavailable> {
         let now = clock(&self.connection);
         let sql = format!(
-            "UPDATE golive_refresh_family SET previous_id = ?, current_id = ?, rotated_ms = ?, until_ms = {now} + ? \
+            "UPDATE _golive_refresh_family SET previous_id = ?, current_id = ?, rotated_ms = ?, until_ms = {now} + ? \
              WHERE family = ? AND current_id = ? AND until_ms > {now}"
         );
         let values = || {
@@ -123,13 +123,13 @@ impl RefreshStore for SqlRefreshStore {
             return Ok(Rotation::Replayed { successor: current, issued_at });
         }
         // The row stays, so that the family's other tokens are told as reused too.
-        let sql = "UPDATE golive_refresh_family SET current_id = NULL WHERE family = ?";
+        let sql = "UPDATE _golive_refresh_family SET current_id = NULL WHERE family = ?";
         retry(STORE, || self.run(sql, vec![request.family.into()])).await?;
         Ok(Rotation::Reused)
     }
 
     async fn end(&self, family: &str) -> Result<(), StoreUnavailable> {
-        let sql = "DELETE FROM golive_refresh_family WHERE family = ?";
+        let sql = "DELETE FROM _golive_refresh_family WHERE family = ?";
         retry(STORE, || self.run(sql, vec![family.into()])).await.map(drop)
     }
 }

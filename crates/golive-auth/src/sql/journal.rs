@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, 
 use super::{clock, milliseconds, retry, text};
 use crate::revocation::{Revocation, StoreUnavailable, TokenFacts};
 
-/// Revocations in a table `golive_revocation`, shared by all instances. Rows are added and, when their time is over,
+/// Revocations in a table `_golive_revocation`, shared by all instances. Rows are added and, when their time is over,
 /// removed; none is ever changed. Cheap to clone.
 ///
 /// With the feature `redis` it is what `golive_cache::RevocationStore::with_journal` takes: Redis then answers, and is
@@ -58,7 +58,7 @@ pub(super) fn schema(backend: DbBackend) -> String {
         _ => ("INTEGER PRIMARY KEY AUTOINCREMENT", ""),
     };
     format!(
-        "CREATE TABLE IF NOT EXISTS golive_revocation (id {key}, scope VARCHAR(8) NOT NULL, subject {text} NOT NULL, \
+        "CREATE TABLE IF NOT EXISTS _golive_revocation (id {key}, scope VARCHAR(8) NOT NULL, subject {text} NOT NULL, \
          before_ms BIGINT NULL, until_ms BIGINT NOT NULL{index})"
     )
 }
@@ -93,7 +93,7 @@ impl SqlRevocation {
     /// When the database does not confirm.
     pub async fn prune(&self) -> Result<u64, StoreUnavailable> {
         let sql = format!(
-            "DELETE FROM golive_revocation WHERE id IN (SELECT id FROM (SELECT id FROM golive_revocation \
+            "DELETE FROM _golive_revocation WHERE id IN (SELECT id FROM (SELECT id FROM _golive_revocation \
              WHERE until_ms <= {} LIMIT 1000) AS ended)",
             clock(&self.connection)
         );
@@ -128,7 +128,7 @@ impl SqlRevocation {
             return Err(StoreUnavailable::new(STORE, "a tenant without a name cannot be revoked"));
         }
         let sql = format!(
-            "INSERT INTO golive_revocation (scope, subject, before_ms, until_ms) VALUES (?, ?, ?, {until})"
+            "INSERT INTO _golive_revocation (scope, subject, before_ms, until_ms) VALUES (?, ?, ?, {until})"
         );
         let before = before.map(|time| time.timestamp_millis());
         let values = || vec![scope.word().into(), subject.into(), before.into(), milliseconds.into()];
@@ -155,7 +155,7 @@ impl Revocation for SqlRevocation {
         let ended = |scope: Scope| {
             let scope = scope.word();
             format!(
-                "SELECT 1 AS hit FROM golive_revocation WHERE scope = '{scope}' AND subject = ? AND until_ms > {now}"
+                "SELECT 1 AS hit FROM _golive_revocation WHERE scope = '{scope}' AND subject = ? AND until_ms > {now}"
             )
         };
         let cut = |scope: Scope| format!("{} AND before_ms > ?", ended(scope));

@@ -31,7 +31,7 @@ impl RevocationJournal for SqlRevocation {
         at_most: usize,
     ) -> Result<Vec<JournalEntry>, JournalError> {
         let sql = format!(
-            "SELECT id, scope, subject, before_ms, until_ms FROM golive_revocation WHERE until_ms > ? AND id > ? \
+            "SELECT id, scope, subject, before_ms, until_ms FROM _golive_revocation WHERE until_ms > ? AND id > ? \
              ORDER BY id LIMIT {at_most}"
         );
         let after = i64::try_from(after.unwrap_or(0))?;
@@ -52,7 +52,7 @@ fn entry(row: &QueryResult) -> Result<JournalEntry, DbErr> {
     let subject: String = row.try_get_by_index(2)?;
     let before: Option<i64> = row.try_get_by_index(3)?;
     let until: i64 = row.try_get_by_index(4)?;
-    let unreadable = || DbErr::Custom(format!("row {id} of golive_revocation cannot be read"));
+    let unreadable = || DbErr::Custom(format!("row {id} of _golive_revocation cannot be read"));
     let before = before.and_then(DateTime::from_timestamp_millis);
     let expires_at = DateTime::from_timestamp_millis(until).ok_or_else(unreadable)?;
     let revocation = match (Scope::parse(&scope).ok_or_else(unreadable)?, before) {

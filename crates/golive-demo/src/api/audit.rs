@@ -1,13 +1,15 @@
-//! Who did what: writes the audit log and lists it. What happened is told by the callers.
+//! Who did what: writes the audit log and lists it. What happened is told by the callers; how the chain holds its links in
+//! place, golive-auth knows.
 
 use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, NaiveDateTime, Utc};
+use golive_auth::{AuditEntry, AuditError};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, TransactionTrait,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +17,7 @@ use serde_json::Value;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Params;
-use super::state::App;
+use super::state::{App, Platform};
 use crate::entity::audit_log;
 
 /// Who acts.
@@ -57,29 +59,48 @@ impl<'a> Deed<'a> {
     }
 }
 
-/// Writes one row, in the caller's transaction where there is one.
+/// Writes one row in the transaction that does the deed, and its link in the chain that tells when a row was changed.
+/// Called last: whoever else records waits until the transaction ends.
 pub(crate) async fn record(
-    db: &impl ConnectionTrait,
+    app: &Platform,
+    transaction: &DatabaseTransaction,
     now: DateTime<Utc>,
     actor: &Actor,
     deed: Deed<'_>,
 ) -> Result<(), DbErr> {
-    let request_id = golive_observe::current_request_id().map(|id| id.chars().take(36).collect());
+    let request_id: Option<String> =
+        golive_observe::current_request_id().map(|id| id.chars().take(36).collect());
+    let key: String = deed.key.chars().take(120).collect();
+    let mut entry = AuditEntry::new(&actor.username, deed.action, format!("{} {key}", deed.entity));
+    entry.request_id.clone_from(&request_id);
     let row = audit_log::ActiveModel {
         user_id: Set(actor.user_id),
         client_id: Set(deed.client_id.map(str::to_owned).or_else(|| actor.client_id.clone())),
         username: Set(actor.username.clone()),
         action: Set(deed.action.to_owned()),
         entity: Set(deed.entity.to_owned()),
-        entity_key: Set(deed.key.chars().take(120).collect()),
+        entity_key: Set(key),
         details: Set(deed.details),
         address: Set(actor.address.to_string()),
         request_id: Set(request_id),
         created_at: Set(now.naive_utc()),
         ..Default::default()
     };
-    audit_log::Entity::insert(row).exec_without_returning(db).await?;
+    audit_log::Entity::insert(row).exec_without_returning(transaction).await?;
+    if let Some(trail) = &app.trail {
+        trail.append_in(transaction, &entry, now).await.map_err(|error| match error {
+            AuditError::Database(cause) => cause,
+            other => DbErr::Custom(other.to_string()),
+        })?;
+    }
     Ok(())
+}
+
+/// The same for a deed that changes nothing in the database.
+pub(crate) async fn record_alone(app: &Platform, actor: &Actor, deed: Deed<'_>) -> Result<(), DbErr> {
+    let transaction = app.db.begin().await?;
+    record(app, &transaction, app.now(), actor, deed).await?;
+    transaction.commit().await
 }
 
 /// Which rows to list.

@@ -59,7 +59,7 @@ pub(crate) async fn login(
     let (Some(user), true) = (known, is_open) else {
         app.limits.login_failures.failed(&key).await?;
         let id = actor.user_id.map(|id| id.to_string()).unwrap_or_default();
-        audit::record(&app.db, now, &actor, Deed::new("login_failed", "user", id)).await?;
+        audit::record_alone(&app, &actor, Deed::new("login_failed", "user", id)).await?;
         return Err(ApiError::login_failed());
     };
     let rehashed = if verified.needs_upgrade { app.passwords.hash(login.password).await.ok() } else { None };
@@ -76,7 +76,7 @@ pub(crate) async fn login(
         change.password_hash = Set(hash);
     }
     user::Entity::update(change).exec(&transaction).await?;
-    audit::record(&transaction, now, &actor, Deed::new("login", "user", user.id)).await?;
+    audit::record(&app, &transaction, now, &actor, Deed::new("login", "user", user.id)).await?;
     transaction.commit().await?;
     Ok(Json(session(&app, &user, &pair)))
 }
@@ -170,7 +170,7 @@ pub(crate) async fn logout(State(app): State<App>, caller: Caller) -> Result<Sta
     app.tokens
         .end_session(&caller.claims, app.sessions.families.as_ref(), app.sessions.revocation.as_ref())
         .await?;
-    audit::record(&app.db, app.now(), &caller.actor, Deed::new("logout", "user", caller.user.id)).await?;
+    audit::record_alone(&app, &caller.actor, Deed::new("logout", "user", caller.user.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -218,7 +218,8 @@ pub(crate) async fn change_password(
         ..Default::default()
     };
     let user = change.update(&transaction).await?;
-    audit::record(&transaction, now, &caller.actor, Deed::new("change_password", "user", user.id)).await?;
+    audit::record(&app, &transaction, now, &caller.actor, Deed::new("change_password", "user", user.id))
+        .await?;
     transaction.commit().await?;
     let pair = start_session(&app, &user, cutoff + TimeDelta::milliseconds(1)).await?;
     Ok(Json(session(&app, &user, &pair)))
@@ -263,7 +264,7 @@ pub(crate) async fn forgot_password(
             address,
         };
         let id = actor.user_id.map(|id| id.to_string()).unwrap_or_default();
-        audit::record(&app.db, app.now(), &actor, Deed::new("forgot_password", "user", id)).await?;
+        audit::record_alone(&app, &actor, Deed::new("forgot_password", "user", id)).await?;
         let body = json!({ "message": "if there is such an account, its administrator has been told" });
         Ok::<_, ApiError>((StatusCode::ACCEPTED, Json(body)))
     };

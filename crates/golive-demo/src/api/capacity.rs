@@ -82,6 +82,7 @@ pub(crate) async fn analyze(
     let transaction = app.db.begin().await?;
     let row = row.insert(&transaction).await?;
     audit::record(
+        &app,
         &transaction,
         now,
         &caller.actor,

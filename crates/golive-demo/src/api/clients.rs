@@ -105,8 +105,14 @@ pub(crate) async fn create(
         .await
         .map_err(|e| taken(e, "there is a client with this client_id"))?;
     client_config::Entity::insert(config).exec_without_returning(&transaction).await?;
-    audit::record(&transaction, now, &caller.actor, Deed::new("create", "client", &client_id).of(&client_id))
-        .await?;
+    audit::record(
+        &app,
+        &transaction,
+        now,
+        &caller.actor,
+        Deed::new("create", "client", &client_id).of(&client_id),
+    )
+    .await?;
     transaction.commit().await?;
     let body = json!({ "client_id": client_id, "client_name": client_name, "is_active": true });
     Ok((StatusCode::CREATED, Json(body)))
@@ -151,8 +157,14 @@ pub(crate) async fn change(
     };
     let transaction = app.db.begin().await?;
     let row = change.update(&transaction).await?;
-    audit::record(&transaction, now, &caller.actor, Deed::new(action, "client", &client_id).of(&client_id))
-        .await?;
+    audit::record(
+        &app,
+        &transaction,
+        now,
+        &caller.actor,
+        Deed::new(action, "client", &client_id).of(&client_id),
+    )
+    .await?;
     transaction.commit().await?;
     Ok(Json(
         json!({ "client_id": row.client_id, "client_name": row.client_name, "is_active": row.is_active }),

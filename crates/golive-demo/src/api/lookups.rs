@@ -256,6 +256,7 @@ pub(crate) async fn set_threshold(
         row.insert(&transaction).await?;
     }
     audit::record(
+        &app,
         &transaction,
         app.now(),
         &caller.actor,

@@ -55,8 +55,14 @@ pub(crate) async fn create_shift(
     };
     let transaction = app.db.begin().await?;
     let row = row.insert(&transaction).await.map_err(|e| taken(e, "the tenant has a shift of this code"))?;
-    audit::record(&transaction, app.now(), &caller.actor, Deed::new("create", "shift", &code).of(&client_id))
-        .await?;
+    audit::record(
+        &app,
+        &transaction,
+        app.now(),
+        &caller.actor,
+        Deed::new("create", "shift", &code).of(&client_id),
+    )
+    .await?;
     transaction.commit().await?;
     Ok((StatusCode::CREATED, Json(shift_view(&row))))
 }
@@ -118,6 +124,7 @@ pub(crate) async fn create_line(
     let transaction = app.db.begin().await?;
     let row = row.insert(&transaction).await.map_err(|e| taken(e, "the tenant has a line of this code"))?;
     audit::record(
+        &app,
         &transaction,
         now,
         &caller.actor,
@@ -184,8 +191,14 @@ pub(crate) async fn create_product(
     let transaction = app.db.begin().await?;
     let row =
         row.insert(&transaction).await.map_err(|e| taken(e, "the tenant has a product of this code"))?;
-    audit::record(&transaction, now, &caller.actor, Deed::new("create", "product", &code).of(&client_id))
-        .await?;
+    audit::record(
+        &app,
+        &transaction,
+        now,
+        &caller.actor,
+        Deed::new("create", "product", &code).of(&client_id),
+    )
+    .await?;
     transaction.commit().await?;
     let body =
         json!({ "product_code": row.code, "product_name": row.product_name, "client_id": row.client_id });

@@ -83,6 +83,7 @@ pub(crate) async fn create(
         Err(error) => return Err(error.into()),
     };
     audit::record(
+        &app,
         &transaction,
         now,
         &caller.actor,

@@ -29,8 +29,6 @@ struct Kept {
     families: SqlRefreshStore,
 }
 
-/// Between two attempts to open the stores.
-const PAUSE: Duration = Duration::from_millis(500);
 /// How often what is over is removed.
 const PRUNING: Duration = Duration::from_secs(3600);
 
@@ -51,14 +49,12 @@ impl Sessions {
         }
     }
 
-    /// Opens the stores, however long it takes until both servers are there. Until then nobody is let in.
-    pub(crate) async fn open(&self, now: DateTime<Utc>) {
-        let Some(kept) = &self.kept else { return };
-        while let Err(error) = kept.open(now).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "the sessions are not open yet");
-            tokio::time::sleep(PAUSE).await;
+    /// Opens the stores, where they are not of this process.
+    pub(crate) async fn open(&self, now: DateTime<Utc>) -> Result<(), StoreUnavailable> {
+        match &self.kept {
+            Some(kept) => kept.open(now).await,
+            None => Ok(()),
         }
-        tracing::info!("sessions are kept in the database, and revocations in Redis too");
     }
 
     /// Removes what is over, for as long as the service runs.

@@ -2,9 +2,10 @@
 //! is made here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use golive_auth::{PasswordHasher, PasswordPolicy, TokenService, TokenSettings};
+use golive_auth::{AuditTrail, PasswordHasher, PasswordPolicy, TokenService, TokenSettings};
 use golive_cache::{Cache, ClientAddress, ForwardedHeader, TrustedProxies};
 use sea_orm::DatabaseConnection;
 
@@ -23,6 +24,8 @@ pub(crate) struct Platform {
     pub(crate) clock: fn() -> DateTime<Utc>,
     pub(crate) tokens: TokenService,
     pub(crate) sessions: Sessions,
+    /// In production: a demonstration's deeds are nobody's.
+    pub(crate) trail: Option<AuditTrail>,
     pub(crate) passwords: PasswordHasher,
     pub(crate) policy: PasswordPolicy,
     pub(crate) limits: Limits,
@@ -46,6 +49,7 @@ impl Platform {
         policy.context_words = vec!["golive".to_owned(), "production".to_owned()];
         Self {
             sessions: Sessions::new(&db, cache, clock),
+            trail: cache.map(|_| AuditTrail::new(db.clone())),
             db,
             clock,
             tokens: TokenService::new(config.token_keys.clone(), TokenSettings::new(SERVICE, SERVICE)),
@@ -64,11 +68,30 @@ impl Platform {
         }
     }
 
+    /// Opens what is kept in the database and in Redis, however long it takes until both are there. Until then nobody is
+    /// let in.
+    pub(crate) async fn open(&self) {
+        while let Err(error) = self.try_open().await {
+            tracing::debug!(%error, "what is kept is not open yet");
+            tokio::time::sleep(PAUSE).await;
+        }
+        tracing::info!("open");
+    }
+
+    async fn try_open(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if let Some(trail) = &self.trail {
+            trail.create_tables().await?;
+        }
+        Ok(self.sessions.open(self.now()).await?)
+    }
+
     /// Now, in UTC.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
     }
 }
 
+/// Between two attempts to open what is kept.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Issuer and audience of tokens, and the name in logs.
 pub(crate) const SERVICE: &str = "golive-demo";

@@ -10,10 +10,11 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
+use golive_auth::AuditTrail;
 use golive_cache::{Cache, CacheOptions};
 use golive_observe::HealthChecks;
 use golive_sandbox::{MariaDb, MariaDbOptions, Redis, RedisOptions};
-use sea_orm::DatabaseConnection;
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -23,6 +24,7 @@ use super::endpoints::{self, ENDPOINTS, Method};
 use super::health;
 use super::state::{App, Platform};
 use crate::database;
+use crate::entity::audit_log;
 use crate::seed::{self, Plan};
 
 /// A platform with the demonstration in it.
@@ -68,7 +70,7 @@ async fn world(
     };
     let health = health::checks(&db, cache.as_ref(), 10, folder.path(), &Arc::new(AtomicBool::new(true)));
     let app: App = Arc::new(Platform::new(&config, db.clone(), cache.as_ref(), now));
-    app.sessions.open(now()).await;
+    app.open().await;
     World { router: super::router(&app, Some(&health)), health, db, mariadb, redis, _folder: folder }
 }
 
@@ -453,8 +455,21 @@ async fn the_platform_answers_alike_on_both_databases() {
     assert_eq!(left, right);
     let admin = mariadb.login("admin", "admin123").await;
     caches(&mariadb, &admin).await;
+    audit_chain(&mariadb).await;
     emptied_redis(&mut mariadb, &admin).await;
     outages(&mut mariadb, &admin).await;
+}
+
+/// Each row of the log has its link, and a link that was changed is told.
+async fn audit_chain(world: &World) {
+    let trail = AuditTrail::new(world.db.clone());
+    let whole = trail.verify(None).await.unwrap();
+    assert!(whole.broken.is_none(), "{whole:?}");
+    let log = audit_log::Entity::find().filter(audit_log::Column::Address.eq("198.51.100.7"));
+    assert_eq!(whole.head.entries, log.count(&world.db).await.unwrap());
+    let forged = "UPDATE _golive_audit SET actor = 'nobody' WHERE seq = 3";
+    world.db.execute_unprepared(forged).await.unwrap();
+    assert_eq!(trail.verify(None).await.unwrap().broken.unwrap().entry, 3);
 }
 
 /// What the database knows is in force again before anybody is let in, also by an instance that was not there when it was
@@ -466,7 +481,7 @@ async fn emptied_redis(world: &mut World, admin: &str) {
     let redis = world.redis.as_ref().unwrap();
     let cache = Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap();
     let second: App = Arc::new(Platform::new(&config(), world.db.clone(), Some(&cache), now));
-    second.sessions.open(now()).await;
+    second.open().await;
     redis.command(&["FLUSHALL"]).unwrap();
     world.router = super::router(&second, Some(&world.health));
     let refused = loop {

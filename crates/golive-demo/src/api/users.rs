@@ -99,7 +99,7 @@ pub(crate) async fn create(
     let mut deed = Deed::new("create", "user", row.id);
     deed = deed.with(json!({ "username": username, "role": access::rule(row.role).name }));
     deed.client_id = client_id.as_deref();
-    audit::record(&transaction, now, &caller.actor, deed).await?;
+    audit::record(&app, &transaction, now, &caller.actor, deed).await?;
     transaction.commit().await?;
     Ok((StatusCode::CREATED, Json(view(&row))))
 }
@@ -235,7 +235,7 @@ pub(crate) async fn change(
         json!({ "username": row.username, "role": access::rule(role).name, "password_reset": is_reset }),
     );
     deed.client_id = client_id.as_deref();
-    audit::record(&transaction, now, &caller.actor, deed).await?;
+    audit::record(&app, &transaction, now, &caller.actor, deed).await?;
     transaction.commit().await?;
     // Once more: somebody may have asked between the first time and the commit.
     app.lookups.drop_permissions(user_id).await?;
