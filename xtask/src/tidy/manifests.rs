@@ -66,7 +66,8 @@ fn lints(file: &TextFile) -> Option<Finding> {
         Ok(manifest) => manifest,
         Err(error) => return Some(Finding::new(&file.path, 1, format!("cannot be read: {error}"))),
     };
-    if !manifest.contains_key("package") {
+    // One that is a workspace of its own, as a fuzz crate must be, has nothing to inherit.
+    if !manifest.contains_key("package") || manifest.contains_key("workspace") {
         return None;
     }
     let inherits =
@@ -129,6 +130,7 @@ mod tests {
         assert!(found(LINTS).is_empty());
         assert_eq!(found("[package]\nname = \"x\"\n").len(), 1);
         assert_eq!(found("[package]\nname = \"x\"\n[lints]\nworkspace = false\n").len(), 1);
+        assert!(found("[package]\nname = \"x\"\n[workspace]\n").is_empty());
         assert!(found("[package\n")[0].contains("cannot be read"));
     }
 }
