@@ -222,7 +222,7 @@ async fn store(
     let log = log_row(caller, client_id, file, parsed, now).insert(&transaction).await?;
     let summary = json!({ "accepted": parsed.accepted.len(), "rejected": parsed.rejected.len() });
     audit::record(
-        &app,
+        app,
         &transaction,
         now,
         &caller.actor,
