@@ -1,6 +1,7 @@
 //! A small service that embeds golive-observe, and misbehaves on request: tests drive it, readers copy from it.
 //!
-//! `observed_service address=127.0.0.1:8080 [level=FILTER] [log=PATH] [dsn=URL] [webhook=URL] [otlp=URL] [journal=PATH]`
+//! `observed_service address=127.0.0.1:8080 [level=FILTER] [log=PATH] [log_bytes=N] [dsn=URL] [webhook=URL] [otlp=URL]
+//! [journal=PATH]`
 //!
 //! Its own secret comes in on standard input, as one must not stand among the arguments.
 
@@ -52,6 +53,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/panic", get(panics))
         .route("/leak", get(leak))
         .route("/database/stop", post(stop_database))
+        .route("/level/{level}", post(set_level))
+        .route("/log/{lines}", post(log_lines))
         .with_state(service)
         .merge(health.router())
         .layer(request_layer());
@@ -74,7 +77,12 @@ fn options(arguments: &HashMap<String, String>, secret: &str) -> Result<ObserveO
         options.level.clone_from(level);
     }
     if let Some(path) = arguments.get("log") {
-        options.log = LogTarget::File(LogFile::new(path));
+        let mut file = LogFile::new(path);
+        if let Some(bytes) = arguments.get("log_bytes") {
+            file.max_bytes = bytes.parse()?;
+            file.keep_files = usize::MAX;
+        }
+        options.log = LogTarget::File(file);
     }
     Ok(options)
 }
@@ -146,4 +154,17 @@ async fn leak(State(service): State<Service>, headers: HeaderMap) -> StatusCode 
 
 async fn stop_database(State(service): State<Service>) {
     service.is_database_up.store(false, Ordering::SeqCst);
+}
+
+async fn set_level(Path(level): Path<String>) -> StatusCode {
+    match golive_observe::set_level(&level) {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+async fn log_lines(Path(lines): Path<u64>) {
+    for number in 0..lines {
+        tracing::info!(number, "one of many");
+    }
 }

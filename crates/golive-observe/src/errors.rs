@@ -24,6 +24,7 @@ pub(crate) use transport::Destinations;
 
 use crate::context::{Identity, RequestContext};
 use crate::fields::Cause;
+use crate::log::LogQueue;
 use crate::metrics::metrics;
 
 /// The target under which panics are logged and reported.
@@ -181,8 +182,8 @@ impl ErrorReport<'_> {
 }
 
 /// Reports panics as error events instead of printing their raw text, which may hold secrets, to standard error.
-pub(crate) fn report_panics() {
-    std::panic::set_hook(Box::new(|info| {
+pub(crate) fn report_panics(log: LogQueue) {
+    std::panic::set_hook(Box::new(move |info| {
         let text = info.payload_as_str().unwrap_or("panic with a payload that is no text");
         let location = info.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
@@ -192,6 +193,10 @@ pub(crate) fn report_panics() {
             thread = thread.name().unwrap_or("unnamed"),
             "{text}"
         );
+        // Unwinding drops the guard, which flushes. Where a panic aborts, this is the last chance.
+        if cfg!(panic = "abort") {
+            log.flush(CLOSE_TIMEOUT);
+        }
     }));
 }
 

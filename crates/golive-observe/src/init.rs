@@ -8,22 +8,18 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use secrecy::SecretString;
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{Registry, reload};
 use url::Url;
 
 use crate::alerts::Alerter;
 use crate::errors::{self, Destinations, ErrorTracker, Journal};
-use crate::layer::{CONTEXT_TARGET, ObserveLayer};
-use crate::log::{self, LogTarget};
+use crate::layer::{ObserveLayer, dropped_notice};
+use crate::level;
+use crate::log::{self, LogGuard, LogQueue, LogTarget};
 use crate::scrub::{self, Scrubber};
 use crate::{metrics, otlp};
-
-/// Libraries that would drown a log at its usual levels; a directive of the caller's goes before.
-const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,opentelemetry=warn,\
-                     opentelemetry_sdk=warn,opentelemetry_otlp=warn,tower=warn,sqlx=warn";
 
 /// How long the end of the program waits for traces on their way; an orchestrator kills after ten seconds.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -38,9 +34,10 @@ pub struct ObserveOptions {
     pub environment: String,
     /// The version that runs, as `name@version`; the service's name alone by default.
     pub release: String,
-    /// Where log lines go. JSON on standard output by default.
+    /// Where log lines go. By default readable on a terminal, JSON on standard output elsewhere.
     pub log: LogTarget,
-    /// Which events are logged, as `info` or `info,my_crate::db=debug`. `info` by default.
+    /// Which events are logged, as `info` or `info,my_crate::db=debug`. `info` by default;
+    /// [`set_level`](crate::set_level) changes it later.
     pub level: String,
     /// Base address of an OpenTelemetry collector (OTLP over HTTP); `/v1/traces` and `/v1/metrics` are appended.
     pub otlp_endpoint: Option<Url>,
@@ -83,15 +80,8 @@ impl ObserveOptions {
 #[non_exhaustive]
 pub enum InitError {
     /// The level is not a filter.
-    #[error(
-        "read the log level {level:?}: use error, warn, info, debug or trace, or directives such as info,sqlx=warn"
-    )]
-    Level {
-        /// What was given.
-        level: String,
-        /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
-    },
+    #[error(transparent)]
+    Level(#[from] level::InvalidLevel),
     /// The log file cannot be written.
     #[error("open the log {}: create its directory and let this user write there", path.display())]
     Log {
@@ -137,7 +127,7 @@ pub struct Guard {
     alerter: Option<Arc<Alerter>>,
     tracer: Option<SdkTracerProvider>,
     // Last, so that the others can still log while they flush.
-    _log: WorkerGuard,
+    _log: LogGuard,
 }
 
 impl std::fmt::Debug for Guard {
@@ -166,8 +156,9 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// When an option makes no sense, a file cannot be opened, or logging is already set up; see [`InitError`].
-pub fn init(options: ObserveOptions) -> Result<Guard, InitError> {
-    let filter = filter(&options.level)?;
+pub fn init(mut options: ObserveOptions) -> Result<Guard, InitError> {
+    options.log = options.log.decided();
+    let filter = level::filter(&options.level)?;
     let scrubber = complete_scrubber(&options);
     let journal = match journal_path(&options) {
         Some(path) => {
@@ -194,42 +185,48 @@ pub fn init(options: ObserveOptions) -> Result<Guard, InitError> {
         }
         None => (None, SdkMeterProvider::builder()),
     };
-    let (writer, log_guard) = log::open(&options.log).map_err(|source| {
-        let path = match &options.log {
-            LogTarget::File(file) => file.path.clone(),
-            LogTarget::Json | LogTarget::Human => PathBuf::from("standard output"),
-        };
-        InitError::Log { path, source }
-    })?;
-    let dropped = writer.error_counter();
+    let (writer, log_guard) = open_log(&options)?;
     let layer = ObserveLayer {
         service: options.service.clone(),
         environment: options.environment.clone(),
         is_human: matches!(options.log, LogTarget::Human),
-        writer,
+        writer: writer.clone(),
         scrubber: scrubber.clone(),
         errors: Arc::clone(&errors),
     };
     let traces = tracer
         .as_ref()
         .map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer.tracer("golive-observe")));
+    let (filter, handle) = reload::Layer::new(filter);
     let subscriber = Registry::default().with(filter).with(traces).with(layer);
     subscriber.try_init().map_err(|_| InitError::AlreadyInstalled)?;
+    level::install(handle, &options.level);
     scrub::install(scrubber);
-    metrics::install(meter).total(
-        "log.lines.dropped",
-        "Log lines dropped because the queue was full.",
-        move || dropped.dropped_lines() as u64,
-    );
-    errors::report_panics();
+    count_lines(metrics::install(meter), &writer);
+    errors::report_panics(writer);
     Ok(Guard { errors, alerter, tracer, _log: log_guard })
 }
 
-fn filter(level: &str) -> Result<EnvFilter, InitError> {
-    let parse = |directives: &str| EnvFilter::builder().parse(directives);
-    parse(level).map_err(|source| InitError::Level { level: level.to_owned(), source })?;
-    let directives = format!("{QUIET},{level},{CONTEXT_TARGET}=info");
-    parse(&directives).map_err(|source| InitError::Level { level: level.to_owned(), source })
+fn open_log(options: &ObserveOptions) -> Result<(LogQueue, LogGuard), InitError> {
+    let (service, environment) = (options.service.clone(), options.environment.clone());
+    let is_human = matches!(options.log, LogTarget::Human);
+    let notice = move |count| dropped_notice(&service, &environment, is_human, count);
+    log::open(&options.log, notice).map_err(|source| {
+        let path = match &options.log {
+            LogTarget::File(file) => file.path.clone(),
+            LogTarget::Auto | LogTarget::Json | LogTarget::Human => PathBuf::from("standard output"),
+        };
+        InitError::Log { path, source }
+    })
+}
+
+fn count_lines(metrics: &metrics::Metrics, writer: &LogQueue) {
+    let (dropped, failures) = (writer.clone(), writer.clone());
+    let help = "Log lines dropped because the queue was full.";
+    metrics.total("log.lines.dropped", help, move || dropped.dropped());
+    let help =
+        "Times that the log's output refused lines, as a full disk does; they wait and are tried again.";
+    metrics.total("log.write.failures", help, move || failures.failures());
 }
 
 /// The caller's scrubber, which also knows the secrets that observation itself was given.
@@ -242,7 +239,7 @@ fn journal_path(options: &ObserveOptions) -> Option<PathBuf> {
     match (&options.error_journal, &options.log) {
         (Some(path), _) => Some(path.clone()),
         (None, LogTarget::File(file)) => Some(file.path.with_file_name("errors.jsonl")),
-        (None, LogTarget::Json | LogTarget::Human) => None,
+        (None, LogTarget::Auto | LogTarget::Json | LogTarget::Human) => None,
     }
 }
 

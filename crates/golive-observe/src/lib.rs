@@ -41,6 +41,7 @@ mod fields;
 mod health;
 mod init;
 mod layer;
+mod level;
 mod log;
 mod metrics;
 mod otlp;
@@ -59,6 +60,7 @@ pub use envelope::{Envelope, EnvelopeEvent, ParseEnvelopeError};
 pub use errors::{ErrorEntry, ReadJournalError, read_error_journal, send_test_error};
 pub use health::{CheckOutput, CheckReport, HealthChecks, HealthReport, HealthStatus, Importance};
 pub use init::{Guard, InitError, ObserveOptions, init};
+pub use level::{InvalidLevel, level, set_level};
 pub use log::{LogFile, LogTarget};
 pub use metrics::{Metrics, PoolStatus, metrics, metrics_text};
 pub use proof::{InvalidHealthDocument, MissingFields, check_health_document, check_log_line};
@@ -66,7 +68,7 @@ pub use proof::{InvalidHealthDocument, MissingFields, check_health_document, che
 pub use request::{RequestLayer, RequestService, request_layer};
 pub use rules::alert_rules;
 pub use samples::{InvalidMetricsText, MetricSample, parse_metrics_text};
-pub use scrub::{MASK, Scrubber, scrub};
+pub use scrub::{EmailPolicy, MASK, Scrubber, scrub};
 
 /// The logging macros, in the version that this crate listens to.
 #[doc(no_inline)]

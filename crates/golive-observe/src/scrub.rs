@@ -18,16 +18,30 @@ const SHORTEST_SECRET_BYTES: usize = 6;
 
 static GLOBAL: OnceLock<Scrubber> = OnceLock::new();
 
+/// What becomes of e-mail addresses. They are no secrets, but they are somebody's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmailPolicy {
+    /// The whole address is masked.
+    #[default]
+    Mask,
+    /// Only who it is is masked: `[redacted]@acme.example`.
+    KeepDomain,
+    /// Addresses stay.
+    Keep,
+}
+
 /// Knows which field names and which values are secrets.
 ///
 /// Built in are names such as `password`, `token`, `authorization`, `cookie`, `api_key`, `secret` (in any spelling:
 /// `apiKey`, `API-KEY`), and values such as JWTs, bearer credentials, password hashes, private keys in PEM, well-known
-/// key prefixes, payment card numbers (with a valid check digit) and the credentials inside a URL. A program's own live
-/// secrets can be registered, and are then removed wherever they stand, also percent-encoded or escaped.
+/// key prefixes, payment card numbers (with a valid check digit) and the credentials inside a URL; e-mail addresses go by
+/// [`EmailPolicy`]. A program's own live secrets can be registered, and are then removed wherever they stand, also percent-encoded or escaped.
 #[derive(Clone, Default)]
 pub struct Scrubber {
     names: Arc<Vec<String>>,
     secrets: Arc<Vec<String>>,
+    emails: EmailPolicy,
 }
 
 impl std::fmt::Debug for Scrubber {
@@ -51,6 +65,13 @@ impl Scrubber {
         if !normalized.is_empty() {
             Arc::make_mut(&mut self.names).push(normalized);
         }
+        self
+    }
+
+    /// What becomes of e-mail addresses; they are masked unless this says otherwise.
+    #[must_use]
+    pub fn with_emails(mut self, policy: EmailPolicy) -> Self {
+        self.emails = policy;
         self
     }
 
@@ -205,6 +226,24 @@ mod tests {
         assert_eq!(clean("card 4111 1111 1111 1111 declined"), "card [redacted] declined");
         assert_eq!(clean("card 4111111111111111"), "card [redacted]");
         assert_eq!(clean("AKIAIOSFODNN7EXAMPLE"), "[redacted]");
+    }
+
+    #[test]
+    fn mail_addresses_go_by_policy() {
+        let text =
+            "sent to Ann.Lee+work@acme.example, <bob%40acme.example> and git@host; mysql://app@db.example/x";
+        let by = |policy| Scrubber::new().with_emails(policy).scrub(text).into_owned();
+        assert_eq!(
+            by(EmailPolicy::Mask),
+            "sent to [redacted], <[redacted]> and git@host; mysql://app@db.example/x"
+        );
+        assert_eq!(
+            by(EmailPolicy::KeepDomain),
+            "sent to [redacted]@acme.example, <[redacted]%40acme.example> and git@host; mysql://app@db.example/x"
+        );
+        assert_eq!(by(EmailPolicy::Keep), text);
+        assert_eq!(clean("password=x a@b.example"), "password=[redacted] [redacted]");
+        assert_eq!(clean("é@acme.example a@b.c @@a.bc"), "é@acme.example a@b.c @@a.bc");
     }
 
     #[test]

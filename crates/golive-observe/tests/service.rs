@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -334,4 +335,112 @@ fn health_tells_the_truth_and_pages_after_three_failures() {
     assert_eq!(alerts.len(), 1);
     let alert = String::from_utf8_lossy(&alerts[0].body);
     assert!(alert.contains("not ready 3 times in a row: database"), "{alert}");
+}
+
+#[test]
+fn the_level_changes_while_it_runs() {
+    let service = Service::start(&["level=warn".to_owned()]);
+    service.get("/orders/1");
+    let change = |level: &str| {
+        service.client.post(service.url(&format!("/level/{level}"))).send().unwrap().status().as_u16()
+    };
+    assert_eq!(change("demo=loud"), 400);
+    assert_eq!(change("info"), 204);
+    service.get("/orders/2");
+    assert_eq!(change("error"), 204);
+    service.get("/orders/3");
+    let output = service.finish();
+    let read: Vec<Value> =
+        lines(&output).into_iter().filter(|line| line["message"] == "order read").collect();
+    assert_eq!(read.len(), 1, "{output}");
+    assert_eq!(read[0]["fields"]["order"], 2);
+    check_log_line(&read[0].to_string()).unwrap();
+}
+
+/// Every line of the log and of its rotated files, as numbers.
+fn numbers(log: &Path) -> (Vec<u64>, usize) {
+    let (mut found, mut broken) = (Vec::new(), 0);
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(log.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for path in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.starts_with("app.log") || name.ends_with(".tmp") {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let mut text = String::new();
+        if name.ends_with(".gz") {
+            flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        } else {
+            text = String::from_utf8(bytes).unwrap();
+        }
+        for line in text.lines() {
+            match serde_json::from_str::<Value>(line) {
+                Ok(line) => found.extend(line["fields"]["number"].as_u64()),
+                Err(_) => broken += 1,
+            }
+        }
+    }
+    found.sort_unstable();
+    (found, broken)
+}
+
+#[test]
+fn a_log_rotated_under_load_loses_no_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    let service = Service::start(&[format!("log={}", log.display()), "log_bytes=100000".to_owned()]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    assert_eq!(service.client.post(service.url("/log/250")).send().unwrap().status(), 200);
+                }
+            });
+        }
+    });
+    let text = service.get("/metrics").text().unwrap();
+    assert!(text.contains("log_lines_dropped_total 0"), "{text}");
+    service.finish();
+    let files = fs::read_dir(directory.path()).unwrap().count();
+    assert!(files > 20, "{files} files");
+    let (numbers, broken) = numbers(&log);
+    assert_eq!((numbers.len(), broken), (10_000, 0));
+    // Forty times each.
+    assert!(numbers.chunks(40).enumerate().all(|(number, all)| all.iter().all(|one| *one == number as u64)));
+}
+
+#[test]
+fn killed_it_loses_at_most_the_stated_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    let service = Service::start(&[format!("log={}", log.display())]);
+    let answered = service.client.post(service.url("/log/30000")).send().unwrap();
+    assert_eq!(answered.status(), 200);
+    service.process.kill();
+    let bytes = fs::metadata(&log).unwrap().len();
+    let (numbers, broken) = numbers(&log);
+    // What is there is whole and without a gap: only the end is missing, and no more of it than may wait.
+    assert!(broken <= 1, "at most the line that was being written");
+    assert!(numbers.iter().enumerate().all(|(index, number)| index as u64 == *number));
+    let per_line = bytes / numbers.len().max(1) as u64;
+    let lost = (30_000 - numbers.len() as u64) * per_line.max(200);
+    assert!(lost <= golive_observe::LogFile::LARGEST_LOSS_BYTES as u64, "{lost} bytes lost");
+}
+
+#[test]
+fn a_full_disk_holds_up_the_log_and_nothing_else() {
+    // /dev/full refuses every write as a full disk does.
+    let directory = tempfile::tempdir().unwrap();
+    let journal = format!("journal={}", directory.path().join("errors.jsonl").display());
+    let service = Service::start(&["log=/dev/full".to_owned(), journal]);
+    for number in 0..50 {
+        assert_eq!(service.get(&format!("/orders/{number}")).status(), 200);
+    }
+    until("the refused writes are counted", || {
+        let samples = parse_metrics_text(&service.get("/metrics").text().unwrap()).unwrap();
+        samples.iter().any(|sample| sample.name == "log_write_failures_total" && sample.value >= 1.0)
+    });
+    service.finish();
 }

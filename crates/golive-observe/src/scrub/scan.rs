@@ -1,7 +1,7 @@
 //! One pass over a text that finds the spans to hide. Works on bytes and cuts only at ASCII bytes, so that a cut
 //! never splits a character. What a *name* means is decided in `names`.
 
-use super::{MASK, Scrubber, names};
+use super::{EmailPolicy, MASK, Scrubber, names};
 
 /// Bytes looked at before a separator to find the name.
 const NAME_WINDOW_BYTES: usize = 64;
@@ -10,6 +10,10 @@ const NAME_WINDOW_BYTES: usize = 64;
 /// take quadratic time.
 const LONGEST_AUTHORITY_BYTES: usize = 2048;
 const LONGEST_TOKEN_HEAD_BYTES: usize = 512;
+
+/// The longest parts of a mail address (RFC 5321, 4.5.3.1).
+const LONGEST_LOCAL_PART_BYTES: usize = 64;
+const LONGEST_DOMAIN_BYTES: usize = 255;
 
 /// Beginnings of well-known keys, with the least length of the whole word.
 const KEY_PREFIXES: &[(&str, usize)] = &[
@@ -41,7 +45,10 @@ pub(super) fn scan(text: &str, scrubber: &Scrubber) -> Option<String> {
     let mut at = 0;
     while at < bytes.len() {
         let hit = match bytes[at] {
-            b':' | b'=' | b'%' => after_separator(text, at, scrubber),
+            b':' | b'=' | b'%' => {
+                after_separator(text, at, scrubber).or_else(|| email(text, at, copied, scrubber.emails))
+            }
+            b'@' => email(text, at, copied, scrubber.emails),
             b'-' => private_key(text, at),
             b'$' => password_hash(text, at),
             byte if byte.is_ascii_alphanumeric() && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric()) => {
@@ -186,6 +193,38 @@ fn url_credentials(text: &str, start: usize) -> Option<Range> {
         None if at_sign >= 16 => Some(start..start + at_sign),
         _ => None,
     }
+}
+
+/// The address around an `@` or `%40`; of what was copied already nothing is looked at.
+fn email(text: &str, at: usize, copied: usize, policy: EmailPolicy) -> Option<Range> {
+    let bytes = text.as_bytes();
+    let sign = match bytes[at] {
+        b'@' => 1,
+        b'%' if bytes[at..].starts_with(b"%40") => 3,
+        _ => return None,
+    };
+    if policy == EmailPolicy::Keep {
+        return None;
+    }
+    let is_local = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-".contains(byte);
+    let floor = copied.max(at.saturating_sub(LONGEST_LOCAL_PART_BYTES));
+    let length = bytes[floor..at].iter().rev().take_while(|byte| is_local(byte)).count();
+    let start = at - length;
+    // `scheme://user@host` names a server's account, not a mailbox.
+    if length == 0 || bytes[..start].ends_with(b"//") {
+        return None;
+    }
+    let domain = &bytes[at + sign..bytes.len().min(at + sign + LONGEST_DOMAIN_BYTES)];
+    let length =
+        domain.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b".-".contains(byte)).count();
+    let domain = domain[..length].trim_ascii_end();
+    let domain = domain.strip_suffix(b".").unwrap_or(domain);
+    let last = domain.rsplit(|byte| *byte == b'.').next()?;
+    let has_top = last.len() >= 2 && last.len() < domain.len() && last.iter().all(u8::is_ascii_alphabetic);
+    has_top.then(|| match policy {
+        EmailPolicy::KeepDomain => start..at,
+        _ => start..at + sign + domain.len(),
+    })
 }
 
 /// A private key in PEM, up to its end line or, cut off, to the end of the text.
