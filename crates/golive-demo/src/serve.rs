@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, Utc};
 use golive_cache::{Cache, CacheOptions, RevocationStore};
 use golive_migrate::{PoolSettings, PoolSettingsError, Provider, ProviderState, SwitchError};
-use golive_observe::{HealthChecks, LogFile, LogTarget, ObserveOptions};
+use golive_observe::{AlertChannel, HealthChecks, LogFile, LogTarget, ObserveOptions};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -223,7 +223,7 @@ fn observe_options(config: &ServeConfig) -> ObserveOptions {
     options.level.clone_from(&config.log_level);
     options.otlp_endpoint.clone_from(&config.otlp_endpoint);
     options.sentry_dsn.clone_from(&config.sentry_dsn);
-    options.alert_webhook.clone_from(&config.alert_webhook);
+    options.alerts.channels.extend(config.alert_webhook.clone().map(AlertChannel::Slack));
     options.error_journal.clone_from(&config.error_journal);
     options.scrubber = options.scrubber.with_secret(&config.secret_key.dangerous_expose().into());
     for url in [Some(&config.database_url), config.redis_url.as_ref()].into_iter().flatten() {

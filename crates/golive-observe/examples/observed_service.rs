@@ -1,7 +1,7 @@
 //! A small service that embeds golive-observe, and misbehaves on request: tests drive it, readers copy from it.
 //!
-//! `observed_service address=127.0.0.1:8080 [level=FILTER] [log=PATH] [log_bytes=N] [dsn=URL] [webhook=URL] [otlp=URL]
-//! [journal=PATH]`
+//! `observed_service address=127.0.0.1:8080 [level=FILTER] [log=PATH] [log_bytes=N] [dsn=URL] [webhook=URL]
+//! [json_webhook=URL] [look_every_ms=N] [backup=unknown] [otlp=URL] [journal=PATH] [spool=PATH]`
 //!
 //! Its own secret comes in on standard input, as one must not stand among the arguments.
 
@@ -17,8 +17,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use golive_observe::{
-    HealthChecks, Importance, LogFile, LogTarget, ObserveOptions, PoolStatus, identify, init, metrics,
-    request_layer,
+    AlertChannel, HealthChecks, Importance, LogFile, LogTarget, ObserveOptions, PoolStatus, identify, init,
+    metrics, request_layer,
 };
 use secrecy::SecretString;
 
@@ -34,6 +34,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let _guard = init(options(&arguments, &secret)?)?;
 
     metrics().observe_pool(|| PoolStatus::new(4, 3, 0));
+    if arguments.get("backup").is_some_and(|backup| backup == "unknown") {
+        metrics().observe_backup_age(|| None);
+    }
     let is_database_up = Arc::new(AtomicBool::new(true));
     let checked = Arc::clone(&is_database_up);
     let health = HealthChecks::new().deep_disk_space("disk", "/").ready(
@@ -52,11 +55,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/silent-failure", get(async || StatusCode::INTERNAL_SERVER_ERROR))
         .route("/panic", get(panics))
         .route("/leak", get(leak))
-        .route("/database/stop", post(stop_database))
+        .route("/unavailable", get(async || StatusCode::SERVICE_UNAVAILABLE))
+        .route("/database/{verb}", post(database))
         .route("/level/{level}", post(set_level))
         .route("/log/{lines}", post(log_lines))
         .with_state(service)
-        .merge(health.router())
+        .merge(health.management_router())
         .layer(request_layer());
     let listener =
         tokio::net::TcpListener::bind(arguments.get("address").ok_or("address= is missing")?).await?;
@@ -70,9 +74,15 @@ fn options(arguments: &HashMap<String, String>, secret: &str) -> Result<ObserveO
     options.release = "observed-service@1.2.3".to_owned();
     options.scrubber = options.scrubber.with_secret(&SecretString::from(secret));
     options.sentry_dsn = arguments.get("dsn").map(|dsn| SecretString::from(dsn.as_str()));
-    options.alert_webhook = arguments.get("webhook").map(|webhook| SecretString::from(webhook.as_str()));
+    let slack = arguments.get("webhook").map(|address| AlertChannel::Slack(address.as_str().into()));
+    let webhook = arguments.get("json_webhook").map(|address| AlertChannel::Webhook(address.as_str().into()));
+    options.alerts.channels.extend(slack.into_iter().chain(webhook));
+    if let Some(millis) = arguments.get("look_every_ms") {
+        options.alerts.look_every = Duration::from_millis(millis.parse()?);
+    }
     options.otlp_endpoint = arguments.get("otlp").map(|endpoint| endpoint.parse()).transpose()?;
     options.error_journal = arguments.get("journal").map(Into::into);
+    options.error_spool = arguments.get("spool").map(Into::into);
     if let Some(level) = arguments.get("level") {
         options.level.clone_from(level);
     }
@@ -152,8 +162,8 @@ async fn leak(State(service): State<Service>, headers: HeaderMap) -> StatusCode 
     panic!("secret: {callers}; {own}");
 }
 
-async fn stop_database(State(service): State<Service>) {
-    service.is_database_up.store(false, Ordering::SeqCst);
+async fn database(State(service): State<Service>, Path(verb): Path<String>) {
+    service.is_database_up.store(verb == "start", Ordering::SeqCst);
 }
 
 async fn set_level(Path(level): Path<String>) -> StatusCode {

@@ -259,8 +259,8 @@ mod tests {
         let buffer = Buffer::default();
         let (writer, guard) = crate::log::start_stream(buffer.clone()).unwrap();
         let destinations =
-            Destinations { scrubber: Scrubber::new(), journal: None, alerter: None, is_remote: false };
-        let errors = Arc::new(ErrorTracker::start(None, "r", "e", destinations).unwrap());
+            Destinations { scrubber: Scrubber::new(), journal: None, alerter: None, endpoint: None };
+        let errors = Arc::new(ErrorTracker::start(None, None, "r", "e", destinations).unwrap());
         let (service, environment, scrubber) = ("demo".to_owned(), "test".to_owned(), Scrubber::new());
         let layer = ObserveLayer { service, environment, is_human, writer, scrubber, errors };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);

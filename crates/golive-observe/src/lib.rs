@@ -55,9 +55,12 @@ mod rules;
 mod samples;
 mod scrub;
 
+pub use alerts::{AlertChannel, AlertOptions, AlertSetupError, MailOptions, TestedChannel, send_test_alert};
 pub use context::{current_request_id, identify, outgoing_headers};
 pub use envelope::{Envelope, EnvelopeEvent, ParseEnvelopeError};
-pub use errors::{ErrorEntry, ReadJournalError, read_error_journal, send_test_error};
+pub use errors::{
+    DeliverTestError, ErrorEntry, ReadJournalError, deliver_test_error, read_error_journal, send_test_error,
+};
 pub use health::{CheckOutput, CheckReport, HealthChecks, HealthReport, HealthStatus, Importance};
 pub use init::{Guard, InitError, ObserveOptions, init};
 pub use level::{InvalidLevel, level, set_level};

@@ -2,7 +2,8 @@
 //! configured, pushed over OTLP too. Labels come from route templates and fixed words, never from a caller.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider, UpDownCounter};
@@ -33,8 +34,12 @@ pub struct Metrics {
     cache_requests: Counter<u64>,
     error_events: Counter<u64>,
     suppressed_errors: Counter<u64>,
-    unsendable_errors: Counter<u64>,
+    sent_errors: Counter<u64>,
+    lost_errors: Counter<u64>,
     alerts: Counter<u64>,
+    requests: AtomicU64,
+    failures: AtomicU64,
+    backup_age: OnceLock<Box<dyn Fn() -> Option<f64> + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -112,11 +117,15 @@ impl Metrics {
             cache_requests: counter("cache.requests", "Lookups in a cache by result, hit or miss."),
             error_events: counter("error.events", "Error-level events and panics."),
             suppressed_errors: counter("error.events.suppressed", "Error events held back during a storm."),
-            unsendable_errors: counter(
+            sent_errors: counter("error.events.sent", "Error events that the endpoint has taken."),
+            lost_errors: counter(
                 "error.events.lost",
-                "Error events that could not be scrubbed or kept.",
+                "Error events that could not be scrubbed, kept or delivered, by reason.",
             ),
-            alerts: counter("alerts", "Alerts by outcome: sent, failed or dropped."),
+            alerts: counter("alerts", "Alerts by channel and outcome: sent, retried, failed or dropped."),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            backup_age: OnceLock::new(),
             registry,
             provider,
             meter,
@@ -146,7 +155,13 @@ impl Metrics {
     }
 
     /// Reads at every scrape how old the last good backup is, as `backup_age_seconds`; left out while unknown.
+    /// Alerts go by it, too, and there an unknown age is no good one. Only the first call counts.
     pub fn observe_backup_age(&self, seconds: impl Fn() -> Option<f64> + Send + Sync + 'static) {
+        let seconds = Arc::new(seconds);
+        let told = Arc::clone(&seconds);
+        if self.backup_age.set(Box::new(move || told())).is_err() {
+            return;
+        }
         let gauge = self.meter.f64_observable_gauge("backup.age").with_unit("s");
         let gauge = gauge.with_description("Age of the last good backup.");
         gauge
@@ -206,6 +221,12 @@ impl Metrics {
         }
     }
 
+    /// Counts a request into the share that alerts go by. Probes and scrapes are not asked for: they would thin it out.
+    pub(crate) fn count_request(&self, has_failed: bool) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.failures.fetch_add(u64::from(has_failed), Ordering::Relaxed);
+    }
+
     pub(crate) fn add_active_requests(&self, change: i64) {
         self.active_requests.add(change, &[]);
     }
@@ -218,12 +239,26 @@ impl Metrics {
         self.suppressed_errors.add(1, &[]);
     }
 
-    pub(crate) fn count_unsendable_error(&self) {
-        self.unsendable_errors.add(1, &[]);
+    pub(crate) fn count_sent_error(&self) {
+        self.sent_errors.add(1, &[]);
     }
 
-    pub(crate) fn count_alert(&self, outcome: &'static str) {
-        self.alerts.add(1, &[KeyValue::new("outcome", outcome)]);
+    pub(crate) fn count_lost_error(&self, reason: &'static str) {
+        self.lost_errors.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    pub(crate) fn count_alert(&self, channel: &'static str, outcome: &'static str) {
+        self.alerts.add(1, &[KeyValue::new("channel", channel), KeyValue::new("outcome", outcome)]);
+    }
+
+    /// All requests answered, probes left out, and how many of them with a 5xx status.
+    pub(crate) fn request_totals(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
+    }
+
+    /// The age of the last good backup in seconds, where the service tells it; nothing inside while it is unknown.
+    pub(crate) fn backup_age(&self) -> Option<Option<f64>> {
+        self.backup_age.get().map(|read| read())
     }
 
     pub(crate) fn flush(&self) {

@@ -7,101 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use golive_observe::{
-    Envelope, HealthStatus, check_health_document, check_log_line, parse_metrics_text, read_error_journal,
+    HealthStatus, check_health_document, check_log_line, parse_metrics_text, read_error_journal,
 };
-use golive_sandbox::{Process, ProcessSpec, Received, Sink, free_port};
+use golive_sandbox::{Sink, free_port};
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_secs(20);
+mod support;
 
-/// The service's own secret: registered, so it goes even where nothing marks it.
-const OWN_SECRET: &str = "planted-own/secret 4711";
+use support::{OWN_SECRET, Service, events, lines, to, until};
+
 /// A caller's secret: known only by the names and shapes around it.
 const CALLERS_SECRET: &str = "PlantedCallersSecret4711";
-
-struct Service {
-    process: Process,
-    client: reqwest::blocking::Client,
-    address: String,
-    directory: tempfile::TempDir,
-}
-
-impl Service {
-    fn start(arguments: &[String]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let address = format!("127.0.0.1:{}", free_port().unwrap());
-        let spec = ProcessSpec::new(example())
-            .argument(format!("address={address}"))
-            .arguments(arguments.to_vec())
-            .input(OWN_SECRET)
-            .output(directory.path().join("output"));
-        let process = Process::start(spec).unwrap();
-        let client = reqwest::blocking::Client::builder().timeout(LIMIT).build().unwrap();
-        let service = Self { process, client, address, directory };
-        until("the service answers", || {
-            assert!(service.process.is_running(), "{}", service.output());
-            service
-                .client
-                .get(service.url("/health/live"))
-                .send()
-                .is_ok_and(|response| response.status() == 200)
-        });
-        service
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn get(&self, path: &str) -> reqwest::blocking::Response {
-        self.client.get(self.url(path)).send().unwrap()
-    }
-
-    fn output(&self) -> String {
-        fs::read_to_string(self.directory.path().join("output")).unwrap_or_default()
-    }
-
-    /// Ends the service as an orchestrator does, which flushes everything; returns what it printed.
-    fn finish(self) -> String {
-        let status = self.process.terminate(LIMIT);
-        let output = self.output();
-        assert!(status.is_some_and(|status| status.success()), "{status:?}\n{output}");
-        output
-    }
-}
-
-fn example() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join("examples/observed_service");
-    assert!(path.exists(), "{} is missing: cargo builds it with the tests", path.display());
-    path
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < LIMIT, "still not: {what}");
-        std::thread::yield_now();
-    }
-}
-
-fn lines(output: &str) -> Vec<Value> {
-    output
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
-        .collect()
-}
-
-fn to<'r>(received: &'r [Received], path: &str) -> Vec<&'r Received> {
-    received.iter().filter(|request| request.path.starts_with(path)).collect()
-}
-
-fn events(received: &[Received]) -> Vec<golive_observe::EnvelopeEvent> {
-    to(received, "/api/7/envelope")
-        .into_iter()
-        .flat_map(|request| Envelope::parse(&request.body).unwrap().events)
-        .collect()
-}
 
 fn destinations(sink: &Sink) -> Vec<String> {
     let (url, port) = (sink.url(), sink.port());
