@@ -17,8 +17,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use golive_observe::{
-    AlertChannel, HealthChecks, Importance, LogFile, LogTarget, ObserveOptions, PoolStatus, identify, init,
-    metrics, request_layer,
+    AlertChannel, HealthChecks, Importance, LogFile, LogTarget, ObserveOptions, PoolStatus, beacon_router,
+    identify, init, metrics, request_layer,
 };
 use secrecy::SecretString;
 
@@ -61,10 +61,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/log/{lines}", post(log_lines))
         .with_state(service)
         .merge(health.management_router())
+        .merge(beacon_router())
         .layer(request_layer());
     let listener =
         tokio::net::TcpListener::bind(arguments.get("address").ok_or("address= is missing")?).await?;
-    axum::serve(listener, app).with_graceful_shutdown(terminated(health)).await?;
+    axum::serve(listener, app).with_graceful_shutdown(health.drain_on_signal()).await?;
     Ok(())
 }
 
@@ -101,14 +102,6 @@ fn options(arguments: &HashMap<String, String>, secret: &str) -> Result<ObserveO
 struct Service {
     secret: Arc<str>,
     is_database_up: Arc<AtomicBool>,
-}
-
-async fn terminated(health: HealthChecks) {
-    let kind = tokio::signal::unix::SignalKind::terminate();
-    if let Ok(mut signal) = tokio::signal::unix::signal(kind) {
-        signal.recv().await;
-    }
-    health.drain();
 }
 
 #[tracing::instrument]

@@ -254,6 +254,25 @@ impl HealthChecks {
         self.shared.is_draining.store(true, Ordering::SeqCst);
     }
 
+    /// Waits for SIGTERM or SIGINT and then drains: for `with_graceful_shutdown` of axum, which finishes requests in
+    /// flight. Where the system takes no signal handler, it waits for ever.
+    pub fn drain_on_signal(&self) -> impl Future<Output = ()> + Send + 'static {
+        use tokio::signal::unix::{SignalKind, signal};
+        let health = self.clone();
+        async move {
+            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+                (Ok(mut terminate), Ok(mut interrupt)) => {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                }
+                _ => std::future::pending().await,
+            }
+            health.drain();
+        }
+    }
+
     /// Is the process alive: touches nothing, least of all a database, so that a restart is never asked for what a
     /// restart cannot mend.
     #[must_use]

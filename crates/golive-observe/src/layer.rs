@@ -88,6 +88,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        // Warnings and errors have a reserve of their own.
+        if *event.metadata().level() > Level::WARN && self.writer.drops() {
+            return;
+        }
         let mut collected = Collected::new(&self.scrubber);
         event.record(&mut collected);
         let (mut span_fields, mut span_name, mut request) = (Map::new(), None, None);

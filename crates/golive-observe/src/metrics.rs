@@ -37,6 +37,10 @@ pub struct Metrics {
     sent_errors: Counter<u64>,
     lost_errors: Counter<u64>,
     alerts: Counter<u64>,
+    page_loads: Histogram<f64>,
+    browser_requests: Histogram<f64>,
+    browser_errors: Counter<u64>,
+    beacons: Counter<u64>,
     requests: AtomicU64,
     failures: AtomicU64,
     backup_age: OnceLock<Box<dyn Fn() -> Option<f64> + Send + Sync>>,
@@ -98,14 +102,16 @@ impl Metrics {
         process::register(&meter);
         let counter =
             |name: &'static str, help: &'static str| meter.u64_counter(name).with_description(help).build();
+        let histogram = |name: &'static str, help: &'static str| {
+            let histogram = meter.f64_histogram(name).with_unit("s").with_description(help);
+            histogram.with_boundaries(DURATION_BUCKETS.to_vec()).build()
+        };
         Self {
             routes: Mutex::default(),
-            request_duration: meter
-                .f64_histogram("http.server.request.duration")
-                .with_unit("s")
-                .with_description("Time from the request's head to the response's head.")
-                .with_boundaries(DURATION_BUCKETS.to_vec())
-                .build(),
+            request_duration: histogram(
+                "http.server.request.duration",
+                "Time from the request's head to the response's head.",
+            ),
             active_requests: meter
                 .i64_up_down_counter("http.server.active_requests")
                 .with_description("Requests being answered now.")
@@ -123,6 +129,19 @@ impl Metrics {
                 "Error events that could not be scrubbed, kept or delivered, by reason.",
             ),
             alerts: counter("alerts", "Alerts by channel and outcome: sent, retried, failed or dropped."),
+            page_loads: histogram(
+                "browser.page.load",
+                "Time from navigation to the end of loading, as browsers tell.",
+            ),
+            browser_requests: histogram(
+                "browser.request.duration",
+                "Time of calls to the API, as browsers tell.",
+            ),
+            browser_errors: counter("browser.errors", "Uncaught errors in browsers."),
+            beacons: counter(
+                "browser.beacons",
+                "Beacons by outcome: taken, malformed, too_large or limited.",
+            ),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             backup_age: OnceLock::new(),
@@ -259,6 +278,27 @@ impl Metrics {
     /// The age of the last good backup in seconds, where the service tells it; nothing inside while it is unknown.
     pub(crate) fn backup_age(&self) -> Option<Option<f64>> {
         self.backup_age.get().map(|read| read())
+    }
+
+    /// Notes how long a page took; `page` comes from outside and is told apart only as far as routes are.
+    #[cfg(feature = "axum")]
+    pub(crate) fn record_page_load(&self, page: &str, seconds: f64) {
+        self.page_loads.record(seconds, &[KeyValue::new("page", self.bounded_route(page))]);
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn record_browser_request(&self, route: &str, seconds: f64) {
+        self.browser_requests.record(seconds, &[KeyValue::new("route", self.bounded_route(route))]);
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn count_browser_error(&self) {
+        self.browser_errors.add(1, &[]);
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn count_beacon(&self, outcome: &'static str) {
+        self.beacons.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     pub(crate) fn flush(&self) {

@@ -360,3 +360,88 @@ fn a_full_disk_holds_up_the_log_and_nothing_else() {
     });
     service.finish();
 }
+
+#[test]
+fn a_receiver_decodes_traces_and_metrics() {
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use prost::Message;
+
+    let sink = Sink::start().unwrap();
+    let service = Service::start(&[format!("otlp={}", sink.url())]);
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let response = service
+        .client
+        .get(service.url("/orders/1"))
+        .header("traceparent", format!("00-{trace}-{parent}-01"))
+        .send()
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    let output = service.finish();
+    assert_eq!(lines(&output).iter().filter(|line| line["trace_id"] == trace).count(), 3);
+
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let received = sink.received();
+    let mut spans = Vec::new();
+    for request in to(&received, "/v1/traces") {
+        for group in ExportTraceServiceRequest::decode(request.body.as_slice()).unwrap().resource_spans {
+            let resource = format!("{:?}", group.resource);
+            assert!(
+                resource.contains("observed-service") && resource.contains("deployment.environment.name")
+            );
+            spans.extend(group.scope_spans.into_iter().flat_map(|scope| scope.spans));
+        }
+    }
+    let request =
+        spans.iter().find(|span| span.name == "GET /orders/{id}" && hex(&span.trace_id) == trace).unwrap();
+    assert_eq!(
+        (hex(&request.parent_span_id).as_str(), request.kind),
+        (parent, 2),
+        "a server span below the caller's"
+    );
+    let names: Vec<&str> = request.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    for name in ["http.request.method", "http.route", "http.response.status_code"] {
+        assert!(names.contains(&name), "{name} is missing in {names:?}");
+    }
+    assert!(spans.iter().any(|span| span.name == "order" && span.parent_span_id == request.span_id));
+    let metrics: Vec<String> = to(&received, "/v1/metrics")
+        .into_iter()
+        .flat_map(|request| {
+            ExportMetricsServiceRequest::decode(request.body.as_slice()).unwrap().resource_metrics
+        })
+        .flat_map(|group| group.scope_metrics)
+        .flat_map(|scope| scope.metrics)
+        .map(|metric| metric.name)
+        .collect();
+    assert!(metrics.iter().any(|name| name == "http.server.request.duration"), "{metrics:?}");
+}
+
+#[test]
+fn a_beacon_is_bounded_limited_and_scrubbed() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = directory.path().join("errors.jsonl");
+    let service = Service::start(&[format!("journal={}", journal.display())]);
+    let send = |body: String| {
+        service.client.post(service.url("/beacon")).body(body).send().unwrap().status().as_u16()
+    };
+    assert_eq!(send("no json".to_owned()), 400);
+    assert_eq!(send(format!("{{\"page\":\"{}\"}}", "x".repeat(20_000))), 413);
+    let error = r#"{"message":"login with token=PLANTED0123 failed","source":"app.js","line":3}"#;
+    assert_eq!(send(format!("{{\"page\":\"/login\",\"errors\":[{}]}}", [error; 40].join(","))), 204);
+    let answers: Vec<u16> = (0..600).map(|_| send("{}".to_owned())).collect();
+    assert!(answers.contains(&429), "six hundred at once are too many");
+    for number in 0..1000 {
+        if send(format!("{{\"page\":\"/p{}\",\"load_ms\":1}}", "x".repeat(number % 30 + 1))) == 429 {
+            break;
+        }
+    }
+    let text = service.get("/metrics").text().unwrap();
+    assert!(text.contains("browser_errors_total 5"), "five of one beacon: {text}");
+    let output = service.finish();
+    assert!(
+        output.contains("in a browser: login with token=[redacted] failed") && !output.contains("PLANTED"),
+        "{output}"
+    );
+    let entries = read_error_journal(&journal).unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry.target == "golive_observe::browser").count(), 5);
+}
