@@ -31,6 +31,9 @@ cargo xtask bench NAME [OPTIONS]
 
   cache     revocation check, rate limit and local hit of golive-cache, beside redis-benchmark and moka
               --format json   the results as one JSON document
+
+  observe   a small route with the whole of golive-observe beside the bare route, scrubbing, and a flood of log lines
+              --format json   the results as one JSON document
 ";
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
@@ -42,6 +45,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         Some((name, [])) if name == "auth" => auth(),
         Some((name, rest)) if name == "migrate" => migrate::run(&options::Options::parse(rest)?),
         Some((name, rest)) if name == "cache" => cache::run(options::Options::json_alone(rest)?),
+        Some((name, rest)) if name == "observe" => cache::run_observe(options::Options::json_alone(rest)?),
         Some((name, _)) if name == "--help" || name == "-h" => {
             say(LIST);
             Ok(0)

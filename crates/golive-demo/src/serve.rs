@@ -65,6 +65,8 @@ pub(crate) enum ServeError {
 
 /// How long requests in flight may take once the service was told to end.
 const DRAIN: Duration = Duration::from_millis(2500);
+/// How often readiness is looked at, also when no probe asks: somebody is told of the third failure.
+const READINESS_PAUSE: Duration = Duration::from_secs(5);
 /// How often Redis is tried until it is there.
 const REDIS_PAUSE: Duration = Duration::from_millis(500);
 
@@ -97,6 +99,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
         key = config.secret_key.fingerprint(),
         "serving"
     );
+    health.watch(READINESS_PAUSE);
     let ending = end_on_signal(health.clone()).map_err(ServeError::System)?;
     let managed = management.map(|listener| {
         let router = api::management_router(&app, &health);
@@ -247,6 +250,6 @@ fn data_directory(config: &ServeConfig) -> PathBuf {
 /// The one clock of the service. To the microsecond: MariaDB keeps no more, and what one database has the other must
 /// have too.
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock and passes it on")]
-fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }

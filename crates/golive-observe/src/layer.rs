@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock;
 use crate::context::{Identity, RequestContext};
-use crate::errors::{ErrorReport, ErrorTracker};
+use crate::errors::{ErrorReport, ErrorTracker, PANIC_TARGET};
 use crate::fields::Collected;
 use crate::log::LogQueue;
 use crate::scrub::Scrubber;
@@ -117,14 +117,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
             if let Some(request) = &request {
                 request.note_error();
             }
-            let location = event.metadata().file().zip(event.metadata().line());
+            let location = location(event, &target, &collected);
             self.errors.report(ErrorReport {
                 message: collected.message,
                 target: &target,
                 fields: collected.fields,
                 span_fields,
                 causes: collected.causes,
-                location: location.map(|(file, line)| format!("{file}:{line}")),
+                location,
                 request: request.as_deref(),
                 identity,
             });
@@ -215,6 +215,16 @@ fn escape(character: char) -> impl Iterator<Item = char> {
     let escaped = character.is_control().then(|| character.escape_default());
     let plain = escaped.is_none().then_some(character);
     escaped.into_iter().flatten().chain(plain)
+}
+
+/// Where the event was made. A panic is logged by its hook, and carries its own place in a field: without that, all panics
+/// with one message would be one error.
+fn location(event: &Event<'_>, target: &str, collected: &Collected<'_>) -> Option<String> {
+    let own = collected.fields.get("location").and_then(Value::as_str).filter(|_| target == PANIC_TARGET);
+    own.map(str::to_owned).or_else(|| {
+        let place = event.metadata().file().zip(event.metadata().line());
+        place.map(|(file, line)| format!("{file}:{line}"))
+    })
 }
 
 /// The target of the event; a record that came through the `log` crate carries its own in a field.

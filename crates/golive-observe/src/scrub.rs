@@ -7,6 +7,7 @@ mod scan;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -40,13 +41,23 @@ pub enum EmailPolicy {
 #[derive(Clone, Default)]
 pub struct Scrubber {
     names: Arc<Vec<String>>,
-    secrets: Arc<Vec<String>>,
+    secrets: Arc<Secrets>,
     emails: EmailPolicy,
+}
+
+/// The registered secrets in all their forms, and what finds any of them in one pass.
+#[derive(Clone, Default)]
+struct Secrets {
+    forms: Vec<String>,
+    search: Option<AhoCorasick>,
 }
 
 impl std::fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scrubber").field("names", &self.names).field("secrets", &self.secrets.len()).finish()
+        f.debug_struct("Scrubber")
+            .field("names", &self.names)
+            .field("secrets", &self.secrets.forms.len())
+            .finish()
     }
 }
 
@@ -90,12 +101,13 @@ impl Scrubber {
         for form in
             [plain.to_owned(), percent.replace('+', "%20"), percent, unquoted(&json), unquoted(&debug)]
         {
-            if !secrets.contains(&form) {
-                secrets.push(form);
+            if !secrets.forms.contains(&form) {
+                secrets.forms.push(form);
             }
         }
-        // A secret may contain another: the longest goes first, so that no tail of it stays.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        // A secret may contain another: the longest goes, so that no tail of it stays.
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&secrets.forms);
+        secrets.search = Some(search.expect("a few short texts are far below every limit"));
         self
     }
 
@@ -103,10 +115,8 @@ impl Scrubber {
     #[must_use]
     pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut clean = Cow::Borrowed(text);
-        for secret in self.secrets.iter() {
-            if clean.contains(secret.as_str()) {
-                clean = Cow::Owned(clean.replace(secret.as_str(), MASK));
-            }
+        if let Some(search) = self.secrets.search.as_ref().filter(|search| search.is_match(text)) {
+            clean = Cow::Owned(search.replace_all(text, &vec![MASK; self.secrets.forms.len()]));
         }
         match scan::scan(&clean, self) {
             Some(scanned) => Cow::Owned(scanned),

@@ -1,5 +1,4 @@
 //! The alerting rules and the dashboard name only metrics that exist.
-#![expect(clippy::unwrap_used, reason = "a test that fails")]
 
 use std::collections::BTreeSet;
 

@@ -25,6 +25,8 @@ fn destinations(sink: &Sink) -> Vec<String> {
         format!("dsn=http://0123456789abcdef0123456789abcdef@127.0.0.1:{port}/7"),
         format!("webhook={url}/alert"),
         format!("otlp={url}"),
+        // Of the rules over shares `alerts` knows; here they would tell of failures made on purpose.
+        "look_every_ms=3600000".to_owned(),
     ]
 }
 
@@ -105,6 +107,12 @@ fn errors_are_tracked_grouped_and_told_once() {
     let panic = events.iter().find(|event| event.exception_types == ["panic"]).unwrap();
     assert_eq!((panic.message.as_str(), &panic.document["level"]), ("no such shift", &"fatal".into()));
     assert_eq!(panic.document["tags"]["request_id"], body["request_id"]);
+    let place = panic.document["culprit"].as_str().unwrap();
+    assert!(
+        place.starts_with("crates/golive-observe/examples/observed_service.rs:"),
+        "not the hook's: {place}"
+    );
+    assert_eq!(panic.document["fingerprint"][1], place);
     assert!(events.iter().any(|event| event.message == "request failed"), "an unreported 500 is reported");
 
     let alerts: Vec<String> = to(&received, "/alert")

@@ -1,5 +1,6 @@
-//! `cargo xtask bench cache`: what golive-cache adds to Redis and to moka, beside `redis-benchmark` and moka themselves. The
-//! measuring program is an example of the crate, built as it would ship; here its ratios are judged and shown.
+//! `cargo xtask bench cache`: what golive-cache adds to Redis and to moka, beside `redis-benchmark` and moka themselves; and
+//! `bench observe`, what golive-observe costs a service. The measuring program is an example of the crate, built as it
+//! would ship; here its ratios are judged and shown.
 
 use std::fmt::Write as _;
 
@@ -8,6 +9,14 @@ use serde_json::Value;
 use crate::run::{Failure, Workspace, capture, say};
 
 pub(crate) fn run(is_json: bool) -> Result<u8, Failure> {
+    measure("cache", "golive-cache", "cache_bench", is_json)
+}
+
+pub(crate) fn run_observe(is_json: bool) -> Result<u8, Failure> {
+    measure("observe", "golive-observe", "observe_bench", is_json)
+}
+
+fn measure(name: &str, package: &str, example: &str, is_json: bool) -> Result<u8, Failure> {
     let workspace = Workspace::find()?;
     let program = workspace.cargo(&[
         "run",
@@ -15,17 +24,17 @@ pub(crate) fn run(is_json: bool) -> Result<u8, Failure> {
         "--release",
         "--locked",
         "--package",
-        "golive-cache",
+        package,
         "--example",
-        "cache_bench",
+        example,
     ]);
     let results: Value = serde_json::from_str(&capture(program)?)
-        .map_err(|error| Failure::out_of_reach(format!("cache_bench printed no JSON: {error}")))?;
+        .map_err(|error| Failure::out_of_reach(format!("{example} printed no JSON: {error}")))?;
     let (text, missed) = judge(&results);
     say(&if is_json { format!("{results:#}\n") } else { text });
     match missed {
         0 => Ok(0),
-        _ => Err(Failure::not_ready(format!("bench cache: {missed} bounds are not kept"))),
+        _ => Err(Failure::not_ready(format!("bench {name}: {missed} bounds are not kept"))),
     }
 }
 

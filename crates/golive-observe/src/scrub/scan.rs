@@ -35,6 +35,19 @@ const KEY_PREFIXES: &[(&str, usize)] = &[
 
 const HASH_PREFIXES: &[&str] = &["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2"];
 
+/// Bytes at which something to hide may begin; most of a text is passed over by one look at this table.
+const MAY_BEGIN: [bool; 256] = {
+    let mut table = [false; 256];
+    // Separators, and the first letters of what `word` knows.
+    let bytes = b":=%@-$23456eEbBAgGsrx";
+    let mut index = 0;
+    while index < bytes.len() {
+        table[bytes[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
 type Range = std::ops::Range<usize>;
 
 /// The text with every secret masked, or nothing if there was none.
@@ -44,6 +57,10 @@ pub(super) fn scan(text: &str, scrubber: &Scrubber) -> Option<String> {
     let mut copied = 0;
     let mut at = 0;
     while at < bytes.len() {
+        if !MAY_BEGIN[usize::from(bytes[at])] {
+            at += 1;
+            continue;
+        }
         let hit = match bytes[at] {
             b':' | b'=' | b'%' => {
                 after_separator(text, at, scrubber).or_else(|| email(text, at, copied, scrubber.emails))
@@ -282,9 +299,8 @@ fn word(text: &str, at: usize) -> Option<Range> {
             (blanks > 0 && length >= 6 && (is_bearer || !is_word)).then_some(at + start..at + start + length)
         }
         _ => {
-            let length = || run(0, b"_-");
             let known = KEY_PREFIXES.iter().find(|(prefix, _)| rest.starts_with(prefix.as_bytes()))?;
-            let length = length();
+            let length = run(0, b"_-");
             (length >= known.1).then_some(at..at + length)
         }
     }
@@ -333,4 +349,17 @@ fn has_check_digit(digits: &[u8]) -> bool {
 
 fn is_blank_or_quote(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_known_by_its_beginning_is_looked_at() {
+        let beginnings = KEY_PREFIXES.iter().map(|(prefix, _)| *prefix).chain(HASH_PREFIXES.iter().copied());
+        for beginning in beginnings.chain(["eyJ", "Bearer", "basic", "-----BEGIN ", "2", "6"]) {
+            assert!(MAY_BEGIN[usize::from(beginning.as_bytes()[0])], "{beginning}");
+        }
+    }
 }
