@@ -34,6 +34,9 @@ cargo xtask bench NAME [OPTIONS]
   cache     revocation check, rate limit and local hit of golive-cache, beside redis-benchmark, moka and the Python
             library `limits`
               --format json   the results as one JSON document
+
+  observe   a small route with the whole of golive-observe beside the bare route, scrubbing, and a flood of log lines
+              --format json   the results as one JSON document
 ";
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
@@ -48,6 +51,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         Some((name, rest)) if name == "migrate" => migrate::run(&options::Options::parse(rest)?),
         Some((name, rest)) if name == "cache" => {
             examples::run("cache", "golive-cache", "cache_bench", options::Options::json_alone(rest)?)
+        }
+        Some((name, rest)) if name == "observe" => {
+            examples::run("observe", "golive-observe", "observe_bench", options::Options::json_alone(rest)?)
         }
         Some((name, _)) if name == "--help" || name == "-h" => {
             say(LIST);

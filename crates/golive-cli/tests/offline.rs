@@ -197,13 +197,34 @@ fn what_is_rendered_passes_the_audit_and_a_bad_file_does_not() {
 #[test]
 fn what_is_not_there_yet_says_so_and_what_works_instead() {
     let folder = tempfile::tempdir().unwrap();
-    for arguments in [&["observe", "send-test-error"], &["backup", "archive-binlog"]] {
-        run(folder.path(), "", arguments).with(2).says(&["cannot do that yet; "]);
-    }
+    run(folder.path(), "", &["backup", "archive-binlog"]).with(2).says(&["cannot do that yet; "]);
 }
 
 #[test]
 fn the_report_is_served_to_this_machine_only() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), "", &["serve", "--listen", "0.0.0.0:0"]).with(2).says(&["use a loopback address"]);
+}
+
+#[test]
+fn the_error_journal_is_shown_and_a_missing_one_is_no_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    run(here, "", &["observe", "errors", "--journal", "absent.jsonl"]).with(12).says(&["absent.jsonl"]);
+    run(here, "", &["observe", "errors"]).with(2);
+    let lines: String = (1..=30)
+        .map(|number| {
+            format!(
+                "{{\"timestamp\":\"2026-11-26T05:00:00Z\",\"level\":\"error\",\"message\":\"lost {number}\",\
+                 \"exceptions\":[\"Io: gone \\u001b[2J\"],\"location\":\"src/a.rs:3\",\"client_id\":\"ACME\"}}\n"
+            )
+        })
+        .collect();
+    std::fs::write(here.join("errors.jsonl"), lines + "{\"message\":\"cut").unwrap();
+    let shown = run(here, "", &["observe", "errors", "--journal", "errors.jsonl", "--last", "2"]).with(0);
+    shown.says(&["lost 29\n", "lost 30\n    Io: gone", "at src/a.rs:3, client ACME", "2 of 30 errors"]);
+    assert!(!shown.all().contains("lost 28") && !shown.all().contains('\u{1b}'));
+    let document = ["observe", "errors", "--journal", "errors.jsonl", "--format", "json"];
+    let document = run(here, "", &document).with(0).json();
+    assert_eq!((&document["total"], document["errors"].as_array().unwrap().len()), (&30.into(), 20));
 }

@@ -151,6 +151,38 @@ scenarios = [{ role = "anybody", run = { name = "list", iterations = 5, request 
 "#;
 
 #[test]
+fn a_test_error_and_a_test_alert_tell_whether_they_arrived() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let sink = golive_sandbox::Sink::start().unwrap();
+    let dsn = format!("http://plantedkey0123456789abcdef012345@127.0.0.1:{}/7", sink.port());
+    let error = ["observe", "send-test-error", "--dsn", "env:TARGET", "--format", "json"];
+    let sent = run(here, &dsn, &error).with(0);
+    assert!(!sent.all().contains("plantedkey"));
+    let received = sink.wait_for(1, Duration::from_secs(5));
+    let event = golive_observe::Envelope::parse(&received[0].body).unwrap().events.remove(0);
+    assert_eq!(event.document["event_id"], sent.json()["event_id"]);
+    assert_eq!(event.environment.as_deref(), Some("production"));
+
+    let alert = |address: &str| {
+        let arguments = ["observe", "test-alert", "--slack", "env:TARGET", "--format", "json"];
+        let ended = run(here, address, &arguments);
+        assert!(!ended.all().contains("planted"));
+        ended
+    };
+    assert_eq!(alert(&format!("{}/planted", sink.url())).with(0).json()["fine"], true);
+    assert!(
+        String::from_utf8_lossy(&sink.wait_for(2, Duration::from_secs(5))[1].body).contains("a test alert")
+    );
+    assert_eq!(alert("http://127.0.0.1:9/planted").with(10).json()["channels"][0]["is_delivered"], false);
+    alert("planted").with(2);
+    run(here, "", &["observe", "test-alert"]).with(2).says(&["--slack"]);
+    run(here, "", &["observe", "test-alert", "--slack", "http://h/planted"]).with(2).says(&["env:NAME"]);
+    run(here, "http://planted@127.0.0.1:9/7", &error).with(12);
+    run(here, "planted", &error).with(2);
+}
+
+#[test]
 fn an_endpoint_that_is_not_there_is_out_of_reach() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, Utc};
 use golive_cache::{Cache, CacheOptions};
 use golive_migrate::{PoolSettings, PoolSettingsError, Provider, ProviderState, SwitchError};
-use golive_observe::{HealthChecks, LogFile, LogTarget, ObserveOptions};
+use golive_observe::{AlertChannel, HealthChecks, LogFile, LogTarget, ObserveOptions};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -65,6 +65,8 @@ pub(crate) enum ServeError {
 
 /// How long requests in flight may take once the service was told to end.
 const DRAIN: Duration = Duration::from_millis(2500);
+/// How often readiness is looked at, also when no probe asks: somebody is told of the third failure.
+const READINESS_PAUSE: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
@@ -93,6 +95,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
         key = config.secret_key.fingerprint(),
         "serving"
     );
+    health.watch(READINESS_PAUSE);
     let ending = end_on_signal(health.clone()).map_err(ServeError::System)?;
     let managed = management.map(|listener| {
         let router = api::management_router(&app, &health);
@@ -210,7 +213,7 @@ fn observe_options(config: &ServeConfig) -> ObserveOptions {
     options.level.clone_from(&config.log_level);
     options.otlp_endpoint.clone_from(&config.otlp_endpoint);
     options.sentry_dsn.clone_from(&config.sentry_dsn);
-    options.alert_webhook.clone_from(&config.alert_webhook);
+    options.alerts.channels.extend(config.alert_webhook.clone().map(AlertChannel::Slack));
     options.error_journal.clone_from(&config.error_journal);
     options.scrubber = options.scrubber.with_secret(&config.secret_key.dangerous_expose().into());
     for url in [Some(&config.database_url), config.redis_url.as_ref()].into_iter().flatten() {
@@ -234,6 +237,6 @@ fn data_directory(config: &ServeConfig) -> PathBuf {
 /// The one clock of the service. To the microsecond: MariaDB keeps no more, and what one database has the other must
 /// have too.
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock and passes it on")]
-fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }

@@ -1,6 +1,7 @@
 //! A small service that embeds golive-observe, and misbehaves on request: tests drive it, readers copy from it.
 //!
-//! `observed_service address=127.0.0.1:8080 [level=FILTER] [log=PATH] [dsn=URL] [webhook=URL] [otlp=URL] [journal=PATH]`
+//! `observed_service address=127.0.0.1:8080 [level=FILTER] [log=PATH] [log_bytes=N] [dsn=URL] [webhook=URL]
+//! [json_webhook=URL] [look_every_ms=N] [backup=unknown] [otlp=URL] [journal=PATH] [spool=PATH]`
 //!
 //! Its own secret comes in on standard input, as one must not stand among the arguments.
 
@@ -16,8 +17,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use golive_observe::{
-    HealthChecks, Importance, LogFile, LogTarget, ObserveOptions, PoolStatus, identify, init, metrics,
-    request_layer,
+    AlertChannel, HealthChecks, Importance, LogFile, LogTarget, ObserveOptions, PoolStatus, beacon_router,
+    identify, init, metrics, request_layer,
 };
 use secrecy::SecretString;
 
@@ -33,6 +34,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let _guard = init(options(&arguments, &secret)?)?;
 
     metrics().observe_pool(|| PoolStatus::new(4, 3, 0));
+    if arguments.get("backup").is_some_and(|backup| backup == "unknown") {
+        metrics().observe_backup_age(|| None);
+    }
     let is_database_up = Arc::new(AtomicBool::new(true));
     let checked = Arc::clone(&is_database_up);
     let health = HealthChecks::new().deep_disk_space("disk", "/").ready(
@@ -51,13 +55,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/silent-failure", get(async || StatusCode::INTERNAL_SERVER_ERROR))
         .route("/panic", get(panics))
         .route("/leak", get(leak))
-        .route("/database/stop", post(stop_database))
+        .route("/unavailable", get(async || StatusCode::SERVICE_UNAVAILABLE))
+        .route("/database/{verb}", post(database))
+        .route("/level/{level}", post(set_level))
+        .route("/log/{lines}", post(log_lines))
         .with_state(service)
-        .merge(health.router())
+        .merge(health.management_router())
+        .merge(beacon_router())
         .layer(request_layer());
     let listener =
         tokio::net::TcpListener::bind(arguments.get("address").ok_or("address= is missing")?).await?;
-    axum::serve(listener, app).with_graceful_shutdown(terminated(health)).await?;
+    axum::serve(listener, app).with_graceful_shutdown(health.drain_on_signal()).await?;
     Ok(())
 }
 
@@ -67,14 +75,25 @@ fn options(arguments: &HashMap<String, String>, secret: &str) -> Result<ObserveO
     options.release = "observed-service@1.2.3".to_owned();
     options.scrubber = options.scrubber.with_secret(&SecretString::from(secret));
     options.sentry_dsn = arguments.get("dsn").map(|dsn| SecretString::from(dsn.as_str()));
-    options.alert_webhook = arguments.get("webhook").map(|webhook| SecretString::from(webhook.as_str()));
+    let slack = arguments.get("webhook").map(|address| AlertChannel::Slack(address.as_str().into()));
+    let webhook = arguments.get("json_webhook").map(|address| AlertChannel::Webhook(address.as_str().into()));
+    options.alerts.channels.extend(slack.into_iter().chain(webhook));
+    if let Some(millis) = arguments.get("look_every_ms") {
+        options.alerts.look_every = Duration::from_millis(millis.parse()?);
+    }
     options.otlp_endpoint = arguments.get("otlp").map(|endpoint| endpoint.parse()).transpose()?;
     options.error_journal = arguments.get("journal").map(Into::into);
+    options.error_spool = arguments.get("spool").map(Into::into);
     if let Some(level) = arguments.get("level") {
         options.level.clone_from(level);
     }
     if let Some(path) = arguments.get("log") {
-        options.log = LogTarget::File(LogFile::new(path));
+        let mut file = LogFile::new(path);
+        if let Some(bytes) = arguments.get("log_bytes") {
+            file.max_bytes = bytes.parse()?;
+            file.keep_files = usize::MAX;
+        }
+        options.log = LogTarget::File(file);
     }
     Ok(options)
 }
@@ -83,14 +102,6 @@ fn options(arguments: &HashMap<String, String>, secret: &str) -> Result<ObserveO
 struct Service {
     secret: Arc<str>,
     is_database_up: Arc<AtomicBool>,
-}
-
-async fn terminated(health: HealthChecks) {
-    let kind = tokio::signal::unix::SignalKind::terminate();
-    if let Ok(mut signal) = tokio::signal::unix::signal(kind) {
-        signal.recv().await;
-    }
-    health.drain();
 }
 
 #[tracing::instrument]
@@ -144,6 +155,19 @@ async fn leak(State(service): State<Service>, headers: HeaderMap) -> StatusCode 
     panic!("secret: {callers}; {own}");
 }
 
-async fn stop_database(State(service): State<Service>) {
-    service.is_database_up.store(false, Ordering::SeqCst);
+async fn database(State(service): State<Service>, Path(verb): Path<String>) {
+    service.is_database_up.store(verb == "start", Ordering::SeqCst);
+}
+
+async fn set_level(Path(level): Path<String>) -> StatusCode {
+    match golive_observe::set_level(&level) {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+async fn log_lines(Path(lines): Path<u64>) {
+    for number in 0..lines {
+        tracing::info!(number, "one of many");
+    }
 }

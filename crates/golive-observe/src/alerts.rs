@@ -1,98 +1,267 @@
-//! Tells people: posts a short scrubbed text to a webhook that understands `{"text": …}` (Slack and its like), from a
-//! thread of its own behind a bounded queue. What is worth an alert is decided by fingerprint and time, here too.
+//! Tells people. Errors are told at first sight and then only now and then; conditions (readiness, failed requests, the
+//! backup) are told when they are bad for long enough and again when they are over. When to tell is decided in `incident`
+//! and `rules`, how it gets there in `channel` and `mail`.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+mod channel;
+mod incident;
+mod mail;
+mod rules;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use secrecy::SecretString;
+use serde::Serialize;
 
+use crate::clock;
 use crate::errors::{Budget, ErrorEntry, Verdict};
-use crate::metrics::metrics;
+use crate::health::{HEALTH_TARGET, PAGE_AFTER};
 use crate::scrub::Scrubber;
-
-/// Alerts that may wait; further ones are dropped and counted.
-const QUEUE: usize = 64;
-
-/// Longest that one post may take, and how often it is tried, with pauses between.
-const POST_TIMEOUT: Duration = Duration::from_secs(5);
-const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+use channel::Channel;
+use incident::{Incident, Patience, Transition};
+pub use mail::MailOptions;
 
 /// Alerts in one repeat interval, all errors together; a new error is always told.
 const ALL_TOGETHER: u32 = 30;
 
-/// How long the end of the program waits for alerts on their way.
+/// How long the end of the program waits for alerts on their way, over all channels.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Longest text of an alert.
 const LONGEST_TEXT_CHARS: usize = 1000;
 
-enum Command {
-    Send(String),
-    Flush(SyncSender<()>),
+/// Readiness is told after as many bad results in a row as make a page, and is over after two good ones.
+const READINESS: Patience = Patience { raise_after: PAGE_AFTER, recover_after: 2 };
+
+static ALERTER: OnceLock<Arc<Alerter>> = OnceLock::new();
+
+/// Where alerts go. Addresses are secrets: whoever knows them can write there.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AlertChannel {
+    /// A webhook that understands `{"text": …}`, as Slack's, Mattermost's and their like do.
+    Slack(SecretString),
+    /// Any webhook: gets an alert as one JSON document, with an `Idempotency-Key` that stays the same over retries.
+    Webhook(SecretString),
+    /// A mailbox, over SMTP with TLS.
+    Mail(MailOptions),
 }
 
-/// Queues alerts for the thread that posts them.
+/// Who is told, and of what.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AlertOptions {
+    /// Where alerts go; all of them get every alert. None by default.
+    pub channels: Vec<AlertChannel>,
+    /// Least time between two alerts of the same error or condition. 30 minutes by default.
+    pub repeat: Duration,
+    /// The share of requests, over five minutes, that may fail with a 5xx status. 0.05 by default.
+    pub most_failed_share: f64,
+    /// How old the last good backup may be, where [`observe_backup_age`](crate::Metrics::observe_backup_age) tells. 26
+    /// hours by default.
+    pub most_backup_age: Duration,
+    /// How often the shares and ages are looked at. 10 seconds by default.
+    pub look_every: Duration,
+}
+
+impl Default for AlertOptions {
+    fn default() -> Self {
+        Self {
+            channels: Vec::new(),
+            repeat: Duration::from_secs(30 * 60),
+            most_failed_share: 0.05,
+            most_backup_age: Duration::from_secs(26 * 3600),
+            look_every: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What an alert tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Raised,
+    Repeated,
+    Flapping,
+    Recovered,
+    Test,
+}
+
+/// One alert as a generic webhook gets it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Alert {
+    /// Stays the same over retries.
+    pub(crate) id: String,
+    /// What it is about: the same over raised, repeated and recovered.
+    pub(crate) key: String,
+    pub(crate) state: State,
+    pub(crate) service: String,
+    pub(crate) environment: String,
+    pub(crate) timestamp: String,
+    pub(crate) text: String,
+}
+
+/// Hands alerts to the channels.
 pub(crate) struct Alerter {
-    sender: SyncSender<Command>,
-    repeats: Mutex<Budget>,
+    channels: Vec<Channel>,
+    repeat: Duration,
+    errors: Mutex<Budget>,
+    incidents: Mutex<HashMap<&'static str, Incident>>,
     service: String,
+    environment: String,
     scrubber: Scrubber,
 }
 
+/// Why nobody can be told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AlertSetupError {
+    /// A webhook is not an http(s) address; it is a secret, so it is not repeated.
+    #[error("read an alert webhook: it must be an http:// or https:// address")]
+    Webhook,
+    /// The mail server, sender, recipient or certificate makes no sense.
+    #[error("set up alerts by mail: {reason}")]
+    Mail {
+        /// What is wrong, without any secret.
+        reason: String,
+    },
+    /// A thread or client cannot be started.
+    #[error("start an alert channel: {reason}; check the limits of this process")]
+    System {
+        /// What the system said.
+        reason: String,
+    },
+}
+
 impl Alerter {
+    /// Starts the channels, and the thread that looks at shares and ages.
     pub(crate) fn start(
-        webhook: &SecretString,
+        options: &AlertOptions,
         service: &str,
-        repeat: Duration,
+        environment: &str,
         scrubber: Scrubber,
-    ) -> std::io::Result<Self> {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let webhook = webhook.clone();
-        thread::Builder::new()
-            .name("golive-alerts".to_owned())
-            .spawn(move || post_all(&receiver, &webhook))?;
-        let repeats = Mutex::new(Budget::new(1, ALL_TOGETHER, repeat));
-        Ok(Self { sender, repeats, service: service.to_owned(), scrubber })
+    ) -> Result<Arc<Self>, AlertSetupError> {
+        let channels = options.channels.iter().map(Channel::start).collect::<Result<_, _>>()?;
+        let alerter = Arc::new(Self {
+            channels,
+            repeat: options.repeat,
+            errors: Mutex::new(Budget::new(1, ALL_TOGETHER, options.repeat)),
+            incidents: Mutex::default(),
+            service: service.to_owned(),
+            environment: environment.to_owned(),
+            scrubber,
+        });
+        rules::start(&alerter, options)?;
+        let _ = ALERTER.set(Arc::clone(&alerter));
+        Ok(alerter)
     }
 
     /// Tells of an error at first sight, and again only after the repeat interval.
     pub(crate) fn error(&self, entry: &ErrorEntry) {
+        if entry.target == HEALTH_TARGET {
+            return; // told as a condition, with its end
+        }
+        let key = entry.fingerprint.join(" ");
         let verdict = {
-            let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-            repeats.admit(&entry.fingerprint.join(" "), Instant::now())
+            let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+            errors.admit(&key, Instant::now())
         };
         let Verdict::Admit { suppressed } = verdict else { return };
-        let text = text_of(&self.service, entry, suppressed + entry.suppressed);
-        let text = self.scrubber.scrub(&text).chars().take(LONGEST_TEXT_CHARS).collect();
-        match self.sender.try_send(Command::Send(text)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => metrics().count_alert("dropped"),
-        }
+        let suppressed = suppressed + entry.suppressed;
+        let state = if suppressed > 0 { State::Repeated } else { State::Raised };
+        self.tell(&key, state, &text_of(entry, suppressed));
     }
 
-    /// Waits, within bounds, until the queue is empty.
-    pub(crate) fn flush(&self) {
-        let (done, is_done) = sync_channel(1);
-        let started = Instant::now();
-        let mut command = Command::Flush(done);
-        while let Err(TrySendError::Full(back)) = self.sender.try_send(command) {
-            if started.elapsed() >= CLOSE_TIMEOUT {
-                return;
+    /// Notes how a condition is, and tells what follows from it. `text` says what is wrong.
+    fn condition(&self, key: &'static str, is_bad: bool, text: &str, patience: Patience, now: Instant) {
+        let transition = {
+            let mut incidents = self.incidents.lock().unwrap_or_else(PoisonError::into_inner);
+            incidents.entry(key).or_default().observe(is_bad, patience, self.repeat, now)
+        };
+        let (state, text) = match transition {
+            Transition::None => return,
+            Transition::Raise => (State::Raised, text.to_owned()),
+            Transition::Repeat { lasts } => {
+                (State::Repeated, format!("still, for {}: {text}", minutes(lasts)))
             }
-            command = back;
-            thread::sleep(Duration::from_millis(10));
-        }
-        let _ = is_done.recv_timeout(CLOSE_TIMEOUT.saturating_sub(started.elapsed()));
+            Transition::Flap => (
+                State::Flapping,
+                format!("{text}; it comes and goes, so more is told only once it is steady"),
+            ),
+            Transition::Recover { lasted } => {
+                (State::Recovered, format!("{key} is well again after {}", minutes(lasted)))
+            }
+        };
+        self.tell(key, state, &text);
+    }
+
+    fn tell(&self, key: &str, state: State, text: &str) {
+        let text = format!("[{}] {}: {text}", self.environment, self.service);
+        let alert = Alert {
+            id: uuid::Uuid::new_v4().to_string(),
+            key: self.scrubber.scrub(key).into_owned(),
+            state,
+            service: self.service.clone(),
+            environment: self.environment.clone(),
+            timestamp: clock::rfc3339(clock::now()),
+            text: self.scrubber.scrub(&text).chars().take(LONGEST_TEXT_CHARS).collect(),
+        };
+        self.channels.iter().for_each(|channel| channel.send(alert.clone()));
+    }
+
+    /// Waits, within bounds, until everything is told.
+    pub(crate) fn flush(&self) {
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        self.channels.iter().for_each(|channel| channel.flush(deadline));
     }
 }
 
+/// Notes a readiness result; without an alerter nobody is told.
+pub(crate) fn readiness(is_ready: bool, names: &str) {
+    if let Some(alerter) = ALERTER.get() {
+        let text = format!("not ready {PAGE_AFTER} times in a row: {names}");
+        alerter.condition("readiness", !is_ready, &text, READINESS, Instant::now());
+    }
+}
+
+/// What became of a test alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TestedChannel {
+    /// `slack`, `webhook` or `mail`.
+    pub channel: &'static str,
+    /// Was it taken over there?
+    pub is_delivered: bool,
+    /// What stood in the way, without any secret.
+    pub problem: Option<String>,
+}
+
+/// Sends one test alert through each channel and waits for the answers: at most ten seconds a channel. Blocks, so call it
+/// outside of a runtime or where blocking is allowed.
+///
+/// # Errors
+/// When a channel makes no sense; what was refused or out of reach stands in the result.
+pub fn send_test_alert(
+    channels: &[AlertChannel],
+    service: &str,
+    environment: &str,
+) -> Result<Vec<TestedChannel>, AlertSetupError> {
+    let alert = Alert {
+        id: uuid::Uuid::new_v4().to_string(),
+        key: "test".to_owned(),
+        state: State::Test,
+        service: service.to_owned(),
+        environment: environment.to_owned(),
+        timestamp: clock::rfc3339(clock::now()),
+        text: format!("[{environment}] {service}: a test alert; nothing is wrong"),
+    };
+    channels.iter().map(|options| channel::test(options, &alert)).collect()
+}
+
 /// One line that tells what, where and how often.
-fn text_of(service: &str, entry: &ErrorEntry, suppressed: u64) -> String {
-    let environment = entry.environment.as_deref().unwrap_or("unknown");
-    let mut text = format!("[{environment}] {service}: {}", entry.title());
+fn text_of(entry: &ErrorEntry, suppressed: u64) -> String {
+    let mut text = entry.title().to_owned();
     if let Some(exception) = entry.exceptions.first().filter(|exception| *exception != entry.title()) {
         text.push_str(&format!(" ({exception})"));
     }
@@ -109,39 +278,11 @@ fn text_of(service: &str, entry: &ErrorEntry, suppressed: u64) -> String {
     text
 }
 
-/// The thread: posts what arrives until the last sender is gone.
-fn post_all(receiver: &Receiver<Command>, webhook: &SecretString) {
-    let client = reqwest::blocking::Client::builder()
-        .timeout(POST_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build();
-    for command in receiver {
-        match (command, &client) {
-            (Command::Send(text), Ok(client)) => {
-                let outcome = if post(client, webhook, &text) { "sent" } else { "failed" };
-                metrics().count_alert(outcome);
-                if outcome == "failed" {
-                    tracing::warn!("an alert could not be delivered; check the alert webhook");
-                }
-            }
-            (Command::Send(_), Err(_)) => metrics().count_alert("failed"),
-            (Command::Flush(done), _) => {
-                let _ = done.send(());
-            }
-        }
+fn minutes(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
     }
-}
-
-fn post(client: &reqwest::blocking::Client, webhook: &SecretString, text: &str) -> bool {
-    let attempt = || {
-        let request = client.post(webhook.expose_secret()).json(&json!({ "text": text }));
-        request.send().is_ok_and(|response| response.status().is_success())
-    };
-    attempt()
-        || RETRY_PAUSES.iter().any(|pause| {
-            thread::sleep(*pause);
-            attempt()
-        })
 }
 
 #[cfg(test)]
@@ -154,14 +295,24 @@ mod tests {
             message: "entry lost".to_owned(),
             exceptions: vec!["Io: gone".to_owned()],
             target: "demo::entries".to_owned(),
-            environment: Some("production".to_owned()),
             request_id: Some("r-1234567".to_owned()),
             ..ErrorEntry::default()
         };
-        let text = text_of("demo", &entry, 3);
         assert_eq!(
-            text,
-            "[production] demo: entry lost (Io: gone) in demo::entries, request r-1234567; 3 more since the last alert"
+            text_of(&entry, 3),
+            "entry lost (Io: gone) in demo::entries, request r-1234567; 3 more since the last alert"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_reached_by_its_look_is_refused_without_repeating_it() {
+        for channel in
+            [AlertChannel::Slack("file:///PLANTED".into()), AlertChannel::Webhook("PLANTED".into())]
+        {
+            assert!(!format!("{channel:?}").contains("PLANTED"));
+            let error = send_test_alert(&[channel], "demo", "test").unwrap_err();
+            assert!(matches!(error, AlertSetupError::Webhook), "{error}");
+            assert!(!format!("{error} {error:?}").contains("PLANTED"));
+        }
     }
 }

@@ -2,8 +2,11 @@
 //! storms. Reports are scrubbed a second time, whole, in `transport`: the one point where they leave.
 
 mod budget;
+mod delivery;
 mod fingerprint;
 mod journal;
+mod spool;
+mod test_error;
 mod transport;
 
 use std::borrow::Cow;
@@ -14,16 +17,21 @@ use secrecy::{ExposeSecret, SecretString};
 use sentry::integrations::backtrace::{ProcessStacktraceIntegration, current_stacktrace};
 use sentry::integrations::contexts::ContextIntegration;
 use sentry::protocol::{Event, Exception, Level, User, Values};
+use sentry::types::Dsn;
 use sentry::{Client, ClientOptions};
 use serde_json::{Map, Value};
 
 pub(crate) use budget::{Budget, Verdict};
+pub(crate) use delivery::Endpoint;
 pub(crate) use journal::Journal;
 pub use journal::{ErrorEntry, ReadJournalError, read_error_journal};
+pub(crate) use spool::Spool;
+pub use test_error::{DeliverTestError, deliver_test_error, send_test_error};
 pub(crate) use transport::Destinations;
 
 use crate::context::{Identity, RequestContext};
 use crate::fields::Cause;
+use crate::log::LogQueue;
 use crate::metrics::metrics;
 
 /// The target under which panics are logged and reported.
@@ -58,22 +66,31 @@ pub(crate) struct ErrorTracker {
     budget: Mutex<Budget>,
 }
 
-/// Why a tracker cannot be built: the endpoint's address is not one.
+/// Why a tracker cannot be built.
 #[derive(Debug, thiserror::Error)]
-#[error("read the error tracking address (sentry dsn): it must look like https://KEY@host/PROJECT")]
-pub(crate) struct InvalidDsn;
+pub(crate) enum StartTracker {
+    #[error("read the error tracking address (sentry dsn): it must look like https://KEY@host/PROJECT")]
+    Dsn,
+    #[error("start the thread that delivers errors")]
+    Thread(#[source] std::io::Error),
+}
 
 impl ErrorTracker {
     pub(crate) fn start(
         dsn: Option<&SecretString>,
+        spool: Option<Spool>,
         release: &str,
         environment: &str,
         mut destinations: Destinations,
-    ) -> Result<Self, InvalidDsn> {
+    ) -> Result<Self, StartTracker> {
         let address = dsn.map_or(NO_ENDPOINT, |dsn| dsn.expose_secret());
-        destinations.is_remote = dsn.is_some();
+        let address: Dsn = address.parse().map_err(|_| StartTracker::Dsn)?;
+        if dsn.is_some() {
+            let endpoint = Endpoint::start(address.clone(), spool).map_err(StartTracker::Thread)?;
+            destinations.endpoint = Some(Arc::new(endpoint));
+        }
         let mut options = ClientOptions::default();
-        options.dsn = Some(address.parse().map_err(|_| InvalidDsn)?);
+        options.dsn = Some(address);
         options.release = Some(Cow::Owned(release.to_owned()));
         options.environment = Some(Cow::Owned(environment.to_owned()));
         options.default_integrations = false;
@@ -181,8 +198,8 @@ impl ErrorReport<'_> {
 }
 
 /// Reports panics as error events instead of printing their raw text, which may hold secrets, to standard error.
-pub(crate) fn report_panics() {
-    std::panic::set_hook(Box::new(|info| {
+pub(crate) fn report_panics(log: LogQueue) {
+    std::panic::set_hook(Box::new(move |info| {
         let text = info.payload_as_str().unwrap_or("panic with a payload that is no text");
         let location = info.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
@@ -192,10 +209,15 @@ pub(crate) fn report_panics() {
             thread = thread.name().unwrap_or("unnamed"),
             "{text}"
         );
+        // Unwinding drops the guard, which flushes. Where a panic aborts, this is the last chance.
+        if cfg!(panic = "abort") {
+            log.flush(CLOSE_TIMEOUT);
+        }
     }));
 }
 
-/// Reports an error on purpose, to prove that errors reach their destinations.
-pub fn send_test_error(text: &str) {
-    tracing::error!(target: "golive_observe::test", "test error: {text}");
+/// An error and what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,27 +1,27 @@
-//! Health: may this instance live, may it get traffic, and how is everything it rests on. Runs the checks it is given,
-//! each with its own time-out and all at once, and keeps the result for a moment. Knows no database and no HTTP.
+//! Health: may this instance live, may it get traffic, and how is everything it rests on. Decides by the checks it is
+//! given; `check` runs them, `judge` knows the usual ones. Knows no database and no HTTP.
+
+mod check;
+mod judge;
 
 use std::fmt::Display;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
+use crate::alerts;
 use crate::metrics::metrics;
-use crate::scrub;
-
-/// How long a result is served before the checks run again.
-const FRESH: Duration = Duration::from_secs(1);
+use check::{Check, Group};
 
 /// Consecutive failed readiness results that are reported as an error.
-const PAGE_AFTER: u32 = 3;
+pub(crate) const PAGE_AFTER: u32 = 3;
 
-/// Longest detail of a check.
-const LONGEST_DETAIL_CHARS: usize = 300;
+/// Where readiness is told of in the log.
+pub(crate) const HEALTH_TARGET: &str = "golive_observe::health";
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum HealthStatus {
     Up,
     /// Works, with a part of it missing; still takes traffic.
     Degraded,
+    /// Could not be found out, and that is not healthy: no traffic.
+    Unknown,
     /// Must not get traffic.
     Down,
 }
@@ -50,7 +52,7 @@ pub enum Importance {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckOutput {
-    /// The status; [`HealthStatus::Down`] counts by the importance of the check.
+    /// The status; [`HealthStatus::Down`] and [`HealthStatus::Unknown`] count by the importance of the check.
     pub status: HealthStatus,
     /// What an operator should know: scrubbed and shortened before it is shown.
     pub detail: Option<String>,
@@ -75,6 +77,12 @@ impl CheckOutput {
         Self { status: HealthStatus::Degraded, detail: Some(detail.into()) }
     }
 
+    /// It could not be found out.
+    #[must_use]
+    pub fn unknown(detail: impl Into<String>) -> Self {
+        Self { status: HealthStatus::Unknown, detail: Some(detail.into()) }
+    }
+
     /// It does not work.
     #[must_use]
     pub fn down(detail: impl Into<String>) -> Self {
@@ -93,10 +101,18 @@ pub struct HealthReport {
 }
 
 impl HealthReport {
+    /// Not ready for a reason that no check has to find out.
+    fn of(name: &str, detail: &str) -> Self {
+        let (status, milliseconds) = (HealthStatus::Down, 0.0);
+        let check =
+            CheckReport { name: name.to_owned(), status, milliseconds, detail: Some(detail.to_owned()) };
+        Self { status, checks: vec![check] }
+    }
+
     /// 200 while traffic is welcome, 503 otherwise.
     #[must_use]
     pub fn http_status(&self) -> u16 {
-        if self.status == HealthStatus::Down { 503 } else { 200 }
+        if self.status >= HealthStatus::Unknown { 503 } else { 200 }
     }
 }
 
@@ -115,34 +131,20 @@ pub struct CheckReport {
     pub detail: Option<String>,
 }
 
-type CheckFuture = Pin<Box<dyn Future<Output = Result<CheckOutput, String>> + Send>>;
-
-#[derive(Clone)]
-struct Check {
-    name: Arc<str>,
-    importance: Importance,
-    timeout: Duration,
-    run: Arc<dyn Fn() -> CheckFuture + Send + Sync>,
-}
-
 /// The checks of a service. Build it once, clone it freely: clones share results.
 #[derive(Clone, Default)]
 pub struct HealthChecks {
     ready: Group,
     deep: Group,
+    pub(crate) deep_token: Option<SecretString>,
     shared: Arc<Shared>,
 }
 
 #[derive(Default)]
 struct Shared {
+    is_starting: AtomicBool,
     is_draining: AtomicBool,
     consecutive_failures: AtomicU32,
-}
-
-#[derive(Clone, Default)]
-struct Group {
-    checks: Vec<Check>,
-    latest: Arc<Mutex<Option<(Instant, HealthReport)>>>,
 }
 
 impl std::fmt::Debug for HealthChecks {
@@ -213,9 +215,62 @@ impl HealthChecks {
         })
     }
 
+    /// Lets who knows this token read deep health, as `Authorization: Bearer …`. Without one, only a
+    /// [`management_router`](Self::management_router) answers it: it names what the service rests on.
+    #[must_use]
+    pub fn deep_token(mut self, token: SecretString) -> Self {
+        self.deep_token = Some(token);
+        self
+    }
+
+    /// Not ready until [`started`](Self::started) is called: no traffic before migrations have run and caches are filled.
+    #[must_use]
+    pub fn starting(self) -> Self {
+        self.shared.is_starting.store(true, Ordering::SeqCst);
+        self
+    }
+
+    /// From here on the checks decide.
+    pub fn started(&self) {
+        self.shared.is_starting.store(false, Ordering::SeqCst);
+    }
+
+    /// Runs the readiness checks every `period` from a task of its own, so that somebody is told of a failure even where
+    /// no probe asks. Needs a tokio runtime; ends with it, or once the service drains.
+    pub fn watch(&self, period: Duration) {
+        let health = self.clone();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(period.max(Duration::from_millis(10)));
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            while !health.shared.is_draining.load(Ordering::SeqCst) {
+                ticks.tick().await;
+                health.readiness().await;
+            }
+        });
+    }
+
     /// From here on not ready, so that no new traffic comes while requests in flight finish. Call it on SIGTERM.
     pub fn drain(&self) {
         self.shared.is_draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits for SIGTERM or SIGINT and then drains: for `with_graceful_shutdown` of axum, which finishes requests in
+    /// flight. Where the system takes no signal handler, it waits for ever.
+    pub fn drain_on_signal(&self) -> impl Future<Output = ()> + Send + 'static {
+        use tokio::signal::unix::{SignalKind, signal};
+        let health = self.clone();
+        async move {
+            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+                (Ok(mut terminate), Ok(mut interrupt)) => {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                }
+                _ => std::future::pending().await,
+            }
+            health.drain();
+        }
     }
 
     /// Is the process alive: touches nothing, least of all a database, so that a restart is never asked for what a
@@ -228,14 +283,13 @@ impl HealthChecks {
     /// May this instance get traffic? At most one run a second, however many ask.
     pub async fn readiness(&self) -> HealthReport {
         if self.shared.is_draining.load(Ordering::SeqCst) {
-            let detail = Some("shutting down: requests in flight finish, new ones go elsewhere".to_owned());
-            let check = CheckReport {
-                name: "draining".to_owned(),
-                status: HealthStatus::Down,
-                milliseconds: 0.0,
-                detail,
-            };
-            return HealthReport { status: HealthStatus::Down, checks: vec![check] };
+            return HealthReport::of(
+                "draining",
+                "shutting down: requests in flight finish, new ones go elsewhere",
+            );
+        }
+        if self.shared.is_starting.load(Ordering::SeqCst) {
+            return HealthReport::of("starting", "not started yet: migrations and the like still run");
         }
         let shared = Arc::clone(&self.shared);
         self.ready.report(move |report| shared.note(report)).await
@@ -259,87 +313,16 @@ impl HealthChecks {
 impl Shared {
     /// Counts failures in a row; the third is an error event, and so an alert. One failed probe is no incident.
     fn note(&self, report: &HealthReport) {
-        if report.status != HealthStatus::Down {
+        let bad = report.checks.iter().filter(|check| check.status >= HealthStatus::Unknown);
+        let names = bad.map(|check| check.name.as_str()).collect::<Vec<_>>().join(", ");
+        let is_ready = report.http_status() == 200;
+        alerts::readiness(is_ready, &names);
+        if is_ready {
             if self.consecutive_failures.swap(0, Ordering::Relaxed) >= PAGE_AFTER {
-                tracing::info!(target: "golive_observe::health", "ready again");
+                tracing::info!(target: HEALTH_TARGET, "ready again");
             }
-            return;
-        }
-        if self.consecutive_failures.fetch_add(1, Ordering::Relaxed) + 1 == PAGE_AFTER {
-            let down = report.checks.iter().filter(|check| check.status == HealthStatus::Down);
-            let names = down.map(|check| check.name.as_str()).collect::<Vec<_>>().join(", ");
-            tracing::error!(target: "golive_observe::health", "not ready {PAGE_AFTER} times in a row: {names}");
-        }
-    }
-}
-
-impl Group {
-    /// The latest result if it is fresh, or a new one. Runs in a task of its own, so that a caller who goes away
-    /// neither stops it nor starts another.
-    async fn report(&self, note: impl FnOnce(&HealthReport) + Send + 'static) -> HealthReport {
-        let group = self.clone();
-        let run = tokio::spawn(async move {
-            let mut latest = group.latest.lock().await;
-            if let Some((at, report)) = latest.as_ref()
-                && at.elapsed() < FRESH
-            {
-                return report.clone();
-            }
-            let checks = futures_util::future::join_all(group.checks.iter().map(Check::report)).await;
-            let status = checks.iter().map(|check| check.status).max().unwrap_or(HealthStatus::Up);
-            let report = HealthReport { status, checks };
-            note(&report);
-            *latest = Some((Instant::now(), report.clone()));
-            report
-        });
-        run.await.unwrap_or_else(|_| HealthReport { status: HealthStatus::Down, checks: Vec::new() })
-    }
-}
-
-impl Check {
-    fn new<F, O, E>(
-        name: &str,
-        importance: Importance,
-        timeout: Duration,
-        check: impl Fn() -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<O, E>> + Send + 'static,
-        O: Into<CheckOutput>,
-        E: Display,
-    {
-        let run = move || -> CheckFuture {
-            let checked = check();
-            Box::pin(async move { checked.await.map(Into::into).map_err(|error| error.to_string()) })
-        };
-        Self { name: name.into(), importance, timeout, run: Arc::new(run) }
-    }
-
-    async fn report(&self) -> CheckReport {
-        let started = Instant::now();
-        let running = Arc::clone(&self.run);
-        let mut task = tokio::spawn(async move { running().await });
-        let output = match tokio::time::timeout(self.timeout, &mut task).await {
-            Ok(Ok(Ok(output))) => output,
-            Ok(Ok(Err(error))) => CheckOutput::down(error),
-            Ok(Err(_)) => CheckOutput::down("the check panicked; see the error log"),
-            Err(_) => {
-                task.abort();
-                CheckOutput::down(format!("no answer within {} ms", self.timeout.as_millis()))
-            }
-        };
-        let status = match (output.status, self.importance) {
-            (HealthStatus::Down, Importance::Degradable) => HealthStatus::Degraded,
-            (status, _) => status,
-        };
-        let shorten = |detail: String| -> String {
-            scrub::global().scrub(&detail).chars().take(LONGEST_DETAIL_CHARS).collect()
-        };
-        CheckReport {
-            name: self.name.to_string(),
-            status,
-            milliseconds: (started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
-            detail: output.detail.map(shorten),
+        } else if self.consecutive_failures.fetch_add(1, Ordering::Relaxed) + 1 == PAGE_AFTER {
+            tracing::error!(target: HEALTH_TARGET, "not ready {PAGE_AFTER} times in a row: {names}");
         }
     }
 }
@@ -354,6 +337,7 @@ impl From<()> for CheckOutput {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
+    use std::time::Instant;
 
     const SHORT: Duration = Duration::from_millis(50);
     const LONG: Duration = Duration::from_secs(30);
@@ -415,14 +399,15 @@ mod tests {
             fine()
         });
         let started = Instant::now();
-        let probes = (0..2000).map(|_| {
+        let probes = (0..10_000).map(|_| {
             let health = health.clone();
             tokio::spawn(async move { health.readiness().await })
         });
         for probe in futures_util::future::join_all(probes).await {
             assert_eq!(probe.unwrap().status, HealthStatus::Up);
         }
-        let most = 1 + started.elapsed().as_secs() as usize;
+        // The stated number: once, and once more for every second that all of it took.
+        let most = 1 + (started.elapsed().as_secs() / check::FRESH.as_secs()) as usize;
         assert!(runs.load(Ordering::SeqCst) <= most, "{} runs", runs.load(Ordering::SeqCst));
     }
 
@@ -433,6 +418,25 @@ mod tests {
         health.clone().drain();
         assert_eq!(health.readiness().await.http_status(), 503);
         assert_eq!(health.liveness().http_status(), 200);
+    }
+
+    #[tokio::test]
+    async fn it_is_not_ready_before_it_has_started() {
+        let health = HealthChecks::new().ready("database", Importance::Critical, LONG, fine).starting();
+        assert_eq!(health.readiness().await.checks[0].name, "starting");
+        assert_eq!((health.readiness().await.http_status(), health.liveness().http_status()), (503, 200));
+        health.clone().started();
+        assert_eq!(health.readiness().await.http_status(), 200);
+    }
+
+    #[tokio::test]
+    async fn what_is_unknown_is_not_healthy() {
+        let unknown = || async { Ok::<_, String>(CheckOutput::unknown("nobody has looked")) };
+        let critical = HealthChecks::new().ready("backup", Importance::Critical, LONG, unknown);
+        let report = critical.readiness().await;
+        assert_eq!((report.status, report.http_status()), (HealthStatus::Unknown, 503));
+        let degradable = HealthChecks::new().ready("backup", Importance::Degradable, LONG, unknown);
+        assert_eq!(degradable.readiness().await.status, HealthStatus::Degraded);
     }
 
     #[test]

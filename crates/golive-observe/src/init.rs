@@ -8,22 +8,18 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use secrecy::SecretString;
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{Registry, reload};
 use url::Url;
 
-use crate::alerts::Alerter;
-use crate::errors::{self, Destinations, ErrorTracker, Journal};
-use crate::layer::{CONTEXT_TARGET, ObserveLayer};
-use crate::log::{self, LogTarget};
+use crate::alerts::{AlertChannel, AlertOptions, AlertSetupError, Alerter};
+use crate::errors::{self, Destinations, ErrorTracker, Journal, Spool, StartTracker};
+use crate::layer::{ObserveLayer, dropped_notice};
+use crate::level;
+use crate::log::{self, LogGuard, LogQueue, LogTarget};
 use crate::scrub::{self, Scrubber};
 use crate::{metrics, otlp};
-
-/// Libraries that would drown a log at its usual levels; a directive of the caller's goes before.
-const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,opentelemetry=warn,\
-                     opentelemetry_sdk=warn,opentelemetry_otlp=warn,tower=warn,sqlx=warn";
 
 /// How long the end of the program waits for traces on their way; an orchestrator kills after ten seconds.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -38,18 +34,20 @@ pub struct ObserveOptions {
     pub environment: String,
     /// The version that runs, as `name@version`; the service's name alone by default.
     pub release: String,
-    /// Where log lines go. JSON on standard output by default.
+    /// Where log lines go. By default readable on a terminal, JSON on standard output elsewhere.
     pub log: LogTarget,
-    /// Which events are logged, as `info` or `info,my_crate::db=debug`. `info` by default.
+    /// Which events are logged, as `info` or `info,my_crate::db=debug`. `info` by default;
+    /// [`set_level`](crate::set_level) changes it later.
     pub level: String,
     /// Base address of an OpenTelemetry collector (OTLP over HTTP); `/v1/traces` and `/v1/metrics` are appended.
     pub otlp_endpoint: Option<Url>,
     /// The address of the error tracking project (Sentry protocol).
     pub sentry_dsn: Option<SecretString>,
-    /// A webhook that understands `{"text": …}`, as Slack's do, told of every new error.
-    pub alert_webhook: Option<SecretString>,
-    /// Least time between two alerts of the same error. 30 minutes by default.
-    pub alert_repeat: Duration,
+    /// Where error reports wait while the endpoint is away, private to the user. With a log file it is `errors.spool`
+    /// beside it by default; without one they wait nowhere, and only the journal keeps them.
+    pub error_spool: Option<PathBuf>,
+    /// Who is told of new errors and of bad conditions, and when.
+    pub alerts: AlertOptions,
     /// Where errors are kept as JSON lines, private to the user. With a log file it is `errors.jsonl` beside it by
     /// default, so that nothing is lost while no error tracking endpoint is there.
     pub error_journal: Option<PathBuf>,
@@ -70,8 +68,8 @@ impl ObserveOptions {
             level: "info".to_owned(),
             otlp_endpoint: None,
             sentry_dsn: None,
-            alert_webhook: None,
-            alert_repeat: Duration::from_secs(30 * 60),
+            error_spool: None,
+            alerts: AlertOptions::default(),
             error_journal: None,
             scrubber: Scrubber::new(),
         }
@@ -83,15 +81,8 @@ impl ObserveOptions {
 #[non_exhaustive]
 pub enum InitError {
     /// The level is not a filter.
-    #[error(
-        "read the log level {level:?}: use error, warn, info, debug or trace, or directives such as info,sqlx=warn"
-    )]
-    Level {
-        /// What was given.
-        level: String,
-        /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
-    },
+    #[error(transparent)]
+    Level(#[from] level::InvalidLevel),
     /// The log file cannot be written.
     #[error("open the log {}: create its directory and let this user write there", path.display())]
     Log {
@@ -111,9 +102,17 @@ pub enum InitError {
     /// The error tracking address is not one; it is a secret, so it is not repeated.
     #[error("read the error tracking address (sentry_dsn): it must look like https://KEY@host/PROJECT")]
     SentryDsn,
-    /// The alert webhook is not an http(s) address; it is a secret, so it is not repeated.
-    #[error("read the alert webhook: it must be an http:// or https:// address")]
-    AlertWebhook,
+    /// The directory for error reports that wait cannot be used.
+    #[error("open the error spool {}: let this user make and write that directory", path.display())]
+    Spool {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Nobody can be told.
+    #[error(transparent)]
+    Alerts(#[from] AlertSetupError),
     /// The exporter of traces and metrics cannot be built.
     #[error("export to {endpoint}: {reason}; check otlp_endpoint")]
     Otlp {
@@ -123,7 +122,7 @@ pub enum InitError {
         reason: String,
     },
     /// A thread cannot be started.
-    #[error("start the alert thread: the system refuses another thread; check its limits")]
+    #[error("start a thread: the system refuses another one; check the limits of this process")]
     Thread(#[source] std::io::Error),
     /// Somebody else has set up logging in this process.
     #[error("install the log: another logger is installed in this process; call init once, and first")]
@@ -137,7 +136,7 @@ pub struct Guard {
     alerter: Option<Arc<Alerter>>,
     tracer: Option<SdkTracerProvider>,
     // Last, so that the others can still log while they flush.
-    _log: WorkerGuard,
+    _log: LogGuard,
 }
 
 impl std::fmt::Debug for Guard {
@@ -166,8 +165,9 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// When an option makes no sense, a file cannot be opened, or logging is already set up; see [`InitError`].
-pub fn init(options: ObserveOptions) -> Result<Guard, InitError> {
-    let filter = filter(&options.level)?;
+pub fn init(mut options: ObserveOptions) -> Result<Guard, InitError> {
+    options.log = options.log.decided();
+    let filter = level::filter(&options.level)?;
     let scrubber = complete_scrubber(&options);
     let journal = match journal_path(&options) {
         Some(path) => {
@@ -175,12 +175,16 @@ pub fn init(options: ObserveOptions) -> Result<Guard, InitError> {
         }
         None => None,
     };
+    let spool = open_spool(&options)?;
     let alerter = start_alerter(&options, &scrubber)?;
     let destinations =
-        Destinations { scrubber: scrubber.clone(), journal, alerter: alerter.clone(), is_remote: false };
+        Destinations { scrubber: scrubber.clone(), journal, alerter: alerter.clone(), endpoint: None };
     let dsn = options.sentry_dsn.as_ref();
-    let errors = ErrorTracker::start(dsn, &options.release, &options.environment, destinations)
-        .map_err(|_| InitError::SentryDsn)?;
+    let errors = ErrorTracker::start(dsn, spool, &options.release, &options.environment, destinations)
+        .map_err(|error| match error {
+            StartTracker::Dsn => InitError::SentryDsn,
+            StartTracker::Thread(source) => InitError::Thread(source),
+        })?;
     let errors = Arc::new(errors);
     let (tracer, meter) = match &options.otlp_endpoint {
         Some(endpoint) => {
@@ -194,68 +198,94 @@ pub fn init(options: ObserveOptions) -> Result<Guard, InitError> {
         }
         None => (None, SdkMeterProvider::builder()),
     };
-    let (writer, log_guard) = log::open(&options.log).map_err(|source| {
-        let path = match &options.log {
-            LogTarget::File(file) => file.path.clone(),
-            LogTarget::Json | LogTarget::Human => PathBuf::from("standard output"),
-        };
-        InitError::Log { path, source }
-    })?;
-    let dropped = writer.error_counter();
+    let (writer, log_guard) = open_log(&options)?;
     let layer = ObserveLayer {
         service: options.service.clone(),
         environment: options.environment.clone(),
         is_human: matches!(options.log, LogTarget::Human),
-        writer,
+        writer: writer.clone(),
         scrubber: scrubber.clone(),
         errors: Arc::clone(&errors),
     };
     let traces = tracer
         .as_ref()
         .map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer.tracer("golive-observe")));
+    let (filter, handle) = reload::Layer::new(filter);
     let subscriber = Registry::default().with(filter).with(traces).with(layer);
     subscriber.try_init().map_err(|_| InitError::AlreadyInstalled)?;
+    level::install(handle, &options.level);
     scrub::install(scrubber);
-    metrics::install(meter).total(
-        "log.lines.dropped",
-        "Log lines dropped because the queue was full.",
-        move || dropped.dropped_lines() as u64,
-    );
-    errors::report_panics();
+    count_lines(metrics::install(meter), &writer);
+    errors::report_panics(writer);
     Ok(Guard { errors, alerter, tracer, _log: log_guard })
 }
 
-fn filter(level: &str) -> Result<EnvFilter, InitError> {
-    let parse = |directives: &str| EnvFilter::builder().parse(directives);
-    parse(level).map_err(|source| InitError::Level { level: level.to_owned(), source })?;
-    let directives = format!("{QUIET},{level},{CONTEXT_TARGET}=info");
-    parse(&directives).map_err(|source| InitError::Level { level: level.to_owned(), source })
+fn open_log(options: &ObserveOptions) -> Result<(LogQueue, LogGuard), InitError> {
+    let (service, environment) = (options.service.clone(), options.environment.clone());
+    let is_human = matches!(options.log, LogTarget::Human);
+    let notice = move |count| dropped_notice(&service, &environment, is_human, count);
+    log::open(&options.log, notice).map_err(|source| {
+        let path = match &options.log {
+            LogTarget::File(file) => file.path.clone(),
+            LogTarget::Auto | LogTarget::Json | LogTarget::Human => PathBuf::from("standard output"),
+        };
+        InitError::Log { path, source }
+    })
+}
+
+fn count_lines(metrics: &metrics::Metrics, writer: &LogQueue) {
+    let (dropped, failures) = (writer.clone(), writer.clone());
+    let help = "Log lines dropped because the queue was full.";
+    metrics.total("log.lines.dropped", help, move || dropped.dropped());
+    let help =
+        "Times that the log's output refused lines, as a full disk does; they wait and are tried again.";
+    metrics.total("log.write.failures", help, move || failures.failures());
 }
 
 /// The caller's scrubber, which also knows the secrets that observation itself was given.
 fn complete_scrubber(options: &ObserveOptions) -> Scrubber {
-    let own = [&options.sentry_dsn, &options.alert_webhook];
-    own.into_iter().flatten().fold(options.scrubber.clone(), Scrubber::with_secret)
+    use secrecy::ExposeSecret;
+    let mut own: Vec<SecretString> = options.sentry_dsn.iter().cloned().collect();
+    for channel in &options.alerts.channels {
+        let address = match channel {
+            AlertChannel::Slack(address) | AlertChannel::Webhook(address) => address,
+            AlertChannel::Mail(mail) => &mail.server,
+        };
+        let url = Url::parse(address.expose_secret()).ok();
+        own.extend(url.as_ref().and_then(Url::password).map(SecretString::from));
+        own.push(address.clone());
+    }
+    let own = own.iter();
+    own.fold(options.scrubber.clone(), Scrubber::with_secret)
 }
 
 fn journal_path(options: &ObserveOptions) -> Option<PathBuf> {
     match (&options.error_journal, &options.log) {
         (Some(path), _) => Some(path.clone()),
         (None, LogTarget::File(file)) => Some(file.path.with_file_name("errors.jsonl")),
-        (None, LogTarget::Json | LogTarget::Human) => None,
+        (None, LogTarget::Auto | LogTarget::Json | LogTarget::Human) => None,
     }
 }
 
-fn start_alerter(options: &ObserveOptions, scrubber: &Scrubber) -> Result<Option<Arc<Alerter>>, InitError> {
-    use secrecy::ExposeSecret;
-    let Some(webhook) = &options.alert_webhook else { return Ok(None) };
-    let is_address =
-        Url::parse(webhook.expose_secret()).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if !is_address {
-        return Err(InitError::AlertWebhook);
+/// Nothing waits on disk where nothing is sent.
+fn open_spool(options: &ObserveOptions) -> Result<Option<Spool>, InitError> {
+    let path = match (&options.error_spool, &options.log) {
+        (Some(path), _) => path.clone(),
+        (None, LogTarget::File(file)) => file.path.with_file_name("errors.spool"),
+        (None, LogTarget::Auto | LogTarget::Json | LogTarget::Human) => return Ok(None),
+    };
+    if options.sentry_dsn.is_none() {
+        return Ok(None);
     }
-    let alerter = Alerter::start(webhook, &options.service, options.alert_repeat, scrubber.clone());
-    Ok(Some(Arc::new(alerter.map_err(InitError::Thread)?)))
+    Spool::open(&path).map(Some).map_err(|source| InitError::Spool { path, source })
+}
+
+fn start_alerter(options: &ObserveOptions, scrubber: &Scrubber) -> Result<Option<Arc<Alerter>>, InitError> {
+    if options.alerts.channels.is_empty() {
+        return Ok(None);
+    }
+    let (service, environment) = (&options.service, &options.environment);
+    Ok(Some(Alerter::start(&options.alerts, service, environment, scrubber.clone())?))
 }
 
 #[cfg(test)]
@@ -285,7 +315,8 @@ mod tests {
         assert!(log.starts_with("open the "), "{log}");
         let dsn = refused(&|options| options.sentry_dsn = Some("PLANTED".into()));
         assert!(dsn.contains("https://KEY@host/PROJECT") && !dsn.contains("PLANTED"), "{dsn}");
-        let webhook = refused(&|options| options.alert_webhook = Some("file:///PLANTED".into()));
+        let webhook =
+            refused(&|options| options.alerts.channels = vec![AlertChannel::Slack("file:///PLANTED".into())]);
         assert!(webhook.contains("http:// or https://") && !webhook.contains("PLANTED"), "{webhook}");
     }
 
@@ -293,7 +324,7 @@ mod tests {
     fn options_never_show_a_secret() {
         let mut options = ObserveOptions::new("demo");
         options.sentry_dsn = Some("PLANTED".into());
-        options.alert_webhook = Some("PLANTED".into());
+        options.alerts.channels = vec![AlertChannel::Webhook("PLANTED".into())];
         options.scrubber = options.scrubber.with_secret(&"PLANTED".into());
         assert!(!format!("{options:?}").contains("PLANTED"));
     }

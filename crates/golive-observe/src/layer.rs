@@ -1,22 +1,21 @@
 //! The one tracing layer: turns every event into one scrubbed log line, and every error-level event into an error
 //! report. Where lines go is in `log`, what becomes of errors in `errors`.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::NonBlocking;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock;
 use crate::context::{Identity, RequestContext};
-use crate::errors::{ErrorReport, ErrorTracker};
+use crate::errors::{ErrorReport, ErrorTracker, PANIC_TARGET};
 use crate::fields::Collected;
+use crate::log::LogQueue;
 use crate::scrub::Scrubber;
 
 /// The target of the span that holds a request's context; it is enabled whatever level is configured.
@@ -33,7 +32,7 @@ pub(crate) struct ObserveLayer {
     pub(crate) service: String,
     pub(crate) environment: String,
     pub(crate) is_human: bool,
-    pub(crate) writer: NonBlocking,
+    pub(crate) writer: LogQueue,
     pub(crate) scrubber: Scrubber,
     pub(crate) errors: Arc<ErrorTracker>,
 }
@@ -89,6 +88,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        // Warnings and errors have a reserve of their own.
+        if *event.metadata().level() > Level::WARN && self.writer.drops() {
+            return;
+        }
         let mut collected = Collected::new(&self.scrubber);
         event.record(&mut collected);
         let (mut span_fields, mut span_name, mut request) = (Map::new(), None, None);
@@ -114,14 +117,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
             if let Some(request) = &request {
                 request.note_error();
             }
-            let location = event.metadata().file().zip(event.metadata().line());
+            let location = location(event, &target, &collected);
             self.errors.report(ErrorReport {
                 message: collected.message,
                 target: &target,
                 fields: collected.fields,
                 span_fields,
                 causes: collected.causes,
-                location: location.map(|(file, line)| format!("{file}:{line}")),
+                location,
                 request: request.as_deref(),
                 identity,
             });
@@ -160,8 +163,33 @@ impl ObserveLayer {
         let mut bytes = if self.is_human { human(&line).into_bytes() } else { json(&line) };
         bytes.push(b'\n');
         // The queue counts what it must drop; a log line never makes a request wait or fail.
-        let _ = self.writer.clone().write_all(&bytes);
+        self.writer.push(&bytes, level <= Level::WARN);
     }
+}
+
+/// The line that tells of lines dropped before it.
+pub(crate) fn dropped_notice(service: &str, environment: &str, is_human: bool, count: u64) -> Vec<u8> {
+    let timestamp = clock::rfc3339(clock::now());
+    let message = format!("{count} log lines were dropped: the queue was full; look for what logs so much");
+    let nothing = Map::new();
+    let line = Line {
+        timestamp: &timestamp,
+        level: Level::WARN.as_str(),
+        target: "golive_observe::log",
+        message: &message,
+        service,
+        environment,
+        request_id: None,
+        trace_id: None,
+        client_id: None,
+        user_id: None,
+        span: None,
+        fields: &nothing,
+        span_fields: &nothing,
+    };
+    let mut bytes = if is_human { human(&line).into_bytes() } else { json(&line) };
+    bytes.push(b'\n');
+    bytes
 }
 
 fn json(line: &Line<'_>) -> Vec<u8> {
@@ -189,6 +217,16 @@ fn escape(character: char) -> impl Iterator<Item = char> {
     escaped.into_iter().flatten().chain(plain)
 }
 
+/// Where the event was made. A panic is logged by its hook, and carries its own place in a field: without that, all panics
+/// with one message would be one error.
+fn location(event: &Event<'_>, target: &str, collected: &Collected<'_>) -> Option<String> {
+    let own = collected.fields.get("location").and_then(Value::as_str).filter(|_| target == PANIC_TARGET);
+    own.map(str::to_owned).or_else(|| {
+        let place = event.metadata().file().zip(event.metadata().line());
+        place.map(|(file, line)| format!("{file}:{line}"))
+    })
+}
+
 /// The target of the event; a record that came through the `log` crate carries its own in a field.
 fn log_target(event: &Event<'_>, collected: &mut Collected<'_>) -> String {
     let target = event.metadata().target();
@@ -207,6 +245,7 @@ fn log_target(event: &Event<'_>, collected: &mut Collected<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::sync::{Mutex, PoisonError};
 
     use tracing_subscriber::layer::SubscriberExt;
@@ -232,10 +271,10 @@ mod tests {
     /// What is written while `act` runs.
     fn written(is_human: bool, act: impl FnOnce()) -> String {
         let buffer = Buffer::default();
-        let (writer, guard) = tracing_appender::non_blocking(buffer.clone());
+        let (writer, guard) = crate::log::start_stream(buffer.clone()).unwrap();
         let destinations =
-            Destinations { scrubber: Scrubber::new(), journal: None, alerter: None, is_remote: false };
-        let errors = Arc::new(ErrorTracker::start(None, "r", "e", destinations).unwrap());
+            Destinations { scrubber: Scrubber::new(), journal: None, alerter: None, endpoint: None };
+        let errors = Arc::new(ErrorTracker::start(None, None, "r", "e", destinations).unwrap());
         let (service, environment, scrubber) = ("demo".to_owned(), "test".to_owned(), Scrubber::new());
         let layer = ObserveLayer { service, environment, is_human, writer, scrubber, errors };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);

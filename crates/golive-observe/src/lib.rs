@@ -1,24 +1,9 @@
 //! Logs, error tracking, health, metrics, traces and alerts in one call.
 //!
+//! The whole of it in a service, as `examples/minimal.rs` has it:
+//!
 //! ```no_run
-//! use golive_observe::{HealthChecks, Importance, ObserveOptions, init, request_layer};
-//! use std::time::Duration;
-//!
-//! # async fn ping() -> Result<(), std::io::Error> { Ok(()) }
-//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut options = ObserveOptions::new("orders");
-//! options.environment = "production".to_owned();
-//! let _guard = init(options)?;
-//!
-//! let health = HealthChecks::new().ready("database", Importance::Critical, Duration::from_secs(1), ping);
-//! let app: axum::Router = axum::Router::new()
-//!     .route("/orders/{id}", axum::routing::get(|| async { "an order" }))
-//!     .merge(health.router())
-//!     .layer(request_layer());
-//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! axum::serve(listener, app).await?;
-//! # Ok(())
-//! # }
+#![doc = include_str!("../examples/minimal.rs")]
 //! ```
 //!
 //! Once a request is authenticated, [`identify`] tells whose it is, and every log line and error below it says so.
@@ -32,6 +17,8 @@
 )]
 
 mod alerts;
+#[cfg(feature = "axum")]
+mod beacon;
 mod clock;
 mod context;
 mod disk;
@@ -41,6 +28,7 @@ mod fields;
 mod health;
 mod init;
 mod layer;
+mod level;
 mod log;
 mod metrics;
 mod otlp;
@@ -54,19 +42,25 @@ mod rules;
 mod samples;
 mod scrub;
 
+pub use alerts::{AlertChannel, AlertOptions, AlertSetupError, MailOptions, TestedChannel, send_test_alert};
+#[cfg(feature = "axum")]
+pub use beacon::beacon_router;
 pub use context::{current_request_id, identify, outgoing_headers};
 pub use envelope::{Envelope, EnvelopeEvent, ParseEnvelopeError};
-pub use errors::{ErrorEntry, ReadJournalError, read_error_journal, send_test_error};
+pub use errors::{
+    DeliverTestError, ErrorEntry, ReadJournalError, deliver_test_error, read_error_journal, send_test_error,
+};
 pub use health::{CheckOutput, CheckReport, HealthChecks, HealthReport, HealthStatus, Importance};
 pub use init::{Guard, InitError, ObserveOptions, init};
+pub use level::{InvalidLevel, level, set_level};
 pub use log::{LogFile, LogTarget};
 pub use metrics::{Metrics, PoolStatus, metrics, metrics_text};
 pub use proof::{InvalidHealthDocument, MissingFields, check_health_document, check_log_line};
 #[cfg(feature = "axum")]
 pub use request::{RequestLayer, RequestService, request_layer};
-pub use rules::alert_rules;
+pub use rules::{alert_rules, grafana_dashboard};
 pub use samples::{InvalidMetricsText, MetricSample, parse_metrics_text};
-pub use scrub::{MASK, Scrubber, scrub};
+pub use scrub::{EmailPolicy, MASK, Scrubber, scrub};
 
 /// The logging macros, in the version that this crate listens to.
 #[doc(no_inline)]

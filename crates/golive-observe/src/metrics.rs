@@ -2,7 +2,8 @@
 //! configured, pushed over OTLP too. Labels come from route templates and fixed words, never from a caller.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider, UpDownCounter};
@@ -33,8 +34,16 @@ pub struct Metrics {
     cache_requests: Counter<u64>,
     error_events: Counter<u64>,
     suppressed_errors: Counter<u64>,
-    unsendable_errors: Counter<u64>,
+    sent_errors: Counter<u64>,
+    lost_errors: Counter<u64>,
     alerts: Counter<u64>,
+    page_loads: Histogram<f64>,
+    browser_requests: Histogram<f64>,
+    browser_errors: Counter<u64>,
+    beacons: Counter<u64>,
+    requests: AtomicU64,
+    failures: AtomicU64,
+    backup_age: OnceLock<Box<dyn Fn() -> Option<f64> + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -93,14 +102,16 @@ impl Metrics {
         process::register(&meter);
         let counter =
             |name: &'static str, help: &'static str| meter.u64_counter(name).with_description(help).build();
+        let histogram = |name: &'static str, help: &'static str| {
+            let histogram = meter.f64_histogram(name).with_unit("s").with_description(help);
+            histogram.with_boundaries(DURATION_BUCKETS.to_vec()).build()
+        };
         Self {
             routes: Mutex::default(),
-            request_duration: meter
-                .f64_histogram("http.server.request.duration")
-                .with_unit("s")
-                .with_description("Time from the request's head to the response's head.")
-                .with_boundaries(DURATION_BUCKETS.to_vec())
-                .build(),
+            request_duration: histogram(
+                "http.server.request.duration",
+                "Time from the request's head to the response's head.",
+            ),
             active_requests: meter
                 .i64_up_down_counter("http.server.active_requests")
                 .with_description("Requests being answered now.")
@@ -112,11 +123,28 @@ impl Metrics {
             cache_requests: counter("cache.requests", "Lookups in a cache by result, hit or miss."),
             error_events: counter("error.events", "Error-level events and panics."),
             suppressed_errors: counter("error.events.suppressed", "Error events held back during a storm."),
-            unsendable_errors: counter(
+            sent_errors: counter("error.events.sent", "Error events that the endpoint has taken."),
+            lost_errors: counter(
                 "error.events.lost",
-                "Error events that could not be scrubbed or kept.",
+                "Error events that could not be scrubbed, kept or delivered, by reason.",
             ),
-            alerts: counter("alerts", "Alerts by outcome: sent, failed or dropped."),
+            alerts: counter("alerts", "Alerts by channel and outcome: sent, retried, failed or dropped."),
+            page_loads: histogram(
+                "browser.page.load",
+                "Time from navigation to the end of loading, as browsers tell.",
+            ),
+            browser_requests: histogram(
+                "browser.request.duration",
+                "Time of calls to the API, as browsers tell.",
+            ),
+            browser_errors: counter("browser.errors", "Uncaught errors in browsers."),
+            beacons: counter(
+                "browser.beacons",
+                "Beacons by outcome: taken, malformed, too_large or limited.",
+            ),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            backup_age: OnceLock::new(),
             registry,
             provider,
             meter,
@@ -146,7 +174,13 @@ impl Metrics {
     }
 
     /// Reads at every scrape how old the last good backup is, as `backup_age_seconds`; left out while unknown.
+    /// Alerts go by it, too, and there an unknown age is no good one. Only the first call counts.
     pub fn observe_backup_age(&self, seconds: impl Fn() -> Option<f64> + Send + Sync + 'static) {
+        let seconds = Arc::new(seconds);
+        let told = Arc::clone(&seconds);
+        if self.backup_age.set(Box::new(move || told())).is_err() {
+            return;
+        }
         let gauge = self.meter.f64_observable_gauge("backup.age").with_unit("s");
         let gauge = gauge.with_description("Age of the last good backup.");
         gauge
@@ -206,6 +240,12 @@ impl Metrics {
         }
     }
 
+    /// Counts a request into the share that alerts go by. Probes and scrapes are not asked for: they would thin it out.
+    pub(crate) fn count_request(&self, has_failed: bool) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.failures.fetch_add(u64::from(has_failed), Ordering::Relaxed);
+    }
+
     pub(crate) fn add_active_requests(&self, change: i64) {
         self.active_requests.add(change, &[]);
     }
@@ -218,12 +258,47 @@ impl Metrics {
         self.suppressed_errors.add(1, &[]);
     }
 
-    pub(crate) fn count_unsendable_error(&self) {
-        self.unsendable_errors.add(1, &[]);
+    pub(crate) fn count_sent_error(&self) {
+        self.sent_errors.add(1, &[]);
     }
 
-    pub(crate) fn count_alert(&self, outcome: &'static str) {
-        self.alerts.add(1, &[KeyValue::new("outcome", outcome)]);
+    pub(crate) fn count_lost_error(&self, reason: &'static str) {
+        self.lost_errors.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    pub(crate) fn count_alert(&self, channel: &'static str, outcome: &'static str) {
+        self.alerts.add(1, &[KeyValue::new("channel", channel), KeyValue::new("outcome", outcome)]);
+    }
+
+    /// All requests answered, probes left out, and how many of them with a 5xx status.
+    pub(crate) fn request_totals(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
+    }
+
+    /// The age of the last good backup in seconds, where the service tells it; nothing inside while it is unknown.
+    pub(crate) fn backup_age(&self) -> Option<Option<f64>> {
+        self.backup_age.get().map(|read| read())
+    }
+
+    /// Notes how long a page took; `page` comes from outside and is told apart only as far as routes are.
+    #[cfg(feature = "axum")]
+    pub(crate) fn record_page_load(&self, page: &str, seconds: f64) {
+        self.page_loads.record(seconds, &[KeyValue::new("page", self.bounded_route(page))]);
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn record_browser_request(&self, route: &str, seconds: f64) {
+        self.browser_requests.record(seconds, &[KeyValue::new("route", self.bounded_route(route))]);
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn count_browser_error(&self) {
+        self.browser_errors.add(1, &[]);
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn count_beacon(&self, outcome: &'static str) {
+        self.beacons.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     pub(crate) fn flush(&self) {

@@ -183,6 +183,9 @@ impl Timing {
         let seconds = self.started.elapsed().as_secs_f64();
         span.record("http.response.status_code", status.as_u16());
         metrics().record_request(method, &context.route, status.as_u16(), seconds);
+        if !is_probe(&context.route) {
+            metrics().count_request(status.is_server_error());
+        }
         let (status, duration_ms) = (status.as_u16(), (seconds * 1e6).round() / 1e3);
         if status >= 500 && status != 503 && !context.has_reported_error() {
             // A failure that nobody reported would otherwise be seen by no one.

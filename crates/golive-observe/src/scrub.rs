@@ -7,6 +7,7 @@ mod scan;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -18,21 +19,45 @@ const SHORTEST_SECRET_BYTES: usize = 6;
 
 static GLOBAL: OnceLock<Scrubber> = OnceLock::new();
 
+/// What becomes of e-mail addresses. They are no secrets, but they are somebody's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmailPolicy {
+    /// The whole address is masked.
+    #[default]
+    Mask,
+    /// Only who it is is masked: `[redacted]@acme.example`.
+    KeepDomain,
+    /// Addresses stay.
+    Keep,
+}
+
 /// Knows which field names and which values are secrets.
 ///
 /// Built in are names such as `password`, `token`, `authorization`, `cookie`, `api_key`, `secret` (in any spelling:
 /// `apiKey`, `API-KEY`), and values such as JWTs, bearer credentials, password hashes, private keys in PEM, well-known
-/// key prefixes, payment card numbers (with a valid check digit) and the credentials inside a URL. A program's own live
-/// secrets can be registered, and are then removed wherever they stand, also percent-encoded or escaped.
+/// key prefixes, payment card numbers (with a valid check digit) and the credentials inside a URL; e-mail addresses go by
+/// [`EmailPolicy`]. A program's own live secrets can be registered, and are then removed wherever they stand, also percent-encoded or escaped.
 #[derive(Clone, Default)]
 pub struct Scrubber {
     names: Arc<Vec<String>>,
-    secrets: Arc<Vec<String>>,
+    secrets: Arc<Secrets>,
+    emails: EmailPolicy,
+}
+
+/// The registered secrets in all their forms, and what finds any of them in one pass.
+#[derive(Clone, Default)]
+struct Secrets {
+    forms: Vec<String>,
+    search: Option<AhoCorasick>,
 }
 
 impl std::fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scrubber").field("names", &self.names).field("secrets", &self.secrets.len()).finish()
+        f.debug_struct("Scrubber")
+            .field("names", &self.names)
+            .field("secrets", &self.secrets.forms.len())
+            .finish()
     }
 }
 
@@ -54,6 +79,13 @@ impl Scrubber {
         self
     }
 
+    /// What becomes of e-mail addresses; they are masked unless this says otherwise.
+    #[must_use]
+    pub fn with_emails(mut self, policy: EmailPolicy) -> Self {
+        self.emails = policy;
+        self
+    }
+
     /// Also removes this very value wherever it stands. Values shorter than six bytes are ignored.
     #[must_use]
     pub fn with_secret(mut self, secret: &SecretString) -> Self {
@@ -69,12 +101,13 @@ impl Scrubber {
         for form in
             [plain.to_owned(), percent.replace('+', "%20"), percent, unquoted(&json), unquoted(&debug)]
         {
-            if !secrets.contains(&form) {
-                secrets.push(form);
+            if !secrets.forms.contains(&form) {
+                secrets.forms.push(form);
             }
         }
-        // A secret may contain another: the longest goes first, so that no tail of it stays.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        // A secret may contain another: the longest goes, so that no tail of it stays.
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&secrets.forms);
+        secrets.search = Some(search.expect("a few short texts are far below every limit"));
         self
     }
 
@@ -82,10 +115,8 @@ impl Scrubber {
     #[must_use]
     pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut clean = Cow::Borrowed(text);
-        for secret in self.secrets.iter() {
-            if clean.contains(secret.as_str()) {
-                clean = Cow::Owned(clean.replace(secret.as_str(), MASK));
-            }
+        if let Some(search) = self.secrets.search.as_ref().filter(|search| search.is_match(text)) {
+            clean = Cow::Owned(search.replace_all(text, &vec![MASK; self.secrets.forms.len()]));
         }
         match scan::scan(&clean, self) {
             Some(scanned) => Cow::Owned(scanned),
@@ -205,6 +236,24 @@ mod tests {
         assert_eq!(clean("card 4111 1111 1111 1111 declined"), "card [redacted] declined");
         assert_eq!(clean("card 4111111111111111"), "card [redacted]");
         assert_eq!(clean("AKIAIOSFODNN7EXAMPLE"), "[redacted]");
+    }
+
+    #[test]
+    fn mail_addresses_go_by_policy() {
+        let text =
+            "sent to Ann.Lee+work@acme.example, <bob%40acme.example> and git@host; mysql://app@db.example/x";
+        let by = |policy| Scrubber::new().with_emails(policy).scrub(text).into_owned();
+        assert_eq!(
+            by(EmailPolicy::Mask),
+            "sent to [redacted], <[redacted]> and git@host; mysql://app@db.example/x"
+        );
+        assert_eq!(
+            by(EmailPolicy::KeepDomain),
+            "sent to [redacted]@acme.example, <[redacted]%40acme.example> and git@host; mysql://app@db.example/x"
+        );
+        assert_eq!(by(EmailPolicy::Keep), text);
+        assert_eq!(clean("password=x a@b.example"), "password=[redacted] [redacted]");
+        assert_eq!(clean("é@acme.example a@b.c @@a.bc"), "é@acme.example a@b.c @@a.bc");
     }
 
     #[test]

@@ -2,105 +2,22 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use golive_observe::{
-    Envelope, HealthStatus, check_health_document, check_log_line, parse_metrics_text, read_error_journal,
+    HealthStatus, check_health_document, check_log_line, parse_metrics_text, read_error_journal,
 };
-use golive_sandbox::{Process, ProcessSpec, Received, Sink, free_port};
+use golive_sandbox::{Sink, free_port};
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_secs(20);
+mod support;
 
-/// The service's own secret: registered, so it goes even where nothing marks it.
-const OWN_SECRET: &str = "planted-own/secret 4711";
+use support::{OWN_SECRET, Service, events, lines, to, until};
+
 /// A caller's secret: known only by the names and shapes around it.
 const CALLERS_SECRET: &str = "PlantedCallersSecret4711";
-
-struct Service {
-    process: Process,
-    client: reqwest::blocking::Client,
-    address: String,
-    directory: tempfile::TempDir,
-}
-
-impl Service {
-    fn start(arguments: &[String]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let address = format!("127.0.0.1:{}", free_port().unwrap());
-        let spec = ProcessSpec::new(example())
-            .argument(format!("address={address}"))
-            .arguments(arguments.to_vec())
-            .input(OWN_SECRET)
-            .output(directory.path().join("output"));
-        let process = Process::start(spec).unwrap();
-        let client = reqwest::blocking::Client::builder().timeout(LIMIT).build().unwrap();
-        let service = Self { process, client, address, directory };
-        until("the service answers", || {
-            assert!(service.process.is_running(), "{}", service.output());
-            service
-                .client
-                .get(service.url("/health/live"))
-                .send()
-                .is_ok_and(|response| response.status() == 200)
-        });
-        service
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn get(&self, path: &str) -> reqwest::blocking::Response {
-        self.client.get(self.url(path)).send().unwrap()
-    }
-
-    fn output(&self) -> String {
-        fs::read_to_string(self.directory.path().join("output")).unwrap_or_default()
-    }
-
-    /// Ends the service as an orchestrator does, which flushes everything; returns what it printed.
-    fn finish(self) -> String {
-        let status = self.process.terminate(LIMIT);
-        let output = self.output();
-        assert!(status.is_some_and(|status| status.success()), "{status:?}\n{output}");
-        output
-    }
-}
-
-fn example() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join("examples/observed_service");
-    assert!(path.exists(), "{} is missing: cargo builds it with the tests", path.display());
-    path
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < LIMIT, "still not: {what}");
-        std::thread::yield_now();
-    }
-}
-
-fn lines(output: &str) -> Vec<Value> {
-    output
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
-        .collect()
-}
-
-fn to<'r>(received: &'r [Received], path: &str) -> Vec<&'r Received> {
-    received.iter().filter(|request| request.path.starts_with(path)).collect()
-}
-
-fn events(received: &[Received]) -> Vec<golive_observe::EnvelopeEvent> {
-    to(received, "/api/7/envelope")
-        .into_iter()
-        .flat_map(|request| Envelope::parse(&request.body).unwrap().events)
-        .collect()
-}
 
 fn destinations(sink: &Sink) -> Vec<String> {
     let (url, port) = (sink.url(), sink.port());
@@ -108,6 +25,8 @@ fn destinations(sink: &Sink) -> Vec<String> {
         format!("dsn=http://0123456789abcdef0123456789abcdef@127.0.0.1:{port}/7"),
         format!("webhook={url}/alert"),
         format!("otlp={url}"),
+        // Of the rules over shares `alerts` knows; here they would tell of failures made on purpose.
+        "look_every_ms=3600000".to_owned(),
     ]
 }
 
@@ -188,6 +107,12 @@ fn errors_are_tracked_grouped_and_told_once() {
     let panic = events.iter().find(|event| event.exception_types == ["panic"]).unwrap();
     assert_eq!((panic.message.as_str(), &panic.document["level"]), ("no such shift", &"fatal".into()));
     assert_eq!(panic.document["tags"]["request_id"], body["request_id"]);
+    let place = panic.document["culprit"].as_str().unwrap();
+    assert!(
+        place.starts_with("crates/golive-observe/examples/observed_service.rs:"),
+        "not the hook's: {place}"
+    );
+    assert_eq!(panic.document["fingerprint"][1], place);
     assert!(events.iter().any(|event| event.message == "request failed"), "an unreported 500 is reported");
 
     let alerts: Vec<String> = to(&received, "/alert")
@@ -334,4 +259,197 @@ fn health_tells_the_truth_and_pages_after_three_failures() {
     assert_eq!(alerts.len(), 1);
     let alert = String::from_utf8_lossy(&alerts[0].body);
     assert!(alert.contains("not ready 3 times in a row: database"), "{alert}");
+}
+
+#[test]
+fn the_level_changes_while_it_runs() {
+    let service = Service::start(&["level=warn".to_owned()]);
+    service.get("/orders/1");
+    let change = |level: &str| {
+        service.client.post(service.url(&format!("/level/{level}"))).send().unwrap().status().as_u16()
+    };
+    assert_eq!(change("demo=loud"), 400);
+    assert_eq!(change("info"), 204);
+    service.get("/orders/2");
+    assert_eq!(change("error"), 204);
+    service.get("/orders/3");
+    let output = service.finish();
+    let read: Vec<Value> =
+        lines(&output).into_iter().filter(|line| line["message"] == "order read").collect();
+    assert_eq!(read.len(), 1, "{output}");
+    assert_eq!(read[0]["fields"]["order"], 2);
+    check_log_line(&read[0].to_string()).unwrap();
+}
+
+/// Every line of the log and of its rotated files, as numbers.
+fn numbers(log: &Path) -> (Vec<u64>, usize) {
+    let (mut found, mut broken) = (Vec::new(), 0);
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(log.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for path in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.starts_with("app.log") || name.ends_with(".tmp") {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let mut text = String::new();
+        if name.ends_with(".gz") {
+            flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        } else {
+            text = String::from_utf8(bytes).unwrap();
+        }
+        for line in text.lines() {
+            match serde_json::from_str::<Value>(line) {
+                Ok(line) => found.extend(line["fields"]["number"].as_u64()),
+                Err(_) => broken += 1,
+            }
+        }
+    }
+    found.sort_unstable();
+    (found, broken)
+}
+
+#[test]
+fn a_log_rotated_under_load_loses_no_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    let service = Service::start(&[format!("log={}", log.display()), "log_bytes=100000".to_owned()]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    assert_eq!(service.client.post(service.url("/log/250")).send().unwrap().status(), 200);
+                }
+            });
+        }
+    });
+    let text = service.get("/metrics").text().unwrap();
+    assert!(text.contains("log_lines_dropped_total 0"), "{text}");
+    service.finish();
+    let files = fs::read_dir(directory.path()).unwrap().count();
+    assert!(files > 20, "{files} files");
+    let (numbers, broken) = numbers(&log);
+    assert_eq!((numbers.len(), broken), (10_000, 0));
+    // Forty times each.
+    assert!(numbers.chunks(40).enumerate().all(|(number, all)| all.iter().all(|one| *one == number as u64)));
+}
+
+#[test]
+fn killed_it_loses_at_most_the_stated_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    let service = Service::start(&[format!("log={}", log.display())]);
+    let answered = service.client.post(service.url("/log/30000")).send().unwrap();
+    assert_eq!(answered.status(), 200);
+    service.process.kill();
+    let bytes = fs::metadata(&log).unwrap().len();
+    let (numbers, broken) = numbers(&log);
+    // What is there is whole and without a gap: only the end is missing, and no more of it than may wait.
+    assert!(broken <= 1, "at most the line that was being written");
+    assert!(numbers.iter().enumerate().all(|(index, number)| index as u64 == *number));
+    let per_line = bytes / numbers.len().max(1) as u64;
+    let lost = (30_000 - numbers.len() as u64) * per_line.max(200);
+    assert!(lost <= golive_observe::LogFile::LARGEST_LOSS_BYTES as u64, "{lost} bytes lost");
+}
+
+#[test]
+fn a_full_disk_holds_up_the_log_and_nothing_else() {
+    // /dev/full refuses every write as a full disk does.
+    let directory = tempfile::tempdir().unwrap();
+    let journal = format!("journal={}", directory.path().join("errors.jsonl").display());
+    let service = Service::start(&["log=/dev/full".to_owned(), journal]);
+    for number in 0..50 {
+        assert_eq!(service.get(&format!("/orders/{number}")).status(), 200);
+    }
+    until("the refused writes are counted", || {
+        let samples = parse_metrics_text(&service.get("/metrics").text().unwrap()).unwrap();
+        samples.iter().any(|sample| sample.name == "log_write_failures_total" && sample.value >= 1.0)
+    });
+    service.finish();
+}
+
+#[test]
+fn a_receiver_decodes_traces_and_metrics() {
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use prost::Message;
+
+    let sink = Sink::start().unwrap();
+    let service = Service::start(&[format!("otlp={}", sink.url())]);
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let response = service
+        .client
+        .get(service.url("/orders/1"))
+        .header("traceparent", format!("00-{trace}-{parent}-01"))
+        .send()
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    let output = service.finish();
+    assert_eq!(lines(&output).iter().filter(|line| line["trace_id"] == trace).count(), 3);
+
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let received = sink.received();
+    let mut spans = Vec::new();
+    for request in to(&received, "/v1/traces") {
+        for group in ExportTraceServiceRequest::decode(request.body.as_slice()).unwrap().resource_spans {
+            let resource = format!("{:?}", group.resource);
+            assert!(
+                resource.contains("observed-service") && resource.contains("deployment.environment.name")
+            );
+            spans.extend(group.scope_spans.into_iter().flat_map(|scope| scope.spans));
+        }
+    }
+    let request =
+        spans.iter().find(|span| span.name == "GET /orders/{id}" && hex(&span.trace_id) == trace).unwrap();
+    assert_eq!(
+        (hex(&request.parent_span_id).as_str(), request.kind),
+        (parent, 2),
+        "a server span below the caller's"
+    );
+    let names: Vec<&str> = request.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    for name in ["http.request.method", "http.route", "http.response.status_code"] {
+        assert!(names.contains(&name), "{name} is missing in {names:?}");
+    }
+    assert!(spans.iter().any(|span| span.name == "order" && span.parent_span_id == request.span_id));
+    let metrics: Vec<String> = to(&received, "/v1/metrics")
+        .into_iter()
+        .flat_map(|request| {
+            ExportMetricsServiceRequest::decode(request.body.as_slice()).unwrap().resource_metrics
+        })
+        .flat_map(|group| group.scope_metrics)
+        .flat_map(|scope| scope.metrics)
+        .map(|metric| metric.name)
+        .collect();
+    assert!(metrics.iter().any(|name| name == "http.server.request.duration"), "{metrics:?}");
+}
+
+#[test]
+fn a_beacon_is_bounded_limited_and_scrubbed() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = directory.path().join("errors.jsonl");
+    let service = Service::start(&[format!("journal={}", journal.display())]);
+    let send = |body: String| {
+        service.client.post(service.url("/beacon")).body(body).send().unwrap().status().as_u16()
+    };
+    assert_eq!(send("no json".to_owned()), 400);
+    assert_eq!(send(format!("{{\"page\":\"{}\"}}", "x".repeat(20_000))), 413);
+    let error = r#"{"message":"login with token=PLANTED0123 failed","source":"app.js","line":3}"#;
+    assert_eq!(send(format!("{{\"page\":\"/login\",\"errors\":[{}]}}", [error; 40].join(","))), 204);
+    let answers: Vec<u16> = (0..600).map(|_| send("{}".to_owned())).collect();
+    assert!(answers.contains(&429), "six hundred at once are too many");
+    for number in 0..1000 {
+        if send(format!("{{\"page\":\"/p{}\",\"load_ms\":1}}", "x".repeat(number % 30 + 1))) == 429 {
+            break;
+        }
+    }
+    let text = service.get("/metrics").text().unwrap();
+    assert!(text.contains("browser_errors_total 5"), "five of one beacon: {text}");
+    let output = service.finish();
+    assert!(
+        output.contains("in a browser: login with token=[redacted] failed") && !output.contains("PLANTED"),
+        "{output}"
+    );
+    let entries = read_error_journal(&journal).unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry.target == "golive_observe::browser").count(), 5);
 }

@@ -82,10 +82,13 @@ impl fmt::Display for InstallPlan {
 /// its service, which the policy file prevents while packages are set up.
 fn apt_script(packages: &str) -> String {
     // Nor at the next start of the machine; a web server that was there before is not touched.
-    let quiet = if packages.split(' ').any(|name| name == "nginx") {
-        "if command -v systemctl >/dev/null; then systemctl -q disable nginx || true; fi\n"
-    } else {
-        ""
+    let services: Vec<&str> =
+        packages.split(' ').filter(|name| matches!(*name, "nginx" | "prometheus")).collect();
+    let quiet = match services.join(" ") {
+        none if none.is_empty() => String::new(),
+        services => {
+            format!("if command -v systemctl >/dev/null; then systemctl -q disable {services} || true; fi\n")
+        }
     };
     format!(
         r#"set -u

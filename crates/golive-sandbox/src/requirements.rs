@@ -34,6 +34,10 @@ pub enum Requirement {
     Setpriv,
     /// The library by which MariaDB servers form a cluster; only golive's own tests use it.
     Galera,
+    /// Scrapes metrics and evaluates rules; only golive's own tests use it.
+    Prometheus,
+    /// Checks metrics and rules; only golive's own tests use it.
+    Promtool,
 }
 
 /// Package names by system family.
@@ -85,6 +89,8 @@ impl Requirement {
             Self::Nginx => &["nginx"],
             Self::Setpriv => &["setpriv"],
             Self::Galera => &["libgalera_smm.so"],
+            Self::Prometheus => &["prometheus"],
+            Self::Promtool => &["promtool"],
         }
     }
 
@@ -101,6 +107,7 @@ impl Requirement {
             Self::Nginx => ("nginx", "nginx", "nginx"),
             Self::Setpriv => ("util-linux", "util-linux", ""),
             Self::Galera => ("galera-4", "galera", ""),
+            Self::Prometheus | Self::Promtool => ("prometheus", "golang-github-prometheus", "prometheus"),
         };
         Packages { debian, fedora, macos }
     }
@@ -178,7 +185,8 @@ pub fn look() -> Vec<Found> {
 #[must_use]
 pub fn look_for_tests() -> Vec<Found> {
     let mut found = look();
-    found.push(Requirement::Galera.look());
+    found
+        .extend([Requirement::Galera, Requirement::Prometheus, Requirement::Promtool].map(Requirement::look));
     found
 }
 

@@ -1,5 +1,5 @@
 //! Benchmarks that are examples of their crates, built as they ship: they measure beside `redis-benchmark`, moka,
-//! jsonwebtoken and the Python libraries of the trade, all in one run. Here their ratios are judged and shown.
+//! jsonwebtoken and the Python libraries of the trade, or a bare service, all in one run. Here their ratios are judged and shown.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::run::{Failure, Workspace, capture, say};
 /// What the examples measure themselves beside.
 const PEERS: [&str; 4] = ["PyJWT==2.10.1", "redis==5.2.1", "hiredis==3.1.0", "limits==5.8.0"];
 
-/// One of them: `name` for people, the crate and its example.
+/// One of them: `name` for people, the crate and its example. Each is told where the peers are.
 pub(crate) fn run(name: &str, package: &str, example: &str, is_json: bool) -> Result<u8, Failure> {
     let workspace = Workspace::find()?;
     let peers = python_environment(&workspace.root.join("target/bench/peers"), &PEERS)?;

@@ -2,15 +2,18 @@
 //!
 //! Not here: what a good health document or metrics text is (golive-observe).
 
+mod errors;
+
 use std::time::Duration;
 
 use golive_observe::{check_health_document, parse_metrics_text};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::args::Global;
 use crate::commands;
-use crate::commands::support::{Meter, not_yet, show};
+use crate::commands::support::{Meter, show};
 use crate::exit::{End, Failure, Result};
 
 /// What can be asked of a running application.
@@ -18,8 +21,12 @@ use crate::exit::{End, Failure, Result};
 pub(crate) enum Command {
     /// Ask the health endpoints and the metrics, and judge what they answer.
     Check(CheckArgs),
-    /// Make the application report an error on purpose.
-    SendTestError,
+    /// The newest errors of an application's error journal.
+    Errors(errors::ErrorsArgs),
+    /// Send an error event to the error tracking endpoint and see whether it is taken.
+    SendTestError(errors::TestErrorArgs),
+    /// Send a test alert through Slack, a webhook or by mail and see whether it is taken.
+    TestAlert(errors::TestAlertArgs),
 }
 
 /// Which application.
@@ -28,6 +35,9 @@ pub(crate) struct CheckArgs {
     /// Where health and metrics answer; `[http] management_url` or `base_url` of golive.toml unless given.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// The token that deep health asks for, as env:NAME or file:PATH.
+    #[arg(long, value_name = "SETTING")]
+    deep_token: Option<String>,
 }
 
 /// What one endpoint answered.
@@ -44,10 +54,9 @@ struct Looked {
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Check(args) => check(global, &args).await,
-        Command::SendTestError => not_yet(
-            "send a test error",
-            "`golive run --only errors` makes the application of golive.toml fail on purpose and looks for the event",
-        ),
+        Command::Errors(args) => errors::errors(global, args).await,
+        Command::SendTestError(args) => errors::send_test_error(global, args).await,
+        Command::TestAlert(args) => errors::test_alert(global, args).await,
     }
 }
 
@@ -67,11 +76,13 @@ async fn check(global: &Global, args: &CheckArgs) -> Result {
         (Kind::Deep, or(&http.deep, "/health/deep")),
         (Kind::Metrics, or(&http.metrics, "/metrics")),
     ];
+    let token = args.deep_token.as_deref().map(errors::secret).transpose()?;
     let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().map_err(Failure::reach)?;
     let meter = Meter::new(global, "asking the application");
     let mut all = Vec::new();
     for (kind, path) in endpoints {
-        all.push(ask(&client, &base, kind, path).await?);
+        let token = token.as_ref().filter(|_| kind == Kind::Deep);
+        all.push(ask(&client, &base, kind, path, token).await?);
     }
     meter.clear();
     let fine = all.iter().all(|one| one.fine);
@@ -101,13 +112,18 @@ async fn ask(
     base: &url::Url,
     kind: Kind,
     path: String,
+    token: Option<&SecretString>,
 ) -> std::result::Result<Looked, Failure> {
     let url = base.join(&path).map_err(|_| Failure::usage(format!("use the path {path}: it is none")))?;
     let began = std::time::Instant::now();
     let unreachable = |error: reqwest::Error| {
         Failure::reach(format!("reach {base}: is the application running there? {}", error.without_url()))
     };
-    let response = client.get(url).send().await.map_err(unreachable)?;
+    let mut request = client.get(url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token.expose_secret());
+    }
+    let response = request.send().await.map_err(unreachable)?;
     let status = response.status().as_u16();
     let body = response.text().await.map_err(unreachable)?;
     let milliseconds = began.elapsed().as_secs_f64() * 1000.0;
@@ -131,6 +147,9 @@ fn judge(kind: Kind, status: u16, body: &str) -> std::result::Result<String, Str
         } else {
             Err(format!("answered {status}"))
         };
+    }
+    if kind == Kind::Deep && status == 401 {
+        return Err("answered 401: give its token with --deep-token env:NAME".to_owned());
     }
     if kind == Kind::Deep {
         let document = serde_json::from_str(body).map_err(|_| "the answer is no JSON".to_owned())?;

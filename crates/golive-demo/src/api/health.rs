@@ -38,6 +38,10 @@ pub(crate) fn checks(
             let db = db.clone();
             move || test_query(db.clone())
         })
+        .deep("clock", Importance::Critical, DEEP_PATIENCE, {
+            let db = db.clone();
+            move || clock_skew(db.clone())
+        })
         .deep_disk_space("disk", data_directory);
     if let Some(cache) = cache {
         let (pinged, asked, prepared) = (cache.clone(), cache.clone(), Arc::clone(revocation_prepared));
@@ -97,6 +101,21 @@ async fn test_query(db: DatabaseConnection) -> Result<CheckOutput, Unavailable> 
     Ok(CheckOutput::up_with(format!("{active} active clients")))
 }
 
+/// How far the database's clock is from ours: rows and tokens are ordered by both. SQLite has no clock of its own.
+async fn clock_skew(db: DatabaseConnection) -> Result<CheckOutput, Unavailable> {
+    if db.get_database_backend() != DbBackend::MySql {
+        return Ok(CheckOutput::up_with("SQLite goes by this machine's clock"));
+    }
+    let sql = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000 AS SIGNED) AS millis";
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let row =
+        db.query_one_raw(statement).await.map_err(|_| Unavailable("the database's clock cannot be read"))?;
+    let millis: Option<i64> = row.and_then(|row| row.try_get("", "millis").ok());
+    let skew =
+        millis.map(|millis| Duration::from_millis(millis.abs_diff(crate::serve::now().timestamp_millis())));
+    Ok(CheckOutput::clock_skew(skew))
+}
+
 async fn tables(db: DatabaseConnection) -> Result<CheckOutput, Unavailable> {
     let found = table_names(&db).await.map_err(|_| Unavailable("the tables cannot be listed"))?;
     let wanted = entity_tables();
@@ -152,13 +171,6 @@ impl Pool {
 
     fn output(&self) -> CheckOutput {
         let status = self.status();
-        let busy = status.size - status.idle;
-        let detail = format!("{busy} of {} connections busy", self.most);
-        if busy >= u64::from(self.most) {
-            return CheckOutput::degraded(format!(
-                "{detail}; raise DATABASE_POOL_SIZE or look for slow queries"
-            ));
-        }
-        CheckOutput::up_with(detail)
+        CheckOutput::pool_utilisation(status.size - status.idle, u64::from(self.most), status.waiting)
     }
 }

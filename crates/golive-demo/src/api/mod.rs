@@ -61,7 +61,7 @@ pub(crate) fn router(app: &App, health: Option<&HealthChecks>) -> Router {
         })
         .with_state(App::clone(app));
     if let Some(health) = health {
-        router = router.merge(probed(app, health));
+        router = router.merge(probed(app, health.router()));
     }
     router
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_REQUEST))
@@ -73,16 +73,16 @@ pub(crate) fn router(app: &App, health: Option<&HealthChecks>) -> Router {
 
 /// Health and metrics alone, for the listener that only operators reach.
 pub(crate) fn management_router(app: &App, health: &HealthChecks) -> Router {
-    probed(app, health)
+    probed(app, health.management_router())
         .fallback(async || ApiError::not_found("route"))
         .layer(axum::middleware::map_response(secure))
         .layer(golive_observe::request_layer())
 }
 
 /// What operators and their tools ask.
-fn probed(app: &App, health: &HealthChecks) -> Router {
+fn probed(app: &App, health: Router) -> Router {
     let db = app.db.clone();
-    health.router().route("/health/database", get(move || in_use::answer(db.clone())))
+    health.route("/health/database", get(move || in_use::answer(db.clone())))
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

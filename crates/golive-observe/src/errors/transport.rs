@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentry::protocol::Envelope as SdkEnvelope;
-use sentry::transports::{ReqwestHttpTransport, ReqwestHttpTransportOptions};
 use sentry::{Transport, TransportFactory, TransportOptions};
 use serde_json::{Value, json};
 
+use super::delivery::Endpoint;
 use super::journal::{ErrorEntry, Journal};
 use crate::alerts::Alerter;
 use crate::envelope::{self, EnvelopeEvent};
 use crate::metrics::metrics;
 use crate::scrub::Scrubber;
-
-/// Longest that one report may take to be delivered.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where error reports go.
 #[derive(Clone)]
@@ -24,29 +21,23 @@ pub(crate) struct Destinations {
     pub(crate) scrubber: Scrubber,
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) alerter: Option<Arc<Alerter>>,
-    pub(crate) is_remote: bool,
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
 }
 
 impl Destinations {
     pub(crate) fn any(&self) -> bool {
-        self.is_remote || self.journal.is_some() || self.alerter.is_some()
+        self.endpoint.is_some() || self.journal.is_some() || self.alerter.is_some()
     }
 }
 
 impl TransportFactory for Destinations {
-    fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
-        let client = reqwest::Client::builder().timeout(SEND_TIMEOUT).build();
-        let endpoint = client.ok().filter(|_| self.is_remote).map(|client| {
-            let options = ReqwestHttpTransportOptions::from(options).with_client(client);
-            options.build()
-        });
-        Arc::new(ScrubbingTransport { destinations: self.clone(), endpoint })
+    fn create_transport_with_options(&self, _options: TransportOptions) -> Arc<dyn Transport> {
+        Arc::new(ScrubbingTransport { destinations: self.clone() })
     }
 }
 
 struct ScrubbingTransport {
     destinations: Destinations,
-    endpoint: Option<ReqwestHttpTransport>,
 }
 
 impl Transport for ScrubbingTransport {
@@ -58,7 +49,7 @@ impl Transport for ScrubbingTransport {
             .and_then(|()| scrub_envelope(&raw, &self.destinations.scrubber));
         let Some(scrubbed) = scrubbed else {
             // What cannot be scrubbed does not leave.
-            metrics().count_unsendable_error();
+            metrics().count_lost_error("scrub");
             return;
         };
         for event in scrubbed.events {
@@ -66,35 +57,33 @@ impl Transport for ScrubbingTransport {
             if let Some(journal) = &self.destinations.journal
                 && journal.append(&entry).is_err()
             {
-                metrics().count_unsendable_error();
+                metrics().count_lost_error("journal");
             }
             if let Some(alerter) = &self.destinations.alerter {
                 alerter.error(&entry);
             }
         }
-        if let Some(endpoint) = &self.endpoint
-            && let Ok(envelope) = SdkEnvelope::from_bytes_raw(scrubbed.bytes)
-        {
-            endpoint.send_envelope(envelope);
+        if let Some(endpoint) = &self.destinations.endpoint {
+            endpoint.send(scrubbed.bytes);
         }
     }
 
     fn flush(&self, timeout: Duration) -> bool {
-        self.endpoint.as_ref().is_none_or(|endpoint| endpoint.flush(timeout))
+        self.destinations.endpoint.as_ref().is_none_or(|endpoint| endpoint.flush(timeout))
     }
 
     fn shutdown(&self, timeout: Duration) -> bool {
-        self.endpoint.as_ref().is_none_or(|endpoint| endpoint.shutdown(timeout))
+        self.flush(timeout)
     }
 }
 
-struct Scrubbed {
-    bytes: Vec<u8>,
+pub(super) struct Scrubbed {
+    pub(super) bytes: Vec<u8>,
     events: Vec<EnvelopeEvent>,
 }
 
 /// The envelope with every JSON payload scrubbed; what is no JSON (attachments) is left out.
-fn scrub_envelope(raw: &[u8], scrubber: &Scrubber) -> Option<Scrubbed> {
+pub(super) fn scrub_envelope(raw: &[u8], scrubber: &Scrubber) -> Option<Scrubbed> {
     let parts = envelope::split(raw).ok()?;
     // Of the header only what the protocol needs: the rest (address, trace state) may carry names and keys.
     let mut header = json!({});

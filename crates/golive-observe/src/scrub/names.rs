@@ -1,5 +1,9 @@
 //! Which field names hold secrets. Only names are judged here, never values.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 /// A name that contains one of these, ignoring case and separators, holds a secret.
 const CONTAINED: &[&str] = &[
     "password",
@@ -20,6 +24,10 @@ const CONTAINED: &[&str] = &[
     "creditcard",
     "cardnumber",
 ];
+
+/// Finds any of them in one pass: a name is judged for every field of every line.
+static SEARCH: LazyLock<AhoCorasick> =
+    LazyLock::new(|| AhoCorasick::new(CONTAINED).expect("a few short words are far below every limit"));
 
 /// Too short to be searched inside a name: one of its words must be exactly this.
 const WORDS: &[&str] = &["pwd", "pass", "jwt", "dsn", "otp", "pin", "cvv", "cvc"];
@@ -42,7 +50,7 @@ pub(super) fn is_sensitive(name: &str, extra: &[String]) -> bool {
         normalized.len() >= part.len()
             && normalized.windows(part.len()).any(|window| window == part.as_bytes())
     };
-    CONTAINED.iter().any(|part| contains(part))
+    SEARCH.is_match(normalized)
         || extra.iter().any(|part| contains(part))
         || bytes
             .split(|byte| !byte.is_ascii_alphanumeric())

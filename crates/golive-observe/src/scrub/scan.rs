@@ -1,7 +1,7 @@
 //! One pass over a text that finds the spans to hide. Works on bytes and cuts only at ASCII bytes, so that a cut
 //! never splits a character. What a *name* means is decided in `names`.
 
-use super::{MASK, Scrubber, names};
+use super::{EmailPolicy, MASK, Scrubber, names};
 
 /// Bytes looked at before a separator to find the name.
 const NAME_WINDOW_BYTES: usize = 64;
@@ -10,6 +10,10 @@ const NAME_WINDOW_BYTES: usize = 64;
 /// take quadratic time.
 const LONGEST_AUTHORITY_BYTES: usize = 2048;
 const LONGEST_TOKEN_HEAD_BYTES: usize = 512;
+
+/// The longest parts of a mail address (RFC 5321, 4.5.3.1).
+const LONGEST_LOCAL_PART_BYTES: usize = 64;
+const LONGEST_DOMAIN_BYTES: usize = 255;
 
 /// Beginnings of well-known keys, with the least length of the whole word.
 const KEY_PREFIXES: &[(&str, usize)] = &[
@@ -31,6 +35,19 @@ const KEY_PREFIXES: &[(&str, usize)] = &[
 
 const HASH_PREFIXES: &[&str] = &["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2"];
 
+/// Bytes at which something to hide may begin; most of a text is passed over by one look at this table.
+const MAY_BEGIN: [bool; 256] = {
+    let mut table = [false; 256];
+    // Separators, and the first letters of what `word` knows.
+    let bytes = b":=%@-$23456eEbBAgGsrx";
+    let mut index = 0;
+    while index < bytes.len() {
+        table[bytes[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
 type Range = std::ops::Range<usize>;
 
 /// The text with every secret masked, or nothing if there was none.
@@ -40,8 +57,15 @@ pub(super) fn scan(text: &str, scrubber: &Scrubber) -> Option<String> {
     let mut copied = 0;
     let mut at = 0;
     while at < bytes.len() {
+        if !MAY_BEGIN[usize::from(bytes[at])] {
+            at += 1;
+            continue;
+        }
         let hit = match bytes[at] {
-            b':' | b'=' | b'%' => after_separator(text, at, scrubber),
+            b':' | b'=' | b'%' => {
+                after_separator(text, at, scrubber).or_else(|| email(text, at, copied, scrubber.emails))
+            }
+            b'@' => email(text, at, copied, scrubber.emails),
             b'-' => private_key(text, at),
             b'$' => password_hash(text, at),
             byte if byte.is_ascii_alphanumeric() && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric()) => {
@@ -188,6 +212,38 @@ fn url_credentials(text: &str, start: usize) -> Option<Range> {
     }
 }
 
+/// The address around an `@` or `%40`; of what was copied already nothing is looked at.
+fn email(text: &str, at: usize, copied: usize, policy: EmailPolicy) -> Option<Range> {
+    let bytes = text.as_bytes();
+    let sign = match bytes[at] {
+        b'@' => 1,
+        b'%' if bytes[at..].starts_with(b"%40") => 3,
+        _ => return None,
+    };
+    if policy == EmailPolicy::Keep {
+        return None;
+    }
+    let is_local = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-".contains(byte);
+    let floor = copied.max(at.saturating_sub(LONGEST_LOCAL_PART_BYTES));
+    let length = bytes[floor..at].iter().rev().take_while(|byte| is_local(byte)).count();
+    let start = at - length;
+    // `scheme://user@host` names a server's account, not a mailbox.
+    if length == 0 || bytes[..start].ends_with(b"//") {
+        return None;
+    }
+    let domain = &bytes[at + sign..bytes.len().min(at + sign + LONGEST_DOMAIN_BYTES)];
+    let length =
+        domain.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b".-".contains(byte)).count();
+    let domain = domain[..length].trim_ascii_end();
+    let domain = domain.strip_suffix(b".").unwrap_or(domain);
+    let last = domain.rsplit(|byte| *byte == b'.').next()?;
+    let has_top = last.len() >= 2 && last.len() < domain.len() && last.iter().all(u8::is_ascii_alphabetic);
+    has_top.then(|| match policy {
+        EmailPolicy::KeepDomain => start..at,
+        _ => start..at + sign + domain.len(),
+    })
+}
+
 /// A private key in PEM, up to its end line or, cut off, to the end of the text.
 fn private_key(text: &str, at: usize) -> Option<Range> {
     let rest = &text[at..];
@@ -243,9 +299,8 @@ fn word(text: &str, at: usize) -> Option<Range> {
             (blanks > 0 && length >= 6 && (is_bearer || !is_word)).then_some(at + start..at + start + length)
         }
         _ => {
-            let length = || run(0, b"_-");
             let known = KEY_PREFIXES.iter().find(|(prefix, _)| rest.starts_with(prefix.as_bytes()))?;
-            let length = length();
+            let length = run(0, b"_-");
             (length >= known.1).then_some(at..at + length)
         }
     }
@@ -294,4 +349,17 @@ fn has_check_digit(digits: &[u8]) -> bool {
 
 fn is_blank_or_quote(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_known_by_its_beginning_is_looked_at() {
+        let beginnings = KEY_PREFIXES.iter().map(|(prefix, _)| *prefix).chain(HASH_PREFIXES.iter().copied());
+        for beginning in beginnings.chain(["eyJ", "Bearer", "basic", "-----BEGIN ", "2", "6"]) {
+            assert!(MAY_BEGIN[usize::from(beginning.as_bytes()[0])], "{beginning}");
+        }
+    }
 }

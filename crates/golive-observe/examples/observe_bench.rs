@@ -1,0 +1,253 @@
+//! What observation costs a service: the same small route with and without it, load from this process on a service in
+//! another one. Prints ratios as JSON for `cargo xtask bench observe`, which judges them.
+//!
+//! `observe_bench [seconds=4] [rounds=5]`
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use golive_observe::{
+    HealthChecks, LogFile, LogTarget, ObserveOptions, Scrubber, identify, init, request_layer,
+};
+use golive_sandbox::{Process, ProcessSpec, Sink, free_port};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Connections at once, and requests a second where latency is compared at the same load.
+const CONNECTIONS: u32 = 16;
+const PACE: u32 = 1600;
+
+/// Lines a second that a flood logs.
+const FLOOD_LINES: u32 = 100_000;
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let arguments: HashMap<String, String> = std::env::args()
+        .filter_map(|argument| {
+            argument.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+        })
+        .collect();
+    if let Some(address) = arguments.get("serve") {
+        return serve(address, &arguments).await;
+    }
+    let number = |name: &str, usual: u64| arguments.get(name).map_or(Ok(usual), |value| value.parse());
+    let (seconds, rounds) = (Duration::from_secs(number("seconds", 4)?), number("rounds", 5)?);
+    let (rates, tails) = whole_stack(seconds, rounds).await?;
+    let flood = flood(seconds, rounds).await?;
+    let results = json!({ "ratios": [
+        { "name": "requests a second, whole stack to bare route", "ratio": rates, "at_least": 0.80 },
+        { "name": "p99, whole stack to bare route", "ratio": tails, "at_most": 1.3 },
+        { "name": "microseconds to scrub a line of 1 KiB", "ratio": scrubbing(), "at_most": 2.0 },
+        { "name": "median latency under 100,000 log lines a second, queue full, to none", "ratio": flood, "at_most": 1.05 },
+    ]});
+    write_out(&results)
+}
+
+#[expect(clippy::print_stdout, reason = "the results of a measurement are its output")]
+fn write_out(results: &serde_json::Value) -> Result<(), Failure> {
+    println!("{results}");
+    Ok(())
+}
+
+/// The medians over all rounds of requests a second and of p99, as ratios; sides take turns within a round.
+async fn whole_stack(seconds: Duration, rounds: u64) -> Result<(f64, f64), Failure> {
+    let sink = Sink::start()?;
+    let (mut rates, mut tails) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let directory = tempfile::tempdir()?;
+        let dsn = format!("dsn=http://0123456789abcdef0123456789abcdef@127.0.0.1:{}/7", sink.port());
+        let log = format!("log={}", directory.path().join("app.log").display());
+        let sides = [vec!["mode=bare".to_owned()], vec!["mode=full".to_owned(), dsn, log]];
+        let mut measured = [(0.0, 0.0); 2];
+        for turn in 0..2 {
+            let side = usize::from((round + turn) % 2 == 1);
+            let service = Service::start(&sides[side], directory.path()).await?;
+            load(&service.address, Duration::from_millis(500), None).await?;
+            let latencies = load(&service.address, seconds, None).await?;
+            measured[side] = (latencies.len() as f64 / seconds.as_secs_f64(), percentile(&latencies, 0.99));
+        }
+        rates.push(measured[1].0 / measured[0].0);
+        tails.push(measured[1].1 / measured[0].1);
+    }
+    Ok((median(rates), median(tails)))
+}
+
+/// The median over all rounds of the median latency while a flood is logged, to that without one, at the same pace.
+async fn flood(seconds: Duration, rounds: u64) -> Result<f64, Failure> {
+    let mut ratios = Vec::new();
+    for round in 0..rounds {
+        let directory = tempfile::tempdir()?;
+        let journal = format!("journal={}", directory.path().join("errors.jsonl").display());
+        // A device that refuses every write keeps the queue full.
+        let common = vec!["mode=full".to_owned(), "log=/dev/full".to_owned(), journal];
+        let mut measured = [0.0; 2];
+        for turn in 0..2 {
+            let side = usize::from((round + turn) % 2 == 1);
+            let mut arguments = common.clone();
+            arguments.extend((side == 1).then(|| "flood=yes".to_owned()));
+            let service = Service::start(&arguments, directory.path()).await?;
+            load(&service.address, Duration::from_secs(1), Some(PACE)).await?;
+            measured[side] = percentile(&load(&service.address, seconds, Some(PACE)).await?, 0.5);
+        }
+        ratios.push(measured[1] / measured[0]);
+    }
+    Ok(median(ratios))
+}
+
+/// Microseconds that scrubbing adds to a line of 1 KiB, the median of many.
+fn scrubbing() -> f64 {
+    let scrubber = Scrubber::new();
+    let scrubber = scrubber.with_secret(&"a-registered-secret-of-the-service".into());
+    let mut line = String::from("order saved for shift early at line 7: status=200 duration_ms=12.5 rows=3 ");
+    while line.len() < 1024 {
+        line.push_str("machine press-3 reported pieces=118, 2 of them scrap, operator present; ");
+    }
+    line.truncate(1024);
+    let mut took: Vec<f64> = Vec::new();
+    for _ in 0..2000 {
+        let began = Instant::now();
+        let plain = std::hint::black_box(std::hint::black_box(&line).as_str()).len();
+        let without = began.elapsed();
+        let began = Instant::now();
+        let clean = std::hint::black_box(scrubber.scrub(std::hint::black_box(&line))).len();
+        let with = began.elapsed();
+        std::hint::black_box((plain, clean));
+        took.push(with.saturating_sub(without).as_secs_f64() * 1e6);
+    }
+    median(took)
+}
+
+struct Service {
+    address: String,
+    process: Process,
+}
+
+impl Service {
+    async fn start(arguments: &[String], directory: &Path) -> Result<Self, Failure> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let spec = ProcessSpec::new(std::env::current_exe()?)
+            .argument(format!("serve={address}"))
+            .arguments(arguments.to_vec())
+            .output(directory.join("output"));
+        let service = Self { process: Process::start(spec)?, address };
+        let began = Instant::now();
+        while TcpStream::connect(&service.address).await.is_err() {
+            if began.elapsed() > Duration::from_secs(20) || !service.process.is_running() {
+                return Err("the measured service did not start".into());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(service)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.process.kill();
+    }
+}
+
+/// Microseconds of each request; with a pace, so many a second over all connections.
+async fn load(address: &str, seconds: Duration, pace: Option<u32>) -> Result<Vec<f64>, Failure> {
+    let tasks = (0..CONNECTIONS).map(|_| tokio::spawn(ask(address.to_owned(), seconds, pace)));
+    let mut latencies = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        latencies.extend(task.await??);
+    }
+    latencies.sort_by(f64::total_cmp);
+    Ok(latencies)
+}
+
+async fn ask(address: String, seconds: Duration, pace: Option<u32>) -> Result<Vec<f64>, Failure> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let request = b"GET /orders/17 HTTP/1.1\r\nhost: bench\r\n\
+        traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n";
+    let mut ticks = pace.map(|pace| tokio::time::interval(Duration::from_secs(1) * CONNECTIONS / pace));
+    let (mut latencies, mut buffer) = (Vec::new(), vec![0; 4096]);
+    let end = Instant::now() + seconds;
+    while Instant::now() < end {
+        if let Some(ticks) = &mut ticks {
+            ticks.tick().await;
+        }
+        let began = Instant::now();
+        stream.write_all(request).await?;
+        let mut length = 0;
+        // The document ends with the only closing bracket of the answer.
+        while buffer[..length].last() != Some(&b'}') {
+            match stream.read(&mut buffer[length..]).await? {
+                0 => return Err("the service closed the connection".into()),
+                count => length += count,
+            }
+        }
+        if !buffer.starts_with(b"HTTP/1.1 200") {
+            return Err("the service did not answer with 200".into());
+        }
+        latencies.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(latencies)
+}
+
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let index = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(index).copied().unwrap_or(f64::NAN)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    percentile(&values, 0.5)
+}
+
+/// The measured service: the route alone, or with everything around it.
+async fn serve(address: &str, arguments: &HashMap<String, String>) -> Result<(), Failure> {
+    let is_full = arguments.get("mode").is_some_and(|mode| mode == "full");
+    let route = Router::new().route("/orders/{id}", get(if is_full { order_observed } else { order }));
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    if !is_full {
+        return Ok(axum::serve(listener, route).await?);
+    }
+    let mut options = ObserveOptions::new("bench");
+    options.log = LogTarget::File(LogFile::new(arguments.get("log").ok_or("log= is missing")?));
+    options.sentry_dsn = arguments.get("dsn").map(|dsn| dsn.as_str().into());
+    options.error_journal = arguments.get("journal").map(Into::into);
+    let _guard = init(options)?;
+    if arguments.contains_key("flood") {
+        std::thread::spawn(flood_the_log);
+    }
+    let app = route.merge(HealthChecks::new().router()).layer(request_layer());
+    Ok(axum::serve(listener, app).await?)
+}
+
+fn flood_the_log() {
+    let began = Instant::now();
+    let mut logged = 0_u64;
+    loop {
+        let due = (began.elapsed().as_secs_f64() * f64::from(FLOOD_LINES)) as u64;
+        while logged < due {
+            tracing::info!(logged, table = "orders", "a line of a flood");
+            logged += 1;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn document() -> axum::Json<serde_json::Value> {
+    axum::Json(json!({ "id": 17, "product": "shirt, blue, M", "pieces": 118, "scrap": 2, "shift": "early" }))
+}
+
+fn order() -> std::future::Ready<axum::response::Response> {
+    std::future::ready(document().into_response())
+}
+
+fn order_observed() -> std::future::Ready<axum::response::Response> {
+    identify("ACME-MFG", "operator1");
+    order()
+}
