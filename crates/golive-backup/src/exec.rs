@@ -1,4 +1,4 @@
-//! The one room where programs are started: the dump tool and the client of MariaDB, without a shell. Every status is
+//! The one room where programs are started: the dump tool, the client and the log reader of MariaDB, without a shell. Every status is
 //! looked at, error output is bounded, and a program dies with the operation that started it.
 
 use std::path::{Path, PathBuf};
@@ -22,12 +22,18 @@ pub struct Tools {
     pub dump: PathBuf,
     /// `mariadb`, the client.
     pub client: PathBuf,
+    /// `mariadb-binlog`.
+    pub binlog: PathBuf,
 }
 
 impl Tools {
     /// The names under which MariaDB installs them.
     pub fn new() -> Self {
-        Self { dump: PathBuf::from("mariadb-dump"), client: PathBuf::from("mariadb") }
+        Self {
+            dump: PathBuf::from("mariadb-dump"),
+            client: PathBuf::from("mariadb"),
+            binlog: PathBuf::from("mariadb-binlog"),
+        }
     }
 }
 

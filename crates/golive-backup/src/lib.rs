@@ -10,6 +10,10 @@
 //! | take a backup | [`create_backup`] |
 //! | read every byte again | [`verify_backup`] |
 //! | restore, and compare | [`restore_backup`], [`compare_restored`] |
+//! | archive the binary log | [`archive_binlogs`] |
+//! | recover to a moment | [`plan_recovery`], [`recover`] |
+//! | find who dropped that table | [`find_changes`] |
+//! | take one transaction back | [`undo_transaction`] |
 //! | delete old ones safely | [`plan_prune`], [`Repository::prune`] |
 //! | keep environment and state files | [`back_up_state`], [`restore_state`] |
 //! | run it daily | [`render_systemd`], [`render_cron`] |
@@ -36,6 +40,7 @@
 //! The dump tools of MariaDB are started in this crate and nowhere else. Starting database *servers* is not its
 //! business: a restore target comes in as a [`Server`].
 
+mod binlog;
 mod compare;
 mod create;
 mod digest;
@@ -57,6 +62,12 @@ mod snapshot;
 mod state;
 mod verify;
 
+pub use binlog::{
+    ArchiveError, ArchiveEvent, ArchiveOptions, ArchiveStatus, ArchivedLog, BinlogArchive, BinlogFinding,
+    ChangeKind, FindError, FoundChange, Gap, Gtid, InvalidChangeKind, InvalidGtid, PlanError, RecoverError,
+    RecoverOptions, RecoveryPlan, RecoveryReport, Search, Target, UndoError, UndoReport, archive_binlogs,
+    find_changes, plan_recovery, recover, undo_transaction,
+};
 pub use compare::{CompareError, Comparison, Difference, compare_restored};
 pub use create::{BackupOptions, CreateBackupError, create_backup};
 pub use exec::{ToolError, Tools};

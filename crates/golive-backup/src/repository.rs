@@ -44,9 +44,7 @@ pub enum RepositoryError {
         source: io::Error,
     },
     /// Somebody else is writing.
-    #[error(
-        "lock the backup repository {path}: another backup or prune is running there; try again when it is done"
-    )]
+    #[error("lock {path}: another backup, prune or archiver is running there; try again when it is done")]
     Busy {
         /// The repository.
         path: PathBuf,
@@ -159,6 +157,10 @@ impl Repository {
         &self.keys
     }
 
+    pub(crate) fn shared_keys(&self) -> Arc<Keys> {
+        self.keys.clone()
+    }
+
     pub(crate) fn path(&self, id: &BackupId) -> PathBuf {
         self.directory.join(id.as_str())
     }
@@ -180,7 +182,7 @@ impl Repository {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(&read)? {
             let name = entry.map_err(&read)?.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
+            if !name.starts_with('.') && name != crate::binlog::archive::FOLDER {
                 names.push(name);
             }
         }
@@ -278,19 +280,7 @@ impl Repository {
 
     /// Takes the one writer's lock.
     pub(crate) fn lock(&self) -> Result<Lock, RepositoryError> {
-        let path = self.directory.join(LOCK);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(file_error("open the lock file", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(RepositoryError::Busy { path: self.directory.clone() }),
-            Err(fs::TryLockError::Error(source)) => Err(file_error("lock", &path)(source)),
-        }
+        take_lock(&self.directory)
     }
 
     /// Begins a backup: takes the lock, clears what a killed run left, chooses the name.
@@ -328,6 +318,23 @@ impl Repository {
         let doomed = self.directory.join(format!("{PARTIAL}removed-{id}"));
         fs::rename(self.path(id), &doomed).map_err(file_error("remove", &self.path(id)))?;
         fs::remove_dir_all(&doomed).map_err(file_error("remove", &doomed))
+    }
+}
+
+/// Takes the lock of a directory, or says that somebody has it.
+pub(crate) fn take_lock(directory: &Path) -> Result<Lock, RepositoryError> {
+    let path = directory.join(LOCK);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(file_error("open the lock file", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(fs::TryLockError::WouldBlock) => Err(RepositoryError::Busy { path: directory.to_owned() }),
+        Err(fs::TryLockError::Error(source)) => Err(file_error("lock", &path)(source)),
     }
 }
 

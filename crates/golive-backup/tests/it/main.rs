@@ -4,5 +4,8 @@
 
 mod faults;
 mod files;
+mod logged;
+mod moment;
 mod proof;
+mod undo;
 mod world;
