@@ -38,6 +38,22 @@ pub(crate) fn cancel_on_interrupt(said: &'static str) -> CancellationToken {
     cancel
 }
 
+/// Cancelled by Ctrl-C or by SIGTERM, which is how systemd ends a service; a second Ctrl-C ends at once.
+pub(crate) fn cancel_on_terminate(said: &'static str) -> CancellationToken {
+    let cancel = cancel_on_interrupt(said);
+    let trigger = cancel.clone();
+    tokio::spawn(async move {
+        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminated) = terminated
+            && terminated.recv().await.is_some()
+        {
+            output::complain(said);
+            trigger.cancel();
+        }
+    });
+    cancel
+}
+
 /// The SQLite file: as given, else `[source] sqlite`.
 pub(crate) fn source(global: &Global, given: Option<&Path>) -> std::result::Result<PathBuf, Failure> {
     if let Some(path) = given {
