@@ -1,12 +1,12 @@
 //! Where archived binary logs lie: closed ones compressed and encrypted as everything in the repository, with one line
-//! each in a catalogue; the one that is being written in a spool. How they come here is [`super::archiver`]'s business.
+//! each in a catalog; the one that is being written in a spool. How they come here is [`super::archiver`]'s business.
 //!
 //! A log is named by the time it was begun and the server that wrote it, for a server that was reset begins to count
 //! anew. The spool holds plain bytes, in a directory that nobody else can enter, until its log is closed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use super::gtid::{Gtid, GtidState};
 use super::reader::{Ending, LogReader, Looking, Summary};
 use crate::manifest::Part;
 use crate::pipeline::{BUFFER_BYTES, PartReader, PartWriter, open_part};
-use crate::repository::{Lock, Repository, RepositoryError, file_error, take_lock};
+use crate::repository::{Lock, Repository, RepositoryError, append_line, file_error, take_lock};
 use crate::sealing::Keys;
 
 /// The folder of the repository in which binary logs lie.
 pub(crate) const FOLDER: &str = "binlog";
-const CATALOGUE: &str = "catalogue.jsonl";
+const CATALOG: &str = "catalog.jsonl";
 const STATUS: &str = "status.json";
 const LOGS: &str = "logs";
 const SPOOL: &str = "spool";
@@ -65,6 +65,13 @@ impl ArchivedLog {
     pub fn ends(&self) -> Vec<Gtid> {
         self.ends.clone().into()
     }
+}
+
+/// A line of the catalog that takes a log out of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LetGo {
+    let_go: String,
 }
 
 /// How the archive stands; written again with every look at the server.
@@ -127,21 +134,45 @@ impl BinlogArchive {
     /// Every closed log, in the order in which they were archived.
     ///
     /// # Errors
-    /// When the catalogue cannot be read.
+    /// When the catalog cannot be read.
     pub fn logs(&self) -> Result<Vec<ArchivedLog>, RepositoryError> {
-        let path = self.directory.join(CATALOGUE);
+        let path = self.directory.join(CATALOG);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(file_error("read the catalogue of binary logs", &path)(source)),
+            Err(source) => return Err(file_error("read the catalog of binary logs", &path)(source)),
         };
-        // A line that a power cut has torn is passed over: the log is missing in the chain then, and the chain says so.
         let mut logs: Vec<ArchivedLog> = Vec::new();
-        for log in text.lines().filter_map(|line| serde_json::from_str::<ArchivedLog>(line).ok()) {
-            logs.retain(|other| other.part.name != log.part.name);
-            logs.push(log);
+        for line in text.lines() {
+            if let Ok(log) = serde_json::from_str::<ArchivedLog>(line) {
+                logs.retain(|other| other.part.name != log.part.name);
+                logs.push(log);
+            } else if let Ok(let_go) = serde_json::from_str::<LetGo>(line) {
+                logs.retain(|other| other.part.name != let_go.let_go);
+            }
+            // A line that a power cut has torn is passed over: the log is missing in the chain then, and the chain
+            // says so.
         }
         Ok(logs)
+    }
+
+    /// Lets go of closed logs, as [`plan_log_prune`](super::plan_log_prune) named them. The archiver may be at work.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written or a file not be removed.
+    pub fn prune(&self, logs: &[ArchivedLog]) -> Result<(), RepositoryError> {
+        for log in logs {
+            let line = serde_json::to_string(&LetGo { let_go: log.part.name.clone() });
+            append_line(&self.directory.join(CATALOG), &line.expect("a name is plain"))?;
+            let path = self.directory.join(LOGS).join(&log.part.name);
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(file_error("remove", &path)(source));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// How the archive stood when the server was last looked at; `None` when it never was.
@@ -194,7 +225,7 @@ impl BinlogArchive {
         Ok(path)
     }
 
-    /// Puts a closed log away: sealed, durable, in the catalogue. Killed anywhere, it can be done again.
+    /// Puts a closed log away: sealed, durable, in the catalog. Killed anywhere, it can be done again.
     pub(crate) fn seal(
         &self,
         path: &Path,
@@ -247,15 +278,9 @@ impl BinlogArchive {
     }
 
     fn note(&self, log: &ArchivedLog) -> Result<(), RepositoryError> {
-        let path = self.directory.join(CATALOGUE);
-        let line = format!("\n{}\n", serde_json::to_string(log).expect("a log has only plain fields"));
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()))
-            .map_err(file_error("write the catalogue of binary logs", &path))
+        let path = self.directory.join(CATALOG);
+        let line = serde_json::to_string(log).expect("a log has only plain fields");
+        append_line(&path, &line)
     }
 
     /// Opens a closed log to be read.
@@ -268,7 +293,7 @@ impl BinlogArchive {
     /// Reads every stored byte of every closed log again, and names the logs that are not what was archived.
     ///
     /// # Errors
-    /// When the catalogue cannot be read.
+    /// When the catalog cannot be read.
     pub fn verify(&self) -> Result<Vec<(String, String)>, RepositoryError> {
         let check = |log: &ArchivedLog| {
             let path = self.directory.join(LOGS).join(&log.part.name);

@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod logged;
 mod moment;
+mod physical;
 mod proof;
 mod undo;
 mod world;

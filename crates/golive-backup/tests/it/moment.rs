@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chrono::DateTime;
 use golive_backup::{
-    ArchiveError, ArchiveEvent, ArchiveOptions, BinlogFinding, ChangeKind, PlanError, Progress, RecoverError,
-    RecoverOptions, Search, Server, Target, archive_binlogs, find_changes, plan_recovery, recover,
+    ArchiveError, ArchiveEvent, ArchiveOptions, ArchivedLog, BinlogFinding, ChangeKind, Manifest, PlanError,
+    Progress, RecoverError, RecoverOptions, Search, Server, Target, archive_binlogs, find_changes,
+    plan_log_prune, plan_recovery, recover,
 };
 use golive_sandbox::{MariaDb, MariaDbOptions};
 
@@ -316,4 +317,31 @@ async fn a_server_without_a_usable_log_is_refused_with_the_setting() {
     let off = MariaDb::start(&MariaDbOptions::new()).unwrap();
     let refused = archive(address(&off), options).await.unwrap_err();
     assert!(matches!(&refused, ArchiveError::Unsuitable { finding: BinlogFinding::Off }), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_go_when_no_backup_needs_them_and_not_before() {
+    let logged = Logged::new(LEDGER);
+    logged.catch_up().await;
+    let turn = || logged.execute("INSERT INTO ledger (amount) VALUES (7 * 7); FLUSH BINARY LOGS");
+    turn();
+    let first = logged.back_up().await;
+    turn();
+    turn();
+    let second = logged.back_up().await;
+    turn();
+    logged.catch_up().await;
+    let archive = logged.repository.binlogs();
+    let names = |logs: &[ArchivedLog]| logs.iter().map(|log| log.name.clone()).collect::<Vec<_>>();
+    let all = archive.logs().unwrap();
+    assert_eq!(names(&all), ["binlog.000001", "binlog.000002", "binlog.000003", "binlog.000004"]);
+    let plan = |backups: &[Manifest]| names(&plan_log_prune(&all, backups));
+    assert_eq!(plan(&[first.clone(), second.clone()]), ["binlog.000001"]);
+    assert_eq!(plan(std::slice::from_ref(&second)), ["binlog.000001", "binlog.000002", "binlog.000003"]);
+    assert_eq!(plan(&[]), Vec::<String>::new(), "without a backup that knows its place nothing goes");
+    assert_eq!(names(&plan_log_prune(&all[3..], &[first])), Vec::<String>::new());
+    archive.prune(&plan_log_prune(&all, &[second])).unwrap();
+    assert_eq!(names(&archive.logs().unwrap()), ["binlog.000004"]);
+    assert_eq!(std::fs::read_dir(archive.directory().join("logs")).unwrap().count(), 1);
+    assert_eq!(rows_at(&logged, Target::Latest).await, "504");
 }
