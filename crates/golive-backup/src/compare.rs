@@ -125,7 +125,7 @@ pub enum CompareError {
     #[error("look at the restored database")]
     Inspect(#[from] InspectError),
     /// It is a backup of something else.
-    #[error("compare {id} with a database: it holds files, not a database; choose another backup")]
+    #[error("compare {id} with this database: it does not hold it; choose another backup")]
     NotADatabase {
         /// The backup.
         id: BackupId,
@@ -169,7 +169,9 @@ async fn compare(
     progress: &Progress,
 ) -> Result<Comparison, CompareError> {
     let began = Instant::now();
-    let facts = manifest.database().ok_or_else(|| CompareError::NotADatabase { id: manifest.id.clone() })?;
+    // A database that was backed up alone may be restored under another name; one of a whole server keeps its own.
+    let facts = manifest.database().or_else(|| manifest.database_named(database));
+    let facts = facts.ok_or_else(|| CompareError::NotADatabase { id: manifest.id.clone() })?;
     if facts.digest_method != digest::METHOD {
         return Err(CompareError::Method { found: facts.digest_method.clone() });
     }

@@ -15,7 +15,7 @@ use crate::inventory::{self, InspectError, Inventory, ObjectKind};
 use crate::manifest::{Content, DatabaseFacts, FORMAT, Manifest, Part, SnapshotMethod, TableFacts};
 use crate::pipeline::{BUFFER_BYTES, PartWriter};
 use crate::progress::{Progress, Stage};
-use crate::repository::{Repository, RepositoryError, Staging};
+use crate::repository::{Attempt, Repository, RepositoryError, Staging};
 use crate::server::{ConnectError, Server, Session};
 use crate::snapshot::{Snapshot, SnapshotError};
 
@@ -151,8 +151,36 @@ impl From<SnapshotError> for CreateBackupError {
 /// Takes a backup of one database and publishes it. `now` names the backup.
 ///
 /// # Errors
-/// When anything along the way is not certain; then nothing is published.
+/// When anything along the way is not certain; then nothing is published, and the attempt is noted.
 pub async fn create_backup(
+    server: &Server,
+    repository: &Repository,
+    options: &BackupOptions,
+    now: DateTime<Utc>,
+    progress: &Progress,
+) -> Result<Manifest, CreateBackupError> {
+    let taken = take(server, repository, options, now, progress).await;
+    if let Err(error) = &taken
+        && !matches!(error, CreateBackupError::Repository(RepositoryError::Busy { .. }))
+        && let Err(failed) = repository.note_failure(&Attempt::new(now, &options.database, chain(error)))
+    {
+        tracing::warn!(%failed, "a failed attempt could not be noted");
+    }
+    taken
+}
+
+/// An error with its causes, a sentence.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(&format!(": {inner}"));
+        source = inner.source();
+    }
+    text
+}
+
+async fn take(
     server: &Server,
     repository: &Repository,
     options: &BackupOptions,
@@ -371,6 +399,17 @@ async fn database_defaults(
     session: &mut Session,
     database: &str,
 ) -> Result<(String, String), CreateBackupError> {
+    database_defaults_or_none(session, database)
+        .await
+        .map_err(|source| CreateBackupError::Query { doing: "look for the database", source })?
+        .ok_or_else(|| CreateBackupError::Empty { database: database.to_owned() })
+}
+
+/// Character set and collation of a database, if it is there.
+pub(crate) async fn database_defaults_or_none(
+    session: &mut Session,
+    database: &str,
+) -> Result<Option<(String, String)>, sqlx::Error> {
     sqlx::query_as(
         "SELECT CAST(DEFAULT_CHARACTER_SET_NAME AS CHAR), CAST(DEFAULT_COLLATION_NAME AS CHAR) \
          FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?",
@@ -378,8 +417,6 @@ async fn database_defaults(
     .bind(database)
     .fetch_optional(&mut session.connection)
     .await
-    .map_err(|source| CreateBackupError::Query { doing: "look for the database", source })?
-    .ok_or_else(|| CreateBackupError::Empty { database: database.to_owned() })
 }
 
 async fn check_grants(session: &mut Session, database: &str) -> Result<(), CreateBackupError> {

@@ -1,16 +1,20 @@
-//! The one room where programs are started: the dump tool and the client of MariaDB, without a shell. Every status is
+//! The one room where programs are started: the dump tool, the client, the log reader and the physical
+//! backup of MariaDB, without a shell. Every status is
 //! looked at, error output is bounded, and a program dies with the operation that started it.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// How much of a program's error output is kept: its end.
 const STDERR_TAIL_BYTES: usize = 4 * 1024;
+/// Longest line that is passed on whole.
+const LINE_BYTES: u64 = 64 * 1024;
 /// How long `--version` may take.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -22,12 +26,24 @@ pub struct Tools {
     pub dump: PathBuf,
     /// `mariadb`, the client.
     pub client: PathBuf,
+    /// `mariadb-binlog`.
+    pub binlog: PathBuf,
+    /// `mariadb-backup`.
+    pub physical: PathBuf,
+    /// `mbstream`.
+    pub stream: PathBuf,
 }
 
 impl Tools {
     /// The names under which MariaDB installs them.
     pub fn new() -> Self {
-        Self { dump: PathBuf::from("mariadb-dump"), client: PathBuf::from("mariadb") }
+        Self {
+            dump: PathBuf::from("mariadb-dump"),
+            client: PathBuf::from("mariadb"),
+            binlog: PathBuf::from("mariadb-binlog"),
+            physical: PathBuf::from("mariadb-backup"),
+            stream: PathBuf::from("mbstream"),
+        }
     }
 }
 
@@ -93,6 +109,17 @@ pub(crate) fn start(
     stdin: Stdio,
     stdout: Stdio,
 ) -> Result<Running, ToolError> {
+    start_watched(program, arguments, stdin, stdout, None)
+}
+
+/// [`start`], and every line of the error output goes to `lines` as it comes.
+pub(crate) fn start_watched(
+    program: &Path,
+    arguments: &[String],
+    stdin: Stdio,
+    stdout: Stdio,
+    lines: Option<mpsc::UnboundedSender<String>>,
+) -> Result<Running, ToolError> {
     #[expect(clippy::disallowed_methods, reason = "the one place of this crate that starts programs")]
     let mut command = Command::new(program);
     command
@@ -108,10 +135,23 @@ pub(crate) fn start(
     let mut child =
         command.spawn().map_err(|source| ToolError::Start { program: program.to_owned(), source })?;
     let stderr = child.stderr.take().expect("stderr was asked for as a pipe");
-    Ok(Running { program: program.to_owned(), child, stderr: tokio::spawn(tail(stderr)) })
+    let stderr = match lines {
+        Some(lines) => tokio::spawn(watch(stderr, lines)),
+        None => tokio::spawn(tail(stderr)),
+    };
+    Ok(Running { program: program.to_owned(), child, stderr })
 }
 
 impl Running {
+    /// Holds the program where it is, or lets it go on.
+    pub(crate) fn hold(&self, held: bool) -> std::io::Result<()> {
+        let id =
+            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        let id = id.ok_or_else(|| std::io::Error::other("the program has ended"))?;
+        let signal = if held { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        Ok(rustix::process::kill_process(id, signal)?)
+    }
+
     /// Waits for the end and insists on status 0. `mask` hides quoted values in what the program said.
     pub(crate) async fn finish(mut self, mask: Mask) -> Result<(), ToolError> {
         let program = self.program.clone();
@@ -151,6 +191,23 @@ pub(crate) async fn version(program: &Path) -> Result<String, ToolError> {
     tokio::time::timeout(VERSION_TIMEOUT, work).await.unwrap_or_else(|_| {
         Err(ToolError::Timeout { program: program.to_owned(), seconds: VERSION_TIMEOUT.as_secs() })
     })
+}
+
+/// Sends each line on, and keeps the end.
+async fn watch(stream: impl AsyncRead + Unpin, lines: mpsc::UnboundedSender<String>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    // Bounded: a line longer than this is cut in two.
+    while let Ok(1..) = (&mut reader).take(LINE_BYTES).read_until(b'\n', &mut line).await {
+        kept.extend_from_slice(&line);
+        let surplus = kept.len().saturating_sub(STDERR_TAIL_BYTES);
+        kept.drain(..surplus);
+        // Nobody listens any more when the work is done.
+        let _ = lines.send(String::from_utf8_lossy(&line).trim_end().to_owned());
+        line.clear();
+    }
+    kept
 }
 
 async fn tail(mut stream: impl AsyncRead + Unpin) -> Vec<u8> {

@@ -195,18 +195,26 @@ pub(crate) async fn read_inventory(
         .map_err(InspectError::query(format!("database {database}")))?;
     let mut objects = Vec::new();
     for kind in ObjectKind::ALL {
-        let names: Vec<String> = sqlx::query_scalar(kind.names_statement())
-            .bind(database)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(InspectError::query(format!("the list of {kind}s")))?;
-        for name in names {
+        for name in names(connection, database, kind).await? {
             let text = definition(connection, kind, &name).await?;
             let definition = blake3::hash(without_counter(&text).as_bytes()).to_hex().to_string();
             objects.push(Object { kind, name, definition });
         }
     }
     Ok(Inventory { objects, definers: definers(connection, database).await? })
+}
+
+/// The names of one kind.
+pub(crate) async fn names(
+    connection: &mut MySqlConnection,
+    database: &str,
+    kind: ObjectKind,
+) -> Result<Vec<String>, InspectError> {
+    sqlx::query_scalar(kind.names_statement())
+        .bind(database)
+        .fetch_all(connection)
+        .await
+        .map_err(InspectError::query(format!("the list of {kind}s")))
 }
 
 async fn definition(

@@ -10,7 +10,13 @@
 //! | take a backup | [`create_backup`] |
 //! | read every byte again | [`verify_backup`] |
 //! | restore, and compare | [`restore_backup`], [`compare_restored`] |
+//! | take a whole server's files, and bring them back | [`create_physical`], [`restore_physical`], [`check_tables`] |
+//! | archive the binary log | [`archive_binlogs`] |
+//! | recover to a moment | [`plan_recovery`], [`recover`] |
+//! | find who dropped that table | [`find_changes`] |
+//! | take one transaction back | [`undo_transaction`] |
 //! | delete old ones safely | [`plan_prune`], [`Repository::prune`] |
+//! | know whether to rely on them | [`judge_health`], [`Repository::health`] |
 //! | keep environment and state files | [`back_up_state`], [`restore_state`] |
 //! | run it daily | [`render_systemd`], [`render_cron`] |
 //! | write down the recovery | [`render_runbook`] |
@@ -36,14 +42,17 @@
 //! The dump tools of MariaDB are started in this crate and nowhere else. Starting database *servers* is not its
 //! business: a restore target comes in as a [`Server`].
 
+mod binlog;
 mod compare;
 mod create;
 mod digest;
 mod exec;
 mod grants;
+mod health;
 mod identifier;
 mod inventory;
 mod manifest;
+mod physical;
 mod pipeline;
 mod progress;
 mod repository;
@@ -57,16 +66,27 @@ mod snapshot;
 mod state;
 mod verify;
 
+pub use binlog::{
+    ArchiveError, ArchiveEvent, ArchiveOptions, ArchiveStatus, ArchivedLog, BinlogArchive, BinlogFinding,
+    ChangeKind, FindError, FoundChange, Gap, Gtid, InvalidChangeKind, InvalidGtid, PlanError, RecoverError,
+    RecoverOptions, RecoveryPlan, RecoveryReport, Search, Target, UndoError, UndoReport, archive_binlogs,
+    find_changes, plan_log_prune, plan_recovery, recover, undo_transaction,
+};
 pub use compare::{CompareError, Comparison, Difference, compare_restored};
 pub use create::{BackupOptions, CreateBackupError, create_backup};
 pub use exec::{ToolError, Tools};
+pub use health::{Expectations, Health, HealthFinding, judge_health};
 pub use inventory::{InspectError, Inventory, Object, ObjectKind};
 pub use manifest::{
-    BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part, SnapshotMethod,
-    StateFacts, StateFile, TableFacts,
+    BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part, PhysicalFacts,
+    SnapshotMethod, StateFacts, StateFile, TableFacts,
+};
+pub use physical::{
+    Engine, EngineAdvice, PhysicalError, PhysicalOptions, RestorePhysicalError, TableProblem, advise_engine,
+    check_tables, create_physical, restore_physical,
 };
 pub use progress::{Progress, ProgressEvent, Stage};
-pub use repository::{DamagedEntry, Proof, ProofLevel, Repository, RepositoryError, Scan};
+pub use repository::{Attempt, DamagedEntry, Proof, ProofLevel, Repository, RepositoryError, Scan};
 pub use restore::{RestoreError, RestoreOptions, RestoreReport, restore_backup};
 pub use retention::{Candidate, Kept, PrunePlan, Pruned, Retention, plan_prune};
 pub use runbook::{MeasuredRecovery, RunbookInputs, Scenario, render_runbook};

@@ -102,6 +102,23 @@ impl Manifest {
     pub fn database(&self) -> Option<&DatabaseFacts> {
         match &self.content {
             Content::Database(facts) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// The facts of a physical backup, when this is one.
+    pub fn physical(&self) -> Option<&PhysicalFacts> {
+        match &self.content {
+            Content::Physical(facts) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// What a database held, whether it is backed up alone or with its whole server.
+    pub fn database_named(&self, name: &str) -> Option<&DatabaseFacts> {
+        match &self.content {
+            Content::Database(facts) => Some(&**facts).filter(|facts| facts.name == name),
+            Content::Physical(facts) => facts.databases.iter().find(|facts| facts.name == name),
             Content::State(_) => None,
         }
     }
@@ -119,8 +136,34 @@ impl Manifest {
 pub enum Content {
     /// A MariaDB database.
     Database(Box<DatabaseFacts>),
+    /// The files of a whole MariaDB server.
+    Physical(Box<PhysicalFacts>),
     /// Files: provider state, environment, deployment configuration.
     State(StateFacts),
+}
+
+/// What a whole server held at the moment at which its files were consistent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PhysicalFacts {
+    /// `VERSION()` of the server; only the same series can start on the files.
+    pub server_version: String,
+    /// What `mariadb-backup --version` says.
+    pub tool_version: String,
+    /// The backup that this one continues; `None` for a full one.
+    pub base: Option<BackupId>,
+    /// Log sequence number at which it begins; 0 for a full one.
+    pub from_lsn: u64,
+    /// Log sequence number up to which it goes, from which the next can continue.
+    pub to_lsn: u64,
+    /// Where the binary log stood, when it was on.
+    pub binlog: Option<BinlogPosition>,
+    /// How files and digests were made to see one moment.
+    pub snapshot: SnapshotMethod,
+    /// How long commits had to wait for the digests' snapshot, in milliseconds.
+    pub lock_milliseconds: u64,
+    /// Every database but the system's own.
+    pub databases: Vec<DatabaseFacts>,
 }
 
 /// One stored file.

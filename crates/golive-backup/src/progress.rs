@@ -19,6 +19,8 @@ pub enum Stage {
     Restoring,
     /// Reading tables of the restored database.
     Comparing,
+    /// Feeding the binary log to the target; bytes of log.
+    Replaying,
 }
 
 /// One report of progress.

@@ -18,6 +18,8 @@ use crate::sealing::Keys;
 const MANIFEST: &str = "manifest.json";
 const MANIFEST_DIGEST: &str = "manifest.blake3";
 const PROOFS: &str = "proofs.jsonl";
+/// Attempts that failed, beside the backups.
+const ATTEMPTS: &str = "attempts.jsonl";
 const LOCK: &str = ".lock";
 const PARTIAL: &str = ".partial-";
 
@@ -44,9 +46,7 @@ pub enum RepositoryError {
         source: io::Error,
     },
     /// Somebody else is writing.
-    #[error(
-        "lock the backup repository {path}: another backup or prune is running there; try again when it is done"
-    )]
+    #[error("lock {path}: another backup, prune or archiver is running there; try again when it is done")]
     Busy {
         /// The repository.
         path: PathBuf,
@@ -114,6 +114,25 @@ pub enum ProofLevel {
     Restored,
 }
 
+/// An attempt to take a backup that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// When it began.
+    pub at: DateTime<Utc>,
+    /// The database.
+    pub database: String,
+    /// Why it failed, a sentence.
+    pub why: String,
+}
+
+impl Attempt {
+    /// A failed attempt.
+    pub fn new(at: DateTime<Utc>, database: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { at, database: database.into(), why: why.into() }
+    }
+}
+
 /// One look at a backup after it was taken; appended, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -126,12 +145,22 @@ pub struct Proof {
     pub passed: bool,
     /// What was found, a sentence.
     pub detail: String,
+    /// What only a holder of the backup key can write: a keyed BLAKE3 over the above, the backup and its manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) signature: Option<String>,
 }
 
 impl Proof {
     /// A proof with its outcome.
     pub fn new(at: DateTime<Utc>, level: ProofLevel, passed: bool, detail: impl Into<String>) -> Self {
-        Self { at, level, passed, detail: detail.into() }
+        Self { at, level, passed, detail: detail.into(), signature: None }
+    }
+
+    /// What is signed. A proof copied to another backup, or kept for a changed manifest, does not hold.
+    fn signed_text(&self, id: &BackupId, manifest_digest: &str) -> Vec<u8> {
+        let plain = Self { signature: None, ..self.clone() };
+        let proof = serde_json::to_string(&plain).expect("a proof has only plain fields");
+        format!("{id}\n{manifest_digest}\n{proof}").into_bytes()
     }
 }
 
@@ -159,6 +188,10 @@ impl Repository {
         &self.keys
     }
 
+    pub(crate) fn shared_keys(&self) -> Arc<Keys> {
+        self.keys.clone()
+    }
+
     pub(crate) fn path(&self, id: &BackupId) -> PathBuf {
         self.directory.join(id.as_str())
     }
@@ -180,7 +213,7 @@ impl Repository {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(&read)? {
             let name = entry.map_err(&read)?.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
+            if !name.starts_with('.') && name != crate::binlog::archive::FOLDER && name != ATTEMPTS {
                 names.push(name);
             }
         }
@@ -238,7 +271,9 @@ impl Repository {
             .find(|manifest| manifest.database().is_some_and(|facts| facts.name == database)))
     }
 
-    /// The proofs gathered for a backup, in order. A torn last line, as a power cut leaves it, is passed over.
+    /// The proofs gathered for a backup, in order. A torn last line, as a power cut leaves it, is passed over. Where the
+    /// key is here, one that says that the contents are good and that no holder of the key signed is passed over too;
+    /// one that says that something is wrong always counts.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -253,7 +288,46 @@ impl Repository {
             .lines()
             .collect::<io::Result<_>>()
             .map_err(file_error("read the proofs", &path))?;
-        Ok(lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        let proofs = lines.iter().filter_map(|line| serde_json::from_str::<Proof>(line).ok());
+        let Some(key) = &self.keys.identity else { return Ok(proofs.collect()) };
+        let digest = self.manifest_digest(id)?;
+        Ok(proofs
+            .filter(|proof| {
+                let needs_none = !proof.passed || proof.level == ProofLevel::Bytes;
+                let signature = proof.signature.as_deref().and_then(|text| blake3::Hash::from_hex(text).ok());
+                // Comparing digests takes the same time wherever they differ.
+                needs_none || signature == Some(key.sign(&proof.signed_text(id, &digest)))
+            })
+            .collect())
+    }
+
+    fn manifest_digest(&self, id: &BackupId) -> Result<String, RepositoryError> {
+        let path = self.path(id).join(MANIFEST_DIGEST);
+        fs::read_to_string(&path)
+            .map(|text| text.trim().to_owned())
+            .map_err(file_error("read the manifest digest", &path))
+    }
+
+    /// The attempts that failed, in order.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn attempts(&self) -> Result<Vec<Attempt>, RepositoryError> {
+        let path = self.directory.join(ATTEMPTS);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(file_error("read the failed attempts", &path)(source)),
+        }
+    }
+
+    /// Notes an attempt that failed, so that whoever looks later knows.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note_failure(&self, attempt: &Attempt) -> Result<(), RepositoryError> {
+        let line = serde_json::to_string(attempt).expect("an attempt has only plain fields");
+        append_line(&self.directory.join(ATTEMPTS), &line)
     }
 
     /// Appends a proof, durably. A passed comparison of a restored copy is recorded by whoever made it.
@@ -264,33 +338,18 @@ impl Repository {
         if !self.path(id).is_dir() {
             return Err(RepositoryError::NotFound { id: id.clone(), path: self.directory.clone() });
         }
-        let path = self.path(id).join(PROOFS);
-        // The leading newline ends a line that a power cut may have torn.
-        let line = format!("\n{}\n", serde_json::to_string(proof).expect("a proof has only plain fields"));
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()))
-            .map_err(file_error("write the proofs", &path))
+        let mut proof = proof.clone();
+        if let Some(key) = &self.keys.identity {
+            proof.signature =
+                Some(key.sign(&proof.signed_text(id, &self.manifest_digest(id)?)).to_hex().to_string());
+        }
+        let line = serde_json::to_string(&proof).expect("a proof has only plain fields");
+        append_line(&self.path(id).join(PROOFS), &line)
     }
 
     /// Takes the one writer's lock.
     pub(crate) fn lock(&self) -> Result<Lock, RepositoryError> {
-        let path = self.directory.join(LOCK);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(file_error("open the lock file", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(RepositoryError::Busy { path: self.directory.clone() }),
-            Err(fs::TryLockError::Error(source)) => Err(file_error("lock", &path)(source)),
-        }
+        take_lock(&self.directory)
     }
 
     /// Begins a backup: takes the lock, clears what a killed run left, chooses the name.
@@ -328,6 +387,34 @@ impl Repository {
         let doomed = self.directory.join(format!("{PARTIAL}removed-{id}"));
         fs::rename(self.path(id), &doomed).map_err(file_error("remove", &self.path(id)))?;
         fs::remove_dir_all(&doomed).map_err(file_error("remove", &doomed))
+    }
+}
+
+/// Appends a line, durably. The newline before it ends a line that a power cut may have torn.
+pub(crate) fn append_line(path: &Path, line: &str) -> Result<(), RepositoryError> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(format!("\n{line}\n").as_bytes()).and_then(|()| file.sync_all()))
+        .map_err(file_error("write", path))
+}
+
+/// Takes the lock of a directory, or says that somebody has it.
+pub(crate) fn take_lock(directory: &Path) -> Result<Lock, RepositoryError> {
+    let path = directory.join(LOCK);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(file_error("open the lock file", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(fs::TryLockError::WouldBlock) => Err(RepositoryError::Busy { path: directory.to_owned() }),
+        Err(fs::TryLockError::Error(source)) => Err(file_error("lock", &path)(source)),
     }
 }
 

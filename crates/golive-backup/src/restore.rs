@@ -284,7 +284,13 @@ async fn replay(
     fed.map_err(read_error)
 }
 
-fn feed(mut reader: impl Read, mut stdin: File, part: &Part, progress: &Progress) -> io::Result<()> {
+/// Feeds a program with a part, and checks that the bytes are those that were packed.
+pub(crate) fn feed(
+    mut reader: impl Read,
+    mut stdin: File,
+    part: &Part,
+    progress: &Progress,
+) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut hasher = blake3::Hasher::new();
     let mut bytes = 0;

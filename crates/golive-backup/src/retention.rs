@@ -4,10 +4,10 @@
 //! every stream (a database, or the state files) stay, and so does the newest backup. A backup from the future is
 //! kept and counts for nothing: the clock was wrong then, or is wrong now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::manifest::{BackupId, Content, Manifest};
@@ -26,12 +26,20 @@ pub struct Retention {
     pub days: u32,
     /// The newest good backups that stay however old they are; 0 means 1.
     pub keep_last_good: usize,
+    /// Of the newest so many days that have a good backup, the last good one of each stays.
+    pub daily: usize,
+    /// The same for weeks, which begin on Monday.
+    pub weekly: usize,
+    /// The same for months.
+    pub monthly: usize,
+    /// The same for years.
+    pub yearly: usize,
 }
 
 impl Retention {
-    /// 30 days, and always the last two good ones.
+    /// 30 days, and always the last two good ones; nothing by weeks, months or years.
     pub fn new() -> Self {
-        Self { days: 30, keep_last_good: 2 }
+        Self { days: 30, keep_last_good: 2, daily: 0, weekly: 0, monthly: 0, yearly: 0 }
     }
 }
 
@@ -53,6 +61,8 @@ pub struct Candidate {
     pub created_at: DateTime<Utc>,
     /// The deepest proof that holds; `None` when never looked at, or found damaged.
     pub proven: Option<ProofLevel>,
+    /// The backup without which this one cannot be restored, for an incremental one.
+    pub needs: Option<BackupId>,
 }
 
 impl Candidate {
@@ -63,15 +73,18 @@ impl Candidate {
         created_at: DateTime<Utc>,
         proven: Option<ProofLevel>,
     ) -> Self {
-        Self { id, stream: stream.into(), created_at, proven }
+        Self { id, stream: stream.into(), created_at, proven, needs: None }
     }
 
     fn of(manifest: &Manifest, proofs: &[Proof]) -> Self {
         let stream = match &manifest.content {
             Content::Database(facts) => format!("database {}", facts.name),
+            Content::Physical(_) => "server".to_owned(),
             Content::State(_) => "state".to_owned(),
         };
-        Self::new(manifest.id.clone(), stream, manifest.created_at, proven(proofs))
+        let needs = manifest.physical().and_then(|facts| facts.base.clone());
+        let new = Self::new(manifest.id.clone(), stream, manifest.created_at, proven(proofs));
+        Self { needs, ..new }
     }
 }
 
@@ -94,6 +107,10 @@ pub enum Kept {
     InWindow,
     /// One of the newest good ones.
     LastGood,
+    /// The last good one of a day, week, month or year that is kept.
+    OfItsPeriod,
+    /// Another that is kept cannot be restored without it.
+    NeededByAnother,
     /// The newest of its stream, proven or not.
     Newest,
     /// No other backup of its stream is proven, so none is deleted.
@@ -107,6 +124,8 @@ impl fmt::Display for Kept {
         formatter.write_str(match self {
             Self::InWindow => "within the kept days",
             Self::LastGood => "one of the last good ones",
+            Self::OfItsPeriod => "the last good one of its day, week, month or year",
+            Self::NeededByAnother => "another that is kept needs it",
             Self::Newest => "the newest",
             Self::NothingProven => "no backup of this kind is proven yet: verify one first",
             Self::FromTheFuture => "dated in the future: check the clock",
@@ -179,6 +198,10 @@ fn plan_stream(stream: &[&Candidate], retention: &Retention, now: DateTime<Utc>,
         .chain(good().filter(|candidate| candidate.proven == Some(ProofLevel::Restored)).take(wanted))
         .map(|candidate| &candidate.id)
         .collect();
+    let good_ones: Vec<&Candidate> = good().copied().collect();
+    let periodic = last_of_periods(&good_ones, retention);
+    let mut needed: Vec<&BackupId> = Vec::new();
+    // Newest first, so whoever needs another comes before it.
     for (index, candidate) in stream.iter().enumerate() {
         let reason = if future(candidate) {
             Some(Kept::FromTheFuture)
@@ -186,6 +209,10 @@ fn plan_stream(stream: &[&Candidate], retention: &Retention, now: DateTime<Utc>,
             Some(Kept::InWindow)
         } else if last_good.contains(&&candidate.id) {
             Some(Kept::LastGood)
+        } else if periodic.contains(&&candidate.id) {
+            Some(Kept::OfItsPeriod)
+        } else if needed.contains(&&candidate.id) {
+            Some(Kept::NeededByAnother)
         } else if index == 0 {
             Some(Kept::Newest)
         } else if last_good.is_empty() {
@@ -194,10 +221,39 @@ fn plan_stream(stream: &[&Candidate], retention: &Retention, now: DateTime<Utc>,
             None
         };
         match reason {
-            Some(reason) => plan.keep.push((candidate.id.clone(), reason)),
+            Some(reason) => {
+                needed.extend(&candidate.needs);
+                plan.keep.push((candidate.id.clone(), reason));
+            }
             None => plan.delete.push(candidate.id.clone()),
         }
     }
+}
+
+/// Names the period that a day lies in.
+type Period<'a> = &'a dyn Fn(NaiveDate) -> (i32, u32);
+
+/// The last good one of each of the newest periods; `good` is newest first.
+fn last_of_periods<'a>(good: &[&'a Candidate], retention: &Retention) -> Vec<&'a BackupId> {
+    let counts: [(usize, Period<'_>); 4] = [
+        (retention.daily, &|day| (day.year(), day.ordinal())),
+        (retention.weekly, &|day| (day.iso_week().year(), day.iso_week().week())),
+        (retention.monthly, &|day| (day.year(), day.month())),
+        (retention.yearly, &|day| (day.year(), 0)),
+    ];
+    let mut kept = Vec::new();
+    for (count, period) in counts {
+        let mut seen = BTreeSet::new();
+        for candidate in good {
+            if seen.len() == count {
+                break;
+            }
+            if seen.insert(period(candidate.created_at.date_naive())) {
+                kept.push(&candidate.id);
+            }
+        }
+    }
+    kept
 }
 
 impl Scan {
@@ -296,9 +352,10 @@ mod tests {
         #[test]
         fn the_last_good_ones_survive_any_clock(
             candidates in candidates(), now in -1000..3000_i64, days in 0..60_u32, keep in 0..5_usize,
+            (daily, weekly, monthly) in (0..9_usize, 0..5_usize, 0..5_usize),
         ) {
             let now = day_number(now);
-            let retention = Retention { days, keep_last_good: keep };
+            let retention = Retention { days, keep_last_good: keep, daily, weekly, monthly, yearly: 1 };
             let plan = plan_prune(&candidates, &retention, now);
             prop_assert_eq!(plan.delete.len() + plan.keep.len(), candidates.len());
             let deleted = |candidate: &Candidate| plan.delete.contains(&candidate.id);
@@ -339,6 +396,43 @@ mod tests {
         let leap = plan_prune(&daily, &Retention::new(), day_number(400));
         assert_eq!(leap.keep.len(), 2);
         assert!(leap.deletes_suspiciously_much());
+    }
+
+    #[test]
+    fn weeks_months_and_years_keep_their_last_good_one_and_what_it_needs() {
+        let mut daily: Vec<Candidate> = (0..800_u32)
+            .map(|day| {
+                let at = day_number(i64::from(day));
+                Candidate::new(BackupId::new(day + 1, at), "database kpi", at, Some(ProofLevel::Restored))
+            })
+            .collect();
+        let mut retention = Retention::new();
+        (retention.days, retention.daily, retention.weekly, retention.monthly, retention.yearly) =
+            (3, 7, 4, 12, 3);
+        let kept = |candidates: &[Candidate]| {
+            let plan = plan_prune(candidates, &retention, day_number(799));
+            plan.keep.iter().map(|(id, _)| id.sequence()).collect::<Vec<_>>()
+        };
+        // 2023-11-14 and 799 days on: 2026-01-21. Ends of years, of a year's months, of weeks, and seven days.
+        let dates = |sequences: &[u32]| {
+            let date = |sequence: &u32| day_number(i64::from(*sequence) - 1).format("%m-%d").to_string();
+            sequences.iter().map(date).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            dates(&kept(&daily)),
+            [
+                "12-31", "02-28", "03-31", "04-30", "05-31", "06-30", "07-31", "08-31", "09-30", "10-31",
+                "11-30", "12-31", "01-04", "01-11", "01-15", "01-16", "01-17", "01-18", "01-19", "01-20",
+                "01-21"
+            ]
+        );
+        // An incremental that is kept keeps its base, and the base of that.
+        let (of_march, before, earlier) = (503, 502, 501);
+        assert!(kept(&daily).contains(&(of_march + 1)), "2025-03-31");
+        daily[of_march as usize].needs = Some(daily[before as usize].id.clone());
+        daily[before as usize].needs = Some(daily[earlier as usize].id.clone());
+        let with_bases = kept(&daily);
+        assert!(with_bases.contains(&(before + 1)) && with_bases.contains(&(earlier + 1)));
     }
 
     #[test]

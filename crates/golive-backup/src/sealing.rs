@@ -97,6 +97,13 @@ impl Key {
         file.write_all(text.expose_secret().as_bytes()).and_then(|()| file.sync_all()).map_err(file_error)
     }
 
+    /// A digest that only a holder of this key can make.
+    pub(crate) fn sign(&self, text: &[u8]) -> blake3::Hash {
+        let key =
+            blake3::derive_key("golive-backup 2026 proofs", self.0.to_string().expose_secret().as_bytes());
+        blake3::keyed_hash(&key, text)
+    }
+
     /// The public half.
     pub fn recipient(&self) -> Recipient {
         Recipient(self.0.to_public())

@@ -172,9 +172,14 @@ impl Server {
     pub(crate) fn defaults_file(&self) -> io::Result<DefaultsFile> {
         let directory = tempfile::Builder::new().prefix("golive-backup-").tempdir()?;
         let path = directory.path().join("client.cnf");
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.write_all(self.defaults_text().expose_secret().as_bytes())?;
+        self.write_defaults(&path)?;
         Ok(DefaultsFile { path, _directory: directory })
+    }
+
+    /// Writes the option file (0600) into a private directory of the caller's.
+    pub(crate) fn write_defaults(&self, path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(self.defaults_text().expose_secret().as_bytes())
     }
 
     fn defaults_text(&self) -> SecretString {

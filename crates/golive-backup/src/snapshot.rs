@@ -86,7 +86,8 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
         .is_some_and(|error| error.number() == 1205)
 }
 
-async fn begin(reader: &mut MySqlConnection) -> Result<Option<BinlogPosition>, sqlx::Error> {
+/// Opens the snapshot in this session; says where the binary log stands in it.
+pub(crate) async fn begin(reader: &mut MySqlConnection) -> Result<Option<BinlogPosition>, sqlx::Error> {
     sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT").execute(&mut *reader).await?;
     let mut file = String::new();

@@ -7,6 +7,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use golive_sandbox::{MariaDb, MariaDbOptions};
 use support::{Ended, run, server};
 
 #[test]
@@ -38,6 +39,61 @@ fn a_backup_is_taken_proven_restored_and_its_damage_seen() {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     backup(&["verify"]).with(2).says(&["chmod 600"]);
     assert!(!made.all().contains("planted-row"));
+}
+
+#[test]
+fn a_dropped_table_is_found_and_the_database_comes_back_as_it_was_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut options = MariaDbOptions::new();
+    options.binary_log = true;
+    options.databases = vec!["app".to_owned()];
+    let mariadb = MariaDb::start(&options).unwrap();
+    mariadb.execute("CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO app.t VALUES (1, 'planted-row')").unwrap();
+    let url = mariadb.url("app");
+    let backup = |arguments: &[&str]| -> Ended { run(here, &url, &[&["backup"], arguments].concat()) };
+    let target = ["--target", "env:TARGET"];
+    let archive = || backup(&[&["archive-binlog", "--once"], &target[..]].concat());
+
+    backup(&[&["create"], &target[..]].concat()).with(0);
+    mariadb.execute("INSERT INTO app.t VALUES (2, 'planted-later')").unwrap();
+    mariadb.execute("UPDATE app.t SET v = 'spoiled'").unwrap();
+    let spoiled = mariadb.execute("SELECT @@gtid_binlog_pos").unwrap().trim().to_owned();
+    archive().with(0).says(&["complete up to"]);
+    let undo = [&["undo", &spoiled], &target[..]].concat();
+    backup(&undo).with(0).says(&["nothing was changed", "update"]);
+    backup(&[&undo[..], &["--yes"]].concat()).with(0).says(&["taken back"]);
+    assert_eq!(mariadb.execute("SELECT COUNT(*) FROM app.t WHERE v LIKE 'planted%'").unwrap().trim(), "2");
+
+    mariadb.execute("DROP TABLE app.t").unwrap();
+    let dropped = mariadb.execute("SELECT @@gtid_binlog_pos").unwrap().trim().to_owned();
+    mariadb.execute("CREATE TABLE app.later (id INT)").unwrap();
+    archive().with(0);
+    backup(&["find-event", "--table", "absent"]).with(10);
+    let found = backup(&["find-event", "--table", "t", "--kind", "drop"]).with(0);
+    found.says(&["DROP TABLE", &format!("--before {dropped}")]);
+
+    let copy = MariaDb::start(&MariaDbOptions::new()).unwrap();
+    let recover = |more: &[&str]| {
+        let words = [&["backup", "restore"], &target[..], more].concat();
+        run(here, &copy.url("app"), &words)
+    };
+    recover(&["--to", "yesterday"]).with(2).says(&["with its zone"]);
+    recover(&["--to", "2026-11-22 10:15:00"]).with(2);
+    recover(&["--before", &dropped, "--dry-run"])
+        .with(0)
+        .says(&["replay 3 transactions", "nothing was changed"]);
+    recover(&["--before", &dropped, "--dangerous-allow-gap", "yes"]).with(2).says(&["lose-what-is-missing"]);
+    let done = recover(&["--before", &dropped]).with(0);
+    assert_eq!(
+        copy.execute("SELECT GROUP_CONCAT(v ORDER BY id) FROM app.t").unwrap().trim(),
+        "planted-row,planted-later"
+    );
+    // Never over what is there.
+    recover(&["--to", "latest"]).with(2).says(&["not empty"]);
+    for ended in [&found, &done] {
+        assert!(!ended.all().contains("planted"), "no value is shown");
+    }
 }
 
 /// In the middle of the largest stored part.

@@ -195,12 +195,6 @@ fn what_is_rendered_passes_the_audit_and_a_bad_file_does_not() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so_and_what_works_instead() {
-    let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), "", &["backup", "archive-binlog"]).with(2).says(&["cannot do that yet; "]);
-}
-
-#[test]
 fn the_report_is_served_to_this_machine_only() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), "", &["serve", "--listen", "0.0.0.0:0"]).with(2).says(&["use a loopback address"]);

@@ -32,7 +32,7 @@ fn entries(world: &World) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(world.repository.directory())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .filter(|name| name != ".lock")
+        .filter(|name| name != ".lock" && name != "attempts.jsonl")
         .collect();
     names.sort();
     names
@@ -68,6 +68,8 @@ async fn a_dump_that_is_cut_off_or_fails_is_never_published() {
         create_backup(&world.server, &world.repository, &options, noon(0), &silent).await.unwrap_err();
     assert!(matches!(error, CreateBackupError::Timeout { .. }), "{error:?}");
     assert_eq!(entries(&world), Vec::<String>::new());
+    // Whoever looks later finds each of them.
+    assert_eq!(world.repository.attempts().unwrap().len(), 5);
     // After all that the server takes writes, and the real thing works.
     execute("INSERT INTO cut.audit (what) VALUES ('still here')");
     let options = BackupOptions::new("cut");

@@ -4,5 +4,9 @@
 
 mod faults;
 mod files;
+mod logged;
+mod moment;
+mod physical;
 mod proof;
+mod undo;
 mod world;

@@ -303,3 +303,36 @@ async fn a_dump_that_names_its_database_is_restored_under_that_name_only() {
     let comparison = compare_restored(&manifest, &world.server, "renamed", &silent).await.unwrap();
     assert!(comparison.equal(), "{:?}", comparison.differences);
 }
+
+#[tokio::test]
+async fn a_proof_that_nobody_with_the_key_wrote_is_not_believed() {
+    let world = World::new("forged");
+    let silent = Progress::silent();
+    let options = BackupOptions::new("forged");
+    let repository = &world.repository;
+    let first = create_backup(&world.server, repository, &options, noon(0), &silent).await.unwrap();
+    let second = create_backup(&world.server, repository, &options, noon(1), &silent).await.unwrap();
+    let proof = Proof::new(noon(1), ProofLevel::Restored, true, "restored and equal");
+    repository.record(&first.id, &proof).unwrap();
+    let file = |id: &golive_backup::BackupId| repository.directory().join(id.as_str()).join("proofs.jsonl");
+    let written = std::fs::read_to_string(file(&first.id)).unwrap();
+    assert_eq!(repository.proofs(&first.id).unwrap().len(), 1);
+    // Copied to a backup that was never restored; written by hand; changed afterwards.
+    let by_hand = serde_json::to_string(&proof).unwrap();
+    for forged in [written.clone(), by_hand, written.replace("1T12:00:00Z", "3T12:00:00Z")] {
+        std::fs::write(file(&second.id), &forged).unwrap();
+        assert_eq!(repository.proofs(&second.id).unwrap(), [], "{forged}");
+    }
+    std::fs::write(file(&first.id), written.replace("and equal", "and quite equal")).unwrap();
+    assert_eq!(repository.proofs(&first.id).unwrap(), []);
+    // With another key, nothing that was proven counts; that something is broken counts from anybody.
+    std::fs::write(file(&first.id), &written).unwrap();
+    let keys = golive_backup::Keys::with_identity(golive_backup::Key::generate());
+    let stranger = golive_backup::Repository::open_local(repository.directory(), keys).unwrap();
+    assert_eq!(stranger.proofs(&first.id).unwrap(), []);
+    let broken = Proof::new(noon(1), ProofLevel::Bytes, false, "its BLAKE3 differs");
+    stranger.record(&first.id, &broken).unwrap();
+    assert_eq!(repository.proofs(&first.id).unwrap().len(), 2);
+    let health = repository.health("forged", &golive_backup::Expectations::new(), noon(1)).unwrap();
+    assert!(!health.is_good(), "{health:?}");
+}

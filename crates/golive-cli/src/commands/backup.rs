@@ -4,6 +4,7 @@
 
 mod drill;
 mod failure;
+mod moment;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use serde_json::json;
 
 use self::failure::ToFailure;
 use crate::args::Global;
-use crate::commands::support::{self, Meter, blocking, not_yet, show};
+use crate::commands::support::{self, Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands, output};
 
@@ -31,12 +32,16 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Print what would be deleted; delete it with --yes.
     Prune(PruneArgs),
-    /// Restore into an empty database, or files into a folder.
+    /// Restore into an empty database, or files into a folder; with --to or --before, recover to a moment.
     Restore(RestoreArgs),
     /// Restore the newest backup into a disposable server and compare every table.
     Drill(Place),
-    /// Keep the binary log beside the backups.
-    ArchiveBinlog,
+    /// Keep the binary log beside the backups, as it is written; reconnects by itself, until it is ended.
+    ArchiveBinlog(moment::ArchiveArgs),
+    /// Search the archived binary log for a change: who dropped that table, and when?
+    FindEvent(moment::FindArgs),
+    /// Take the rows of one transaction back on the living database, by flashback.
+    Undo(moment::UndoArgs),
 }
 
 /// Where the backups and their key are.
@@ -98,6 +103,8 @@ pub(crate) struct RestoreArgs {
     /// A new folder to restore files into, of a backup that holds files.
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     into: Option<PathBuf>,
+    #[command(flatten)]
+    moment: moment::Moment,
 }
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
@@ -108,10 +115,9 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
         Command::Prune(args) => prune(global, &args),
         Command::Restore(args) => restore(global, &args).await,
         Command::Drill(place) => drill::run(global, &place).await,
-        Command::ArchiveBinlog => not_yet(
-            "archive the binary log",
-            "`golive backup create` and its daily schedule bound the loss to a day; turn binary logging on in the server and keep its files",
-        ),
+        Command::ArchiveBinlog(args) => moment::archive(global, &args).await,
+        Command::FindEvent(args) => moment::find(global, &args).await,
+        Command::Undo(args) => moment::undo(global, &args).await,
     }
 }
 
@@ -121,11 +127,7 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
     let database = database
         .ok_or_else(|| Failure::usage("choose a database: append /DATABASE to the target's address"))?;
     let (folder, key_file) = places(global, &args.place)?;
-    let key = match Key::read(&key_file) {
-        Err(_) if !key_file.exists() => new_key(global, &key_file)?,
-        read => read.map_err(ToFailure::failure)?,
-    };
-    let repository = Repository::open_local(&folder, Keys::with_identity(key)).map_err(ToFailure::failure)?;
+    let repository = open_to_write(global, &args.place)?;
     let meter = Meter::new(global, "taking a backup");
     let manifest =
         create_backup(&server, &repository, &BackupOptions::new(database), clock::now(), &moving(&meter))
@@ -255,6 +257,10 @@ fn prune(global: &Global, args: &PruneArgs) -> Result {
 }
 
 async fn restore(global: &Global, args: &RestoreArgs) -> Result {
+    if args.moment.to.is_some() || args.moment.before.is_some() {
+        let address = args.target.as_deref();
+        return moment::restore(global, &args.place, args.id.clone(), address, &args.moment).await;
+    }
     let repository = open(global, &args.place)?;
     let id = which(&repository, args.id.clone())?;
     if let Some(into) = args.into.clone() {
@@ -294,6 +300,16 @@ fn places(global: &Global, place: &Place) -> std::result::Result<(PathBuf, PathB
     let configured = config.backup.directory.as_ref().map(|folder| config.path(folder));
     let folder = place.repository.clone().or(configured).unwrap_or_else(|| runs.join("backups"));
     Ok((folder, place.key.clone().unwrap_or_else(|| runs.join("backup.key"))))
+}
+
+/// A repository to write to, made with its key where there is none yet.
+fn open_to_write(global: &Global, place: &Place) -> std::result::Result<Repository, Failure> {
+    let (folder, key_file) = places(global, place)?;
+    let key = match Key::read(&key_file) {
+        Err(_) if !key_file.exists() => new_key(global, &key_file)?,
+        read => read.map_err(ToFailure::failure)?,
+    };
+    Repository::open_local(folder, Keys::with_identity(key)).map_err(ToFailure::failure)
 }
 
 /// A repository that is there; without its key it can be listed and its bytes compared.

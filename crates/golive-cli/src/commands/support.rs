@@ -17,11 +17,6 @@ use crate::args::{Format, Global};
 use crate::exit::{Failure, Result};
 use crate::{clock, commands, output};
 
-/// A command that a later version brings, with what works today.
-pub(crate) fn not_yet(what: &str, instead: &str) -> Result {
-    Err(Failure::usage(format!("{what}: this version of golive cannot do that yet; {instead}")))
-}
-
 /// Cancelled by the first Ctrl-C, which is answered in order and with exit code 75; a second one ends at once.
 pub(crate) fn cancel_on_interrupt(said: &'static str) -> CancellationToken {
     let cancel = CancellationToken::new();
@@ -33,6 +28,22 @@ pub(crate) fn cancel_on_interrupt(said: &'static str) -> CancellationToken {
         }
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(130);
+        }
+    });
+    cancel
+}
+
+/// Cancelled by Ctrl-C or by SIGTERM, which is how systemd ends a service; a second Ctrl-C ends at once.
+pub(crate) fn cancel_on_terminate(said: &'static str) -> CancellationToken {
+    let cancel = cancel_on_interrupt(said);
+    let trigger = cancel.clone();
+    tokio::spawn(async move {
+        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminated) = terminated
+            && terminated.recv().await.is_some()
+        {
+            output::complain(said);
+            trigger.cancel();
         }
     });
     cancel

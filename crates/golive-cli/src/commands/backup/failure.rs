@@ -1,6 +1,9 @@
 //! What each error of golive-backup means for the exit code.
 
-use golive_backup::{CreateBackupError, KeyError, RepositoryError, RestoreError, VerifyError};
+use golive_backup::{
+    ArchiveError, CreateBackupError, KeyError, PlanError, RecoverError, RepositoryError, RestoreError,
+    UndoError, VerifyError,
+};
 
 use crate::exit::Failure;
 
@@ -56,5 +59,49 @@ impl ToFailure for RestoreError {
 impl ToFailure for VerifyError {
     fn failure(self) -> Failure {
         Failure::reach(self)
+    }
+}
+
+impl ToFailure for ArchiveError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Repository(error) => error.failure(),
+            Self::Unsuitable { .. } => Failure::usage(self),
+            _ => Failure::reach(self),
+        }
+    }
+}
+
+impl ToFailure for PlanError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Repository(error) => error.failure(),
+            Self::Damaged { .. } => Failure::reach(self),
+            _ => Failure::usage(self),
+        }
+    }
+}
+
+impl ToFailure for RecoverError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Repository(error) => error.failure(),
+            Self::Restore(error) => error.failure(),
+            Self::EventsRun { .. } | Self::StrictTarget => Failure::usage(self),
+            _ => Failure::reach(self),
+        }
+    }
+}
+
+impl ToFailure for UndoError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Repository(error) => error.failure(),
+            Self::Plan(error) => error.failure(),
+            Self::Connect(_) | Self::Query(_) | Self::Tool { .. } | Self::Read(_) | Self::Timeout { .. } => {
+                Failure::reach(self)
+            }
+            _ => Failure::usage(self),
+        }
     }
 }

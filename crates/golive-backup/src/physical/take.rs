@@ -1,0 +1,449 @@
+//! Takes a physical backup. The tool blocks commits for a moment at its end, and in that moment its files become
+//! consistent; it is held right there until the session that writes the digests has opened its own snapshot, so that
+//! the manifest is of the very same moment. Whether it was is checked, and said.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
+
+use super::{COMPLETED, PHYSICAL_PART};
+use crate::create::{chain, database_defaults_or_none};
+use crate::digest;
+use crate::exec::{self, Mask, Running, ToolError, Tools};
+use crate::inventory::{self, InspectError, Inventory, ObjectKind};
+use crate::manifest::{
+    BackupId, BinlogPosition, Content, DatabaseFacts, FORMAT, Manifest, Part, PhysicalFacts, SnapshotMethod,
+};
+use crate::pipeline::{BUFFER_BYTES, PartWriter};
+use crate::progress::{Progress, Stage};
+use crate::repository::{Attempt, Repository, RepositoryError, Staging};
+use crate::server::{ConnectError, Server, Session};
+use crate::snapshot::begin;
+
+/// The tool says this when nobody can commit any more, and that when they can again.
+const BLOCKED: &str = "Acquired locks for BACKUP STAGE BLOCK_COMMIT";
+const UNBLOCKED: &str = "Finishing BACKUP STAGE BLOCK_COMMIT";
+/// How long what the tool wrote before it was held may take to arrive.
+const ARRIVAL: Duration = Duration::from_millis(30);
+/// Opening the snapshot may hold commits up for so long.
+const HOLD_LIMIT: Duration = Duration::from_secs(10);
+
+/// What to back up and how.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PhysicalOptions {
+    /// The backup to continue; `None` for a full one.
+    pub base: Option<BackupId>,
+    /// Where the programs are.
+    pub tools: Tools,
+    /// The whole backup must be done within this time.
+    pub deadline: Duration,
+}
+
+impl PhysicalOptions {
+    /// A full one, within four hours.
+    pub fn new() -> Self {
+        Self { base: None, tools: Tools::new(), deadline: Duration::from_secs(4 * 60 * 60) }
+    }
+}
+
+impl Default for PhysicalOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why there is no physical backup. Nothing of the attempt is left in the repository.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PhysicalError {
+    /// The server is out of reach.
+    #[error("back up the server's files")]
+    Connect(#[from] ConnectError),
+    /// A database could not be looked at.
+    #[error("look at the databases")]
+    Inspect(#[from] InspectError),
+    /// A statement failed.
+    #[error("{doing}")]
+    Query {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// There is nothing to back up.
+    #[error("back up the server's files: it holds no database but its own; check the address")]
+    Empty,
+    /// The tool failed.
+    #[error(
+        "copy the server's files; the account needs RELOAD, PROCESS and BINLOG MONITOR, and golive must run on the server's machine as a user that can read its data directory"
+    )]
+    Tool(#[from] ToolError),
+    /// The tool ended with success but not at the end.
+    #[error(
+        "see `completed OK!` as the last word of the tool, although it reported success: the backup is cut off; try again"
+    )]
+    Truncated,
+    /// What the tool wrote about the backup could not be understood.
+    #[error(
+        "read what the tool says about the backup: {what} is missing; use mariadb-backup of the server's own version"
+    )]
+    Unclear {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// The base of an incremental one is no physical backup, or of another history.
+    #[error("continue backup {base}: {reason}; take a full one")]
+    Base {
+        /// The base.
+        base: BackupId,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Tables, views or routines changed meanwhile.
+    #[error(
+        "keep one schema through the backup of {database}: it changed meanwhile; back up when no migration runs"
+    )]
+    SchemaChanged {
+        /// The database.
+        database: String,
+    },
+    /// The part could not be written.
+    #[error("write the files to the repository; check free space")]
+    Write(#[source] io::Error),
+    /// The repository could not be used.
+    #[error("use the repository")]
+    Repository(#[from] RepositoryError),
+    /// It took too long.
+    #[error("finish the backup within {seconds} s; give a longer deadline or look for what blocks it")]
+    Timeout {
+        /// The limit.
+        seconds: u64,
+    },
+}
+
+/// Takes a physical backup of a server on this machine and publishes it. `now` names the backup.
+///
+/// # Errors
+/// When anything along the way is not certain; then nothing is published, and the attempt is noted.
+pub async fn create_physical(
+    server: &Server,
+    repository: &Repository,
+    options: &PhysicalOptions,
+    now: DateTime<Utc>,
+    progress: &Progress,
+) -> Result<Manifest, PhysicalError> {
+    let taken = take(server, repository, options, now, progress).await;
+    if let Err(error) = &taken
+        && !matches!(error, PhysicalError::Repository(RepositoryError::Busy { .. }))
+        && let Err(failed) = repository.note_failure(&Attempt::new(now, "", chain(error)))
+    {
+        tracing::warn!(%failed, "a failed attempt could not be noted");
+    }
+    taken
+}
+
+async fn take(
+    server: &Server,
+    repository: &Repository,
+    options: &PhysicalOptions,
+    now: DateTime<Utc>,
+    progress: &Progress,
+) -> Result<Manifest, PhysicalError> {
+    let began = Instant::now();
+    let from_lsn = match &options.base {
+        Some(base) => base_lsn(repository, base)?,
+        None => 0,
+    };
+    let staging = repository.begin(now)?;
+    let work = collect(server, repository, options, from_lsn, &staging, progress);
+    let (part, facts) = tokio::time::timeout(options.deadline, work)
+        .await
+        .map_err(|_| PhysicalError::Timeout { seconds: options.deadline.as_secs() })??;
+    let manifest = Manifest {
+        format: FORMAT,
+        id: staging.id.clone(),
+        created_at: now,
+        duration_seconds: began.elapsed().as_secs_f64(),
+        golive_version: env!("CARGO_PKG_VERSION").to_owned(),
+        recipients: repository.keys().recipients.iter().map(ToString::to_string).collect(),
+        parts: vec![part],
+        content: Content::Physical(Box::new(facts)),
+    };
+    staging.publish(&manifest)?;
+    Ok(manifest)
+}
+
+fn base_lsn(repository: &Repository, base: &BackupId) -> Result<u64, PhysicalError> {
+    let manifest = repository.find(base)?;
+    let facts = manifest
+        .physical()
+        .ok_or(PhysicalError::Base { base: base.clone(), reason: "it is no physical backup" })?;
+    Ok(facts.to_lsn)
+}
+
+async fn collect(
+    server: &Server,
+    repository: &Repository,
+    options: &PhysicalOptions,
+    from_lsn: u64,
+    staging: &Staging,
+    progress: &Progress,
+) -> Result<(Part, PhysicalFacts), PhysicalError> {
+    let tool_version = exec::version(&options.tools.physical).await?;
+    let mut session = server.connect().await?;
+    let before = inventories(&mut session).await?;
+    if before.is_empty() {
+        return Err(PhysicalError::Empty);
+    }
+    let mut copy = Copy::start(server, repository, options, from_lsn, staging, progress)?;
+    let mut reader = server.connect().await?;
+    let moment = copy.align(&mut reader).await?;
+    let (part, said) = copy.finish().await?;
+    let exact = moment.exact
+        && said.binlog.as_ref().zip(moment.binlog.as_ref()).is_none_or(|(tool, own)| same(tool, own));
+    if said.from_lsn != from_lsn {
+        return Err(PhysicalError::Unclear { what: "the log sequence number it was to begin at" });
+    }
+    let snapshot = if exact { SnapshotMethod::Locked } else { SnapshotMethod::Advisory };
+    let mut databases = Vec::new();
+    for (name, inventory) in &before {
+        let names: Vec<String> = inventory.names(ObjectKind::Table).map(str::to_owned).collect();
+        let tables =
+            inventory::read_tables(&mut reader.connection, name, &names, progress, Stage::Digesting).await?;
+        let (character_set, collation) = database_defaults_or_none(&mut session, name)
+            .await
+            .map_err(|source| PhysicalError::Query { doing: "read the defaults of the databases", source })?
+            .ok_or_else(|| PhysicalError::SchemaChanged { database: name.clone() })?;
+        databases.push(DatabaseFacts {
+            name: name.clone(),
+            character_set,
+            collation,
+            server_version: session.version.clone(),
+            tool_version: tool_version.clone(),
+            snapshot,
+            lock_milliseconds: moment.held_milliseconds,
+            binlog: said.binlog.clone(),
+            inventory: inventory.clone(),
+            digest_method: digest::METHOD.to_owned(),
+            tables,
+            own_name_only: true,
+            notes: Vec::new(),
+        });
+    }
+    let after = inventories(&mut session).await?;
+    if let Some((name, _)) = before.iter().find(|one| !after.contains(one)) {
+        return Err(PhysicalError::SchemaChanged { database: name.clone() });
+    }
+    let facts = PhysicalFacts {
+        server_version: session.version,
+        tool_version,
+        base: options.base.clone(),
+        from_lsn,
+        to_lsn: said.to_lsn,
+        binlog: said.binlog,
+        snapshot,
+        lock_milliseconds: moment.held_milliseconds,
+        databases,
+    };
+    Ok((part, facts))
+}
+
+fn same(tool: &BinlogPosition, own: &BinlogPosition) -> bool {
+    (&tool.file, tool.position) == (&own.file, own.position)
+}
+
+async fn inventories(session: &mut Session) -> Result<Vec<(String, Inventory)>, PhysicalError> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT CAST(SCHEMA_NAME AS CHAR) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN \
+         ('mysql', 'information_schema', 'performance_schema', 'sys') ORDER BY SCHEMA_NAME",
+    )
+    .fetch_all(&mut session.connection)
+    .await
+    .map_err(|source| PhysicalError::Query { doing: "list the databases", source })?;
+    let mut found = Vec::new();
+    for name in names {
+        let inventory = inventory::read_inventory(&mut session.connection, &name).await?;
+        found.push((name, inventory));
+    }
+    Ok(found)
+}
+
+/// A copy that is going on.
+struct Copy {
+    running: Running,
+    lines: mpsc::UnboundedReceiver<String>,
+    storing: tokio::task::JoinHandle<io::Result<Part>>,
+    /// What the tool leaves here of itself.
+    notes: tempfile::TempDir,
+    last: String,
+}
+
+/// The moment of which both are.
+struct Moment {
+    exact: bool,
+    held_milliseconds: u64,
+    binlog: Option<BinlogPosition>,
+}
+
+/// What the tool says about its backup.
+struct Said {
+    from_lsn: u64,
+    to_lsn: u64,
+    binlog: Option<BinlogPosition>,
+}
+
+impl Copy {
+    fn start(
+        server: &Server,
+        repository: &Repository,
+        options: &PhysicalOptions,
+        from_lsn: u64,
+        staging: &Staging,
+        progress: &Progress,
+    ) -> Result<Self, PhysicalError> {
+        let notes =
+            tempfile::Builder::new().prefix("golive-backup-").tempdir().map_err(PhysicalError::Write)?;
+        // Beside the notes, so that it lives as long as the tool does: it opens the file when it likes.
+        let defaults = notes.path().join("client.cnf");
+        server.write_defaults(&defaults).map_err(PhysicalError::Write)?;
+        let mut arguments = vec![
+            format!("--defaults-file={}", defaults.display()),
+            "--backup".to_owned(),
+            "--stream=mbstream".to_owned(),
+            format!("--target-dir={}", notes.path().join("tmp").display()),
+            format!("--extra-lsndir={}", notes.path().display()),
+        ];
+        if options.base.is_some() {
+            arguments.push(format!("--incremental-lsn={from_lsn}"));
+        }
+        let writer = PartWriter::create(staging.directory(), PHYSICAL_PART, &repository.keys().recipients)
+            .map_err(PhysicalError::Write)?;
+        let (sender, lines) = mpsc::unbounded_channel();
+        let mut running = exec::start_watched(
+            &options.tools.physical,
+            &arguments,
+            Stdio::null(),
+            Stdio::piped(),
+            Some(sender),
+        )?;
+        let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
+        let stdout = File::from(stdout.into_owned_fd().map_err(PhysicalError::Write)?);
+        let progress = progress.clone();
+        let storing = tokio::task::spawn_blocking(move || store(stdout, writer, &progress));
+        Ok(Self { running, lines, storing, notes, last: String::new() })
+    }
+
+    /// Waits for the moment at which nobody commits, and opens the reader's snapshot in it.
+    async fn align(&mut self, reader: &mut Session) -> Result<Moment, PhysicalError> {
+        let mut blocked = false;
+        while let Some(line) = self.lines.recv().await {
+            blocked = line.contains(BLOCKED);
+            self.last = line;
+            if blocked {
+                break;
+            }
+        }
+        let began = Instant::now();
+        let held = blocked && self.running.hold(true).is_ok();
+        let opened = tokio::time::timeout(HOLD_LIMIT, begin(&mut reader.connection)).await;
+        if held {
+            tokio::time::sleep(ARRIVAL).await;
+        }
+        let mut exact = held;
+        while let Ok(line) = self.lines.try_recv() {
+            exact &= !line.contains(UNBLOCKED);
+            self.last = line;
+        }
+        if held {
+            self.running.hold(false).map_err(PhysicalError::Write)?;
+        }
+        let held_milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let opened = opened.map_err(|_| PhysicalError::Timeout { seconds: HOLD_LIMIT.as_secs() })?;
+        let binlog = opened
+            .map_err(|source| PhysicalError::Query { doing: "open the snapshot of the digests", source })?;
+        Ok(Moment { exact, held_milliseconds, binlog })
+    }
+
+    async fn finish(mut self) -> Result<(Part, Said), PhysicalError> {
+        while let Some(line) = self.lines.recv().await {
+            self.last = line;
+        }
+        let stored = self.storing.await.expect("storing does not panic");
+        // The tool's own words come first: when it dies, the pipe merely ends.
+        self.running.finish(Mask::Nothing).await?;
+        if !self.last.ends_with(COMPLETED) {
+            return Err(PhysicalError::Truncated);
+        }
+        let said = read_notes(self.notes.path())?;
+        Ok((stored.map_err(PhysicalError::Write)?, said))
+    }
+}
+
+fn store(mut stdout: impl Read, mut writer: PartWriter, progress: &Progress) -> io::Result<Part> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let read = stdout.read(&mut buffer)?;
+        if read == 0 {
+            return writer.finish();
+        }
+        writer.write_all(&buffer[..read])?;
+        progress.bytes(Stage::Dumping, writer.plain_bytes(), None);
+    }
+}
+
+/// Newer tools call their notes otherwise.
+fn read_notes(folder: &Path) -> Result<Said, PhysicalError> {
+    let read = |names: [&str; 2]| names.iter().find_map(|name| fs::read_to_string(folder.join(name)).ok());
+    let checkpoints = read(["xtrabackup_checkpoints", "mariadb_backup_checkpoints"])
+        .ok_or(PhysicalError::Unclear { what: "its list of checkpoints" })?;
+    let info = read(["xtrabackup_info", "mariadb_backup_info"])
+        .ok_or(PhysicalError::Unclear { what: "its description" })?;
+    let number = |name: &'static str| {
+        let value = value(&checkpoints, name).and_then(|text| text.parse().ok());
+        value.ok_or(PhysicalError::Unclear { what: name })
+    };
+    let binlog = value(&info, "binlog_pos").and_then(|text| parse_position(&text));
+    Ok(Said { from_lsn: number("from_lsn")?, to_lsn: number("to_lsn")?, binlog })
+}
+
+fn value(text: &str, name: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(" = ")?;
+        (key == name).then(|| value.trim().to_owned())
+    })
+}
+
+/// `filename 'binlog.000001', position '1161', GTID of the last change '0-1-5'`
+fn parse_position(text: &str) -> Option<BinlogPosition> {
+    let mut quoted = text.split('\'').skip(1).step_by(2);
+    Some(BinlogPosition {
+        file: quoted.next()?.to_owned(),
+        position: quoted.next()?.parse().ok()?,
+        gtid: quoted.next().unwrap_or_default().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_position_is_read_with_and_without_a_gtid() {
+        let position =
+            parse_position("filename 'binlog.000001', position '1161', GTID of the last change '0-1-5'");
+        let position = position.unwrap();
+        assert_eq!(
+            (position.file.as_str(), position.position, position.gtid.as_str()),
+            ("binlog.000001", 1161, "0-1-5")
+        );
+        assert_eq!(parse_position("filename 'b.1', position '4'").unwrap().gtid, "");
+        assert!(parse_position("").is_none());
+    }
+}
