@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Format, Global};
-use crate::exit::{Failure, Result};
+use crate::exit::Failure;
 use crate::{clock, commands, output};
 
 /// Cancelled by the first Ctrl-C, which is answered in order and with exit code 75; a second one ends at once.
