@@ -18,6 +18,7 @@ use crate::breaker::Breaker;
 use crate::command::CommandError;
 use crate::lease::Lease;
 use crate::options::{CacheOptions, CacheOptionsError};
+use crate::tls;
 use crate::watchdog::{self, SentinelWatch, Standing};
 
 /// A connection to Redis. Cheap to clone; all clones share one multiplexed connection, which reconnects by itself.
@@ -186,6 +187,10 @@ impl Cache {
         let mut config = Config::from_url(options.url.expose_secret()).map_err(|_| ConnectCacheError::Url)?;
         // With true a failed first connect ends the client for good; with false it keeps trying.
         config.fail_fast = fail_fast;
+        let authorities = options.ca_file.clone().or_else(|| tls::file_of(options.url.expose_secret()));
+        if let Some(file) = authorities.filter(|_| config.uses_tls()) {
+            config.tls = Some(tls::connector(&file)?.into());
+        }
         if config.server.is_clustered() {
             // The default asks the first node of the URL only, and is lost with it.
             config

@@ -75,6 +75,7 @@ mod read_through;
 mod revocation;
 mod rules;
 mod script;
+mod tls;
 mod watchdog;
 
 pub use cache_key::CacheKey;

@@ -1,5 +1,6 @@
 //! What a connection needs to know. No I/O here.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -12,6 +13,9 @@ pub struct CacheOptions {
     /// `redis-sentinel://HOST:PORT?sentinelServiceName=NAME&node=HOST:PORT` (with an `s` after `redis` for TLS),
     /// or `redis+unix://`.
     pub url: SecretString,
+    /// A PEM file of certificate authorities that may vouch for a server over TLS, besides the system's own. Default none, or
+    /// what the URL says: `rediss://HOST:PORT?ssl_ca_certs=FILE`.
+    pub ca_file: Option<PathBuf>,
     /// Prepended to every key, so that applications and environments sharing a server do not meet. Default `golive`;
     /// see [`CacheOptions::for_application`].
     pub key_prefix: String,
@@ -45,6 +49,12 @@ pub enum CacheOptionsError {
         /// The prefix that was given.
         prefix: String,
     },
+    /// The authorities cannot be used.
+    #[error("trust the certificate authorities in {}: it must be a readable PEM file of certificates", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+    },
     /// A duration that must not be zero is.
     #[error("use a {option} of zero: give at least one millisecond")]
     ZeroTimeout {
@@ -58,6 +68,7 @@ impl CacheOptions {
     pub fn new(url: SecretString) -> Self {
         Self {
             url,
+            ca_file: None,
             key_prefix: "golive".to_owned(),
             command_timeout: Duration::from_millis(250),
             connect_timeout: Duration::from_secs(5),

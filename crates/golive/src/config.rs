@@ -131,7 +131,8 @@ pub struct TargetConfig {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RedisConfig {
-    /// `redis://:password@host/0`, by reference: `env:NAME` or `file:PATH`.
+    /// `redis://:password@host/0`, by reference: `env:NAME` or `file:PATH`; over TLS `rediss://`, with
+    /// `?ssl_ca_certs=FILE` for an authority of one's own.
     pub url: Option<Setting>,
 }
 

@@ -32,6 +32,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
+    #[cfg(feature = "redis")]
     const EACH: [Self; 5] = [Self::Token, Self::Session, Self::User, Self::Tenant, Self::All];
 
     fn word(self) -> &'static str {
@@ -44,6 +45,7 @@ impl Scope {
         }
     }
 
+    #[cfg(feature = "redis")]
     pub(super) fn parse(word: &str) -> Option<Self> {
         Self::EACH.into_iter().find(|scope| scope.word() == word)
     }

@@ -16,7 +16,8 @@ pub(crate) enum Command {
 /// Which Redis.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// redis://:PASSWORD@HOST:PORT/0, better `env:NAME` or `file:PATH`; `[redis] url` of golive.toml unless given.
+    /// redis://:PASSWORD@HOST:PORT/0, better `env:NAME` or `file:PATH`; `[redis] url` of golive.toml unless given. Over TLS
+    /// rediss://, with ?ssl_ca_certs=FILE for an authority of one's own.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
