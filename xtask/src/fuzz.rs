@@ -33,18 +33,21 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
     for target in targets {
         say_error(&format!("==> {target}, {seconds} seconds"));
         let mut fuzz = tool("cargo");
+        let corpus = workspace.root.join("target/fuzz").join(target);
+        let artifacts = corpus.join("artifacts/");
+        std::fs::create_dir_all(&artifacts).map_err(|error| {
+            Failure::out_of_reach(format!("{} cannot be made: {error}", artifacts.display()))
+        })?;
         fuzz.current_dir(&workspace.root);
         fuzz.args(["+nightly", "fuzz", "run", target]);
-        // What it finds goes into the first folder, which is not kept; the second is only read.
-        fuzz.arg(workspace.root.join("fuzz/corpus").join(target));
-        fuzz.arg(workspace.root.join("fuzz/seeds").join(target));
+        // What it comes up with goes into the first folder; the second is only read.
+        fuzz.arg(&corpus).arg(workspace.root.join("fuzz/seeds").join(target));
         fuzz.arg("--").arg(format!("-max_total_time={seconds}"));
         fuzz.arg(format!("-timeout={LONGEST_SECONDS}"));
-        std::fs::create_dir_all(workspace.root.join("fuzz/corpus").join(target))
-            .map_err(|error| Failure::out_of_reach(format!("fuzz/corpus cannot be made: {error}")))?;
+        fuzz.arg(format!("-artifact_prefix={}", artifacts.display()));
         if finish_on_stderr(fuzz)? != 0 {
             return Err(Failure::not_ready(format!(
-                "{target} did not end well: what it found is in fuzz/artifacts. To run at all it needs \
+                "{target} did not end well: what it found is in target/fuzz/{target}/artifacts. To run at all it needs \
                  `rustup toolchain install nightly` and `cargo install cargo-fuzz`"
             )));
         }
