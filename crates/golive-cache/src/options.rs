@@ -23,7 +23,8 @@ pub struct CacheOptions {
     pub command_timeout: Duration,
     /// The longest that [`Cache::connect`](crate::Cache::connect) and one attempt to connect may take. Default 5 s.
     pub connect_timeout: Duration,
-    /// Commands waiting for an answer at most; more are refused at once. Default 10 000.
+    /// Commands waiting for an answer at most; more are refused at once. Checks and limits asked for at the same moment
+    /// share one. Default 10 000.
     pub max_commands_in_flight: usize,
     /// Failures in a row after which commands are refused at once. Default 3.
     pub breaker_failures: u32,

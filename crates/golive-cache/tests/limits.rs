@@ -1,5 +1,10 @@
 //! Limits against a real Redis: several windows, weights, spoofed addresses, and the layer's answers.
 #![cfg(feature = "tower")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail like tests, and a process tells its count"
+)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! A Redis that is reached over TLS: whom a connection trusts, and whom not.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::path::Path;
 
