@@ -143,7 +143,25 @@ async fn go_live(url: &str, seed_file: &std::path::Path) {
     let report = accounts.scan(&no_time).await.unwrap();
     assert!(!report.complete && !report.is_clean(), "out of time proves nothing");
     let tenants = tenants(url).await;
+    recorded_or_not_done(&accounts).await;
     onboarding(&accounts, &tenants).await;
+}
+
+/// The deed and its entry are one: without the trail nothing is done, with it each change has its entry.
+async fn recorded_or_not_done(accounts: &Accounts) {
+    let ours = accounts.clone().recorded("rosa", now());
+    let strong = names(&["strong"]);
+    let state = async || accounts.get("strong").await.unwrap().unwrap().state;
+    let no_trail = ours.deactivate(&strong).await.unwrap_err();
+    assert!(matches!(no_trail, DeactivateError::Audit(_)), "{no_trail}");
+    assert_eq!(state().await, AccountState::Active, "what cannot be recorded is not done");
+
+    let trail = accounts.audit_trail();
+    trail.create_tables().await.unwrap();
+    assert_eq!(ours.deactivate(&strong).await.unwrap().changed, strong);
+    assert_eq!(ours.deactivate(&strong).await.unwrap().changed, names(&[]));
+    let verdict = trail.verify(None).await.unwrap();
+    assert_eq!((verdict.head.entries, verdict.broken), (1, None), "a deed that changed nothing is none");
 }
 
 async fn make_admin(accounts: &Accounts) {

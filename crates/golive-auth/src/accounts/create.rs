@@ -8,7 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::directory::{Account, Accounts, AccountsError};
 use super::mapping::{IdStrategy, Literal, TenantRule};
+use super::recording::Recording;
 use super::rows::{begin, insert};
+use crate::audit::AuditError;
 use crate::password::{HashPasswordError, PasswordHasher, PasswordPolicy, PasswordRefusal};
 
 /// An account to be made.
@@ -105,6 +107,9 @@ pub enum CreateAccountError {
     /// The mapping has no column for something that must not be lost.
     #[error("record that the password must be changed: name the column must_change_password in golive.toml")]
     NoMustChangeColumn,
+    /// It cannot be recorded.
+    #[error("record the new account; nothing was written")]
+    Audit(#[source] AuditError),
     /// The database cannot be read or written.
     #[error("write the account")]
     Database(#[source] AccountsError),
@@ -141,7 +146,7 @@ impl Accounts {
             return Err(CreateAccountError::GenericName { username: admin.username.clone() });
         }
         let policy = PasswordPolicy { min_length: 16, ..PasswordPolicy::default() };
-        self.create(admin, &policy, hasher, now).await
+        self.create("create administrator", admin, &policy, hasher, now).await
     }
 
     /// Makes an account.
@@ -154,7 +159,7 @@ impl Accounts {
         hasher: &PasswordHasher,
         now: DateTime<Utc>,
     ) -> Result<Account, CreateAccountError> {
-        self.create(account, &PasswordPolicy::default(), hasher, now).await
+        self.create("create account", account, &PasswordPolicy::default(), hasher, now).await
     }
 
     /// Whether an account could be made, by the rules that need no database. For a dry run.
@@ -188,6 +193,7 @@ impl Accounts {
 
     async fn create(
         &self,
+        action: &str,
         account: &NewAccount,
         policy: &PasswordPolicy,
         hasher: &PasswordHasher,
@@ -215,6 +221,9 @@ impl Accounts {
             let lost = sea_orm::DbErr::RecordNotFound("the new row under its login name".to_owned());
             return Err(failed(lost));
         };
+        let name = [found.account.username.as_str()];
+        let recorded = Recording::add(self.recording.as_ref(), &transaction, action, name).await;
+        recorded.map_err(CreateAccountError::Audit)?;
         transaction.commit().await.map_err(failed)?;
         Ok(found.account)
     }

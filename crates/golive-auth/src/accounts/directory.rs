@@ -7,11 +7,12 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::mapping::{AccountsMapping, Literal};
+use super::recording::Recording;
 use super::rows::{
     self, AccountState, ActiveColumn, DeactivateError, Deactivated, begin, connect, quote, select_text,
     switch_off,
 };
-use crate::audit::AuditTrail;
+use crate::audit::{AuditError, AuditTrail};
 use crate::password::HashFormat;
 use crate::sql::{DEADLOCK_PAUSE, DEADLOCK_TRIES, is_deadlock};
 
@@ -20,6 +21,7 @@ use crate::sql::{DEADLOCK_PAUSE, DEADLOCK_TRIES, is_deadlock};
 pub struct Accounts {
     pub(super) connection: DatabaseConnection,
     pub(super) mapping: AccountsMapping,
+    pub(super) recording: Option<Recording>,
 }
 
 /// An account, without its password hash.
@@ -98,12 +100,12 @@ impl Accounts {
         let connection = connect(url)
             .await
             .map_err(|source| AccountsError::Connect { table: mapping.table.clone(), source })?;
-        Ok(Self { connection, mapping })
+        Ok(Self::on(connection, mapping))
     }
 
     /// On a connection that the application already has.
     pub fn on(connection: DatabaseConnection, mapping: AccountsMapping) -> Self {
-        Self { connection, mapping }
+        Self { connection, mapping, recording: None }
     }
 
     /// The mapping.
@@ -142,9 +144,10 @@ impl Accounts {
         // People sign in meanwhile and their rows are locked too: a transaction that the server gave up is tried again.
         for _ in 1..DEADLOCK_TRIES {
             match self.deactivate_once(usernames).await {
-                Err(DeactivateError::Database { source, .. }) if is_deadlock(&source) => {
-                    tokio::time::sleep(DEADLOCK_PAUSE).await;
-                }
+                Err(
+                    DeactivateError::Database { source, .. }
+                    | DeactivateError::Audit(AuditError::Database(source)),
+                ) if is_deadlock(&source) => tokio::time::sleep(DEADLOCK_PAUSE).await,
                 ended => return ended,
             }
         }
@@ -163,6 +166,9 @@ impl Accounts {
             transaction.rollback().await.map_err(failed)?;
             return Err(DeactivateError::LastAdmin { table: table.clone() });
         }
+        let changed = done.changed.iter().map(String::as_str);
+        let recorded = Recording::add(self.recording.as_ref(), &transaction, "deactivate", changed).await;
+        recorded.map_err(DeactivateError::Audit)?;
         transaction.commit().await.map_err(failed)?;
         Ok(done)
     }

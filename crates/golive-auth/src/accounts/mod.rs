@@ -6,6 +6,7 @@ mod create;
 mod directory;
 mod mapping;
 mod onboard;
+mod recording;
 mod rows;
 mod scan;
 mod seed_files;

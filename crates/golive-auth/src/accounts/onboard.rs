@@ -9,8 +9,10 @@ use serde::Serialize;
 use super::create::{CreateAccountError, NewAccount};
 use super::directory::{Account, Accounts, AccountsError};
 use super::mapping::Literal;
+use super::recording::Recording;
 use super::rows::{begin, insert};
 use super::tenants::Tenants;
+use crate::audit::AuditError;
 use crate::password::{PasswordHasher, PasswordPolicy, generate_password};
 
 /// Somebody on the list.
@@ -236,6 +238,9 @@ impl Accounts {
             let lost = || sea_orm::DbErr::RecordNotFound("the new row under its login name".to_owned());
             made.push(found.ok_or_else(|| database(lost()))?.account);
         }
+        let names = made.iter().map(|account| account.username.as_str());
+        let recorded = Recording::add(self.recording.as_ref(), &transaction, "onboard", names).await;
+        recorded.map_err(OnboardError::Audit)?;
         transaction.commit().await.map_err(database)?;
         Ok(made)
     }
@@ -273,6 +278,9 @@ pub enum OnboardError {
         #[source]
         source: CreateAccountError,
     },
+    /// It cannot be recorded.
+    #[error("record the new accounts; nothing was written")]
+    Audit(#[source] AuditError),
     /// The database cannot be read or written.
     #[error("write the accounts")]
     Database(#[source] AccountsError),

@@ -10,6 +10,8 @@ use sea_orm::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
+use crate::audit::AuditError;
+
 use super::mapping::Literal;
 
 /// Whether a row is in use.
@@ -55,6 +57,9 @@ pub enum DeactivateError {
         /// The table.
         table: String,
     },
+    /// It cannot be recorded.
+    #[error("record the deactivation; nothing was changed")]
+    Audit(#[source] AuditError),
     /// The database refused.
     #[error("update `{table}`: check its columns in golive.toml and the grants")]
     Database {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::directory::AccountsError;
 use super::mapping::{IdStrategy, Literal, TenantMapping};
+use super::recording::Recording;
 use super::rows::{
     AccountState, ActiveColumn, DeactivateError, Deactivated, begin, connect, insert, quote, select_text,
     switch_off,
@@ -17,8 +18,9 @@ use super::rows::{
 /// The tenants of an application. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Tenants {
-    connection: DatabaseConnection,
+    pub(super) connection: DatabaseConnection,
     mapping: TenantMapping,
+    pub(super) recording: Option<Recording>,
 }
 
 /// A tenant.
@@ -61,12 +63,12 @@ impl Tenants {
         let connection = connect(url)
             .await
             .map_err(|source| AccountsError::Connect { table: mapping.table.clone(), source })?;
-        Ok(Self { connection, mapping })
+        Ok(Self::on(connection, mapping))
     }
 
     /// On a connection that the application already has.
     pub fn on(connection: DatabaseConnection, mapping: TenantMapping) -> Self {
-        Self { connection, mapping }
+        Self { connection, mapping, recording: None }
     }
 
     /// The mapping.
@@ -160,6 +162,10 @@ impl Tenants {
         let failed = |source| DeactivateError::Database { table: table.clone(), source };
         let transaction = begin(&self.connection).await.map_err(failed)?;
         let done = switch_off(&transaction, table, key, self.active(), wanted).await?;
+        let changed = done.changed.iter().map(String::as_str);
+        let recorded =
+            Recording::add(self.recording.as_ref(), &transaction, "deactivate tenant", changed).await;
+        recorded.map_err(DeactivateError::Audit)?;
         transaction.commit().await.map_err(failed)?;
         Ok(done)
     }

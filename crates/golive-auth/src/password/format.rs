@@ -2,6 +2,7 @@
 //! computed, because a stored hash names its own.
 
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 
 use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier as _;
@@ -146,6 +147,7 @@ fn try_argon2(stored: &str, password: &str) -> Option<bool> {
     if cost("m") > MOST_MEMORY_KIB || cost("t") > 32 || cost("p") > 64 || work > MOST_WORK_KIB {
         return None;
     }
+    hash.hash.as_ref().filter(|digest| DIGEST_BYTES.contains(&digest.as_bytes().len()))?;
     match Argon2::default().verify_password(password.as_bytes(), &hash) {
         Ok(()) => Some(true),
         Err(argon2::password_hash::Error::PasswordInvalid) => Some(false),
@@ -170,7 +172,7 @@ fn try_scrypt(stored: &str, password: &str) -> Option<bool> {
         let mut cost = |name: &str| costs.next()?.strip_prefix(name)?.parse().ok();
         let (log_n, r, p) = (cost("ln=")?, cost("r=")?, cost("p=")?);
         let salt = base64(parts.next()?)?;
-        return derive_scrypt(log_n, r, p, &salt, password, &base64(parts.next()?)?);
+        return derive_scrypt(log_n, r, p, &salt, password, &base64(last(parts)?)?);
     }
     let log2 = |n: &str| n.parse::<u64>().ok().filter(|n| n.is_power_of_two()).map(u64::ilog2);
     if let Some(rest) = stored.strip_prefix("scrypt:") {
@@ -178,13 +180,13 @@ fn try_scrypt(stored: &str, password: &str) -> Option<bool> {
         let mut costs = parts.next()?.split(':');
         let (log_n, r, p) = (log2(costs.next()?)?, costs.next()?.parse().ok()?, costs.next()?.parse().ok()?);
         let salt = parts.next()?;
-        return derive_scrypt(log_n, r, p, salt.as_bytes(), password, &hex::decode(parts.next()?)?);
+        return derive_scrypt(log_n, r, p, salt.as_bytes(), password, &hex::decode(last(parts)?)?);
     }
     let mut parts = stored.split('$').skip(1);
     let log_n = log2(parts.next()?)?;
     let salt = parts.next()?;
     let (r, p) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    derive_scrypt(log_n, r, p, salt.as_bytes(), password, &base64(parts.next()?)?)
+    derive_scrypt(log_n, r, p, salt.as_bytes(), password, &base64(last(parts)?)?)
 }
 
 fn derive_scrypt(log_n: u32, r: u32, p: u32, salt: &[u8], password: &str, expected: &[u8]) -> Option<bool> {
@@ -194,7 +196,7 @@ fn derive_scrypt(log_n: u32, r: u32, p: u32, salt: &[u8], password: &str, expect
     if r == 0 || p == 0 || p > 16 || memory > u64::from(MOST_MEMORY_KIB) << 10 {
         return None;
     }
-    let length = Some(expected.len()).filter(|length| (16..=64).contains(length))?;
+    let length = Some(expected.len()).filter(|length| DIGEST_BYTES.contains(length))?;
     let params = scrypt::Params::new(u8::try_from(log_n).ok()?, r, p, length).ok()?;
     let mut derived = zeroize::Zeroizing::new(vec![0; length]);
     scrypt::scrypt(password.as_bytes(), salt, &params, &mut derived).ok()?;
@@ -207,7 +209,7 @@ fn try_django(stored: &str, password: &str) -> Option<bool> {
     let algorithm = algorithm(parts.next()?.strip_prefix("pbkdf2_")?)?;
     let iterations = parts.next()?;
     let salt = parts.next()?;
-    let expected = base64(parts.next()?)?;
+    let expected = base64(last(parts)?)?;
     derive(algorithm, iterations, salt.as_bytes(), password, &expected)
 }
 
@@ -220,7 +222,7 @@ fn try_passlib(stored: &str, password: &str) -> Option<bool> {
     };
     let rounds = parts.next()?;
     let salt = base64(parts.next()?)?;
-    let expected = base64(parts.next()?)?;
+    let expected = base64(last(parts)?)?;
     derive(algorithm, rounds, &salt, password, &expected)
 }
 
@@ -231,8 +233,14 @@ fn try_werkzeug(stored: &str, password: &str) -> Option<bool> {
     let algorithm = algorithm(method.next()?)?;
     let iterations = method.next()?;
     let salt = parts.next()?;
-    let expected = hex::decode(parts.next()?)?;
+    let expected = hex::decode(last(parts)?)?;
     derive(algorithm, iterations, salt.as_bytes(), password, &expected)
+}
+
+/// The digest, with nothing behind it.
+fn last<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let digest = parts.next()?;
+    parts.next().is_none().then_some(digest)
 }
 
 fn algorithm(name: &str) -> Option<pbkdf2::Algorithm> {
@@ -252,7 +260,7 @@ fn derive(
     expected: &[u8],
 ) -> Option<bool> {
     let iterations = NonZeroU32::new(iterations.parse().ok()?)?;
-    if iterations.get() > MOST_ITERATIONS || expected.is_empty() || expected.len() > 64 {
+    if iterations.get() > MOST_ITERATIONS || !DIGEST_BYTES.contains(&expected.len()) {
         return None;
     }
     Some(pbkdf2::verify(algorithm, iterations, salt, password.as_bytes(), expected).is_ok())
@@ -281,6 +289,8 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// What is shorter was cut off, by a column or by somebody: one byte of a digest fits one password in 256.
+const DIGEST_BYTES: RangeInclusive<usize> = 16..=64;
 const MOST_MEMORY_KIB: u32 = 1 << 20;
 /// Memory times passes: some five seconds of one core.
 const MOST_WORK_KIB: u64 = 8 << 20;
@@ -329,6 +339,29 @@ mod tests {
         let digest = hex::encode(&Sha256::digest(b"demo123"));
         let stored = format!("bcrypt_sha256${}", bcrypt::hash(digest, 4).unwrap());
         assert_eq!(try_password(&stored, "demo123"), Attempt::Match);
+    }
+
+    /// The first bytes of the digests above, and what the whole ones are followed by.
+    #[test]
+    fn a_digest_that_was_cut_off_or_is_followed_by_more_fits_nothing() {
+        for stored in [
+            "pbkdf2_sha256$1000$seasalt$uw",
+            "pbkdf2_sha256$1000$seasalt$u/8WjNtHGboyyjCYMTN5",
+            "$pbkdf2-sha256$1000$c2Vhc2FsdA$uw",
+            "pbkdf2:sha256:1000$seasalt$bb",
+            "scrypt$16$seasalt$8$1$JP8=",
+            "scrypt:16:8:1$seasalt$24ff",
+            "$scrypt$ln=4,r=8,p=1$c2Vhc2FsdA$JP8",
+        ] {
+            assert_eq!(try_password(stored, "demo123"), Attempt::Unknown, "{stored}");
+        }
+        for whole in [DJANGO, PASSLIB, WERKZEUG] {
+            assert_eq!(try_password(&format!("{whole}$more"), "demo123"), Attempt::Unknown, "{whole}");
+        }
+        let short = argon2::Params::new(64, 1, 1, Some(10)).unwrap();
+        let hasher = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, short);
+        let stored = argon2::password_hash::PasswordHasher::hash_password(&hasher, b"demo123").unwrap();
+        assert_eq!(try_password(&stored.to_string(), "demo123"), Attempt::Unknown, "{stored}");
     }
 
     #[test]

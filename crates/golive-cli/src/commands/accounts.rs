@@ -175,18 +175,13 @@ async fn deactivate(global: &Global, args: &DeactivateArgs) -> Result {
         });
         return Ok(End::Ready);
     }
-    let recorder = args.record.open(&accounts).await?;
+    let tenants = tenants(global, &args.target, &config).await?;
+    let (accounts, tenants) = args.record.open(accounts, tenants).await?;
     let users = accounts.deactivate_demo(&found).await.map_err(refusal)?;
-    for username in &users.changed {
-        recorder.add("deactivate", username).await?;
-    }
-    let tenants = match tenants(global, &args.target, &config).await? {
+    let tenants = match tenants {
         Some(tenants) => tenants.deactivate_demo().await.map_err(refusal)?,
         None => Deactivated::default(),
     };
-    for tenant in &tenants.changed {
-        recorder.add("deactivate tenant", tenant).await?;
-    }
     show(global, &json!({ "changed": true, "users": users, "tenants": tenants }), || {
         let one = |what: &str, done: &Deactivated| {
             format!(
@@ -230,7 +225,7 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
             )));
         }
     }
-    let recorder = args.record.open(&accounts).await?;
+    let (accounts, _) = args.record.open(accounts, None).await?;
     let place = args.handover.keep(&password)?;
     let made = accounts.create_admin(&account, &PasswordHasher::for_this_machine(), clock::now()).await;
     let made = made.map_err(|error| {
@@ -238,7 +233,6 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
         refused(error)
     })?;
     let told = place.tell(&password);
-    recorder.add("create administrator", &made.username).await?;
     show(global, &json!({ "account": made, "password_file": place.path() }), || {
         let change =
             if account.must_change_password { "; it must be changed at the first login" } else { "" };
@@ -352,6 +346,7 @@ fn names(all: &[String]) -> String {
 
 fn refusal(error: DeactivateError) -> Failure {
     match error {
+        DeactivateError::Audit(error) => record::failure(error),
         DeactivateError::Database { .. } => Failure::reach(error),
         _ => Failure::usage(error),
     }
@@ -359,6 +354,7 @@ fn refusal(error: DeactivateError) -> Failure {
 
 fn refused(error: CreateAccountError) -> Failure {
     match error {
+        CreateAccountError::Audit(error) => record::failure(error),
         CreateAccountError::Database(_) | CreateAccountError::Hash(_) => Failure::reach(error),
         _ => Failure::usage(error),
     }

@@ -52,7 +52,7 @@ pub(super) async fn run(global: &Global, args: &OnboardArgs) -> Result {
         });
         return Ok(if plan.refused.is_empty() { End::Ready } else { End::NotReady });
     }
-    let recorder = args.record.open(&accounts).await?;
+    let (accounts, _) = args.record.open(accounts, tenants).await?;
     let files = keep_passwords(args, &plan)?;
     let made = accounts.onboard(&plan, &PasswordHasher::for_this_machine(), clock::now()).await;
     let made = made.map_err(|error| {
@@ -60,13 +60,11 @@ pub(super) async fn run(global: &Global, args: &OnboardArgs) -> Result {
             let _ = std::fs::remove_file(file);
         }
         match error {
+            OnboardError::Audit(error) => record::failure(error),
             OnboardError::Database(_) => Failure::reach(error),
             error => Failure::usage(error),
         }
     })?;
-    for account in &made {
-        recorder.add("onboard", &account.username).await?;
-    }
     show(global, &json!({ "changed": true, "accounts": made, "password_files": files }), || {
         let created: Vec<String> = made.iter().map(|account| account.username.clone()).collect();
         format!(

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use golive_auth::{Accounts, AuditBreakKind, AuditEntry, AuditError, AuditHead, AuditTrail};
+use golive_auth::{Accounts, AuditBreakKind, AuditError, AuditHead, Tenants};
 use serde_json::json;
 
 use super::{Target, open};
@@ -19,26 +19,17 @@ pub(super) struct Record {
     record_as: Option<String>,
 }
 
-/// Writes entries, or nothing when that was not asked for.
-pub(super) struct Recorder {
-    trail: Option<(AuditTrail, String)>,
-}
-
 impl Record {
-    /// Before the deed: a trail that cannot be written stops it.
-    pub(super) async fn open(&self, accounts: &Accounts) -> std::result::Result<Recorder, Failure> {
-        let Some(actor) = &self.record_as else { return Ok(Recorder { trail: None }) };
-        let trail = accounts.audit_trail();
-        trail.create_tables().await.map_err(failure)?;
-        Ok(Recorder { trail: Some((trail, actor.clone())) })
-    }
-}
-
-impl Recorder {
-    pub(super) async fn add(&self, action: &str, target: &str) -> std::result::Result<(), Failure> {
-        let Some((trail, actor)) = &self.trail else { return Ok(()) };
-        let entry = AuditEntry::new(actor, action, target);
-        trail.append(&entry, clock::now()).await.map(drop).map_err(failure)
+    /// The same accounts and tenants, changed in this person's name. A trail that cannot be written stops the deed.
+    pub(super) async fn open(
+        &self,
+        accounts: Accounts,
+        tenants: Option<Tenants>,
+    ) -> std::result::Result<(Accounts, Option<Tenants>), Failure> {
+        let Some(actor) = &self.record_as else { return Ok((accounts, tenants)) };
+        accounts.audit_trail().create_tables().await.map_err(failure)?;
+        let now = clock::now();
+        Ok((accounts.recorded(actor, now), tenants.map(|tenants| tenants.recorded(actor, now))))
     }
 }
 
@@ -99,7 +90,7 @@ fn read_head(path: &Path) -> std::result::Result<Option<AuditHead>, Failure> {
     }
 }
 
-fn failure(error: AuditError) -> Failure {
+pub(super) fn failure(error: AuditError) -> Failure {
     match error {
         AuditError::TooLong => Failure::usage(error),
         _ => Failure::reach(error),
