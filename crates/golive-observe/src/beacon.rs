@@ -175,6 +175,7 @@ mod tests {
     fn paths_are_cut_down_to_their_shape() {
         for (path, expected) in [
             ("/orders/17?token=x", "/orders/:id"),
+            ("/orders?token=x#top", "/orders"),
             ("/api/clients/ACME-2024/lines", "/api/clients/:id/lines"),
             ("", "/"),
             ("/a/b/c/d/e/f/g/h", "/a/b/c/d/e/f"),

@@ -162,6 +162,6 @@ mod tests {
             let _ = Collected::new(&scrubber).clean("note", &text);
         }
         // Quadratic would be minutes; the bound leaves room for a busy machine.
-        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
     }
 }
