@@ -24,9 +24,14 @@ fn a_backup_is_taken_proven_restored_and_its_damage_seen() {
     let key = here.join(".golive/backup.key");
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     backup(&["list"]).with(0).says(&["1 backups", "not proven yet"]);
+    // An unverified backup counts as none.
+    backup(&["status"]).with(10).says(&["NOT to be relied on", "golive backup drill"]);
     backup(&["verify", "--format", "json"]).with(0).says(&["\"passed\": true"]);
     backup(&["drill"]).with(0).says(&["every table equal"]);
     backup(&["list"]).with(0).says(&["restored and compared"]);
+    let metrics = here.join("backup.prom");
+    backup(&["status", "--metrics", metrics.to_str().unwrap()]).with(0).says(&["backups of app: good"]);
+    assert!(std::fs::read_to_string(&metrics).unwrap().contains("golive_backup_good{database=\"app\"} 1"));
     backup(&["prune"]).with(0).says(&["keep", "0 to delete"]);
 
     backup(&["restore", "--target", "env:TARGET"]).with(2).says(&["not empty"]);
@@ -94,6 +99,64 @@ fn a_dropped_table_is_found_and_the_database_comes_back_as_it_was_before() {
     for ended in [&found, &done] {
         assert!(!ended.all().contains("planted"), "no value is shown");
     }
+}
+
+#[test]
+fn disasters_are_rehearsed_with_a_copy_of_the_data_and_nothing_confirmed_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut options = MariaDbOptions::new();
+    options.databases = vec!["app".to_owned()];
+    let mariadb = MariaDb::start(&options).unwrap();
+    mariadb.execute("CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO app.t VALUES (1, 'planted-row')").unwrap();
+    let backup =
+        |arguments: &[&str]| -> Ended { run(here, &mariadb.url("app"), &[&["backup"], arguments].concat()) };
+    backup(&["create", "--target", "env:TARGET"]).with(0);
+    let page = here.join("disasters.md");
+    let drilled = backup(&[
+        "drill",
+        "--disaster",
+        "dropped-table",
+        "--disaster",
+        "corruption",
+        "--disaster",
+        "server-loss",
+        "--page",
+        page.to_str().unwrap(),
+        "--format",
+        "json",
+    ])
+    .with(0);
+    let reports = drilled.json()["reports"].as_array().unwrap().clone();
+    assert_eq!(reports.len(), 3);
+    for report in &reports {
+        let seen = |field: &str| report[field].as_f64().unwrap();
+        assert!(seen("committed") >= 40.0 && seen("recovery_seconds") > 0.0, "{report}");
+        if report["disaster"] != "server_loss" {
+            assert!(seen("recovered") >= seen("committed") && seen("lost_seconds") == 0.0, "{report}");
+        }
+        // What a killed server had confirmed and not sent yet may be lost: seconds of it, never more.
+        assert!(seen("lost_seconds") < 30.0, "{report}");
+    }
+    let text = std::fs::read_to_string(&page).unwrap();
+    for words in [
+        "find-event --table golive_drill --kind drop",
+        "restore --before 0-1-",
+        "restore --to latest",
+        "$REPOSITORY",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let password = secrecy::ExposeSecret::expose_secret(mariadb.password()).to_owned();
+    assert!(!text.contains(&password) && !drilled.all().contains(&password));
+
+    // The files of the server too, and back into a data directory.
+    let physical = backup(&["create", "--physical", "--target", "env:TARGET", "--format", "json"]).with(0);
+    let id = physical.json()["backup"]["id"].as_str().unwrap().to_owned();
+    let data = here.join("data");
+    backup(&["restore", &id, "--into", data.to_str().unwrap()]).with(0).says(&["prepared"]);
+    assert!(data.join("app").is_dir());
+    backup(&["restore", &id, "--into", data.to_str().unwrap()]).with(2).says(&["there already"]);
 }
 
 /// In the middle of the largest stored part.

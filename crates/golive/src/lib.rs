@@ -21,6 +21,7 @@
 mod application;
 mod config;
 mod context;
+mod disaster;
 mod event;
 mod flow;
 mod http;
@@ -43,6 +44,9 @@ pub use config::{
     Team, Tenant, Tls,
 };
 pub use context::{Addresses, Context};
+pub use disaster::{
+    Disaster, DisasterError, DisasterOptions, DisasterReport, Executed, rehearse_disaster, render_disasters,
+};
 pub use event::{Event, Observer, nobody};
 pub use flow::{AbortAt, FlowOptions, Mode};
 pub use journal::{Entry, Journal, JournalError};

@@ -2,16 +2,19 @@
 //!
 //! Not here: what any of it does (golive-backup), and disposable servers (golive-sandbox).
 
+mod disaster;
 mod drill;
 mod failure;
 mod moment;
+mod physical;
+mod status;
 
 use std::path::{Path, PathBuf};
 
 use golive_backup::{
     BackupId, BackupOptions, Content, DatabaseFacts, Depth, Key, Keys, Manifest, Progress, Proof, ProofLevel,
-    Repository, RestoreOptions, Retention, Server, create_backup, plan_prune, restore_backup, restore_state,
-    verify_backup,
+    Repository, RestoreOptions, Retention, Server, create_backup, plan_log_prune, plan_prune, restore_backup,
+    restore_state, verify_backup,
 };
 use serde_json::json;
 
@@ -34,8 +37,10 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     /// Restore into an empty database, or files into a folder; with --to or --before, recover to a moment.
     Restore(RestoreArgs),
-    /// Restore the newest backup into a disposable server and compare every table.
-    Drill(Place),
+    /// Whether the backups may be relied on: late, unproven, shrunk, failed? Exit code 10 when not.
+    Status(status::StatusArgs),
+    /// Restore the newest backup into a disposable server and compare every table; or rehearse a disaster.
+    Drill(disaster::DrillArgs),
     /// Keep the binary log beside the backups, as it is written; reconnects by itself, until it is ended.
     ArchiveBinlog(moment::ArchiveArgs),
     /// Search the archived binary log for a change: who dropped that table, and when?
@@ -63,6 +68,12 @@ pub(crate) struct CreateArgs {
     /// The database: `env:NAME` or `file:PATH`; `[target] url` of golive.toml unless given.
     #[arg(long, value_name = "URL")]
     target: Option<String>,
+    /// Take the files of the whole server on this machine instead of a dump of one database.
+    #[arg(long)]
+    physical: bool,
+    /// Continue this physical backup instead of taking everything.
+    #[arg(long, value_name = "BACKUP_ID", requires = "physical")]
+    base: Option<BackupId>,
 }
 
 /// What `verify` takes.
@@ -85,6 +96,18 @@ pub(crate) struct PruneArgs {
     /// Keep this many days; `[backup] retention_days` unless given.
     #[arg(long, value_name = "DAYS")]
     days: Option<u32>,
+    /// Keep the last good one of each of so many days.
+    #[arg(long, default_value_t = 0)]
+    daily: usize,
+    /// The same for weeks.
+    #[arg(long, default_value_t = 0)]
+    weekly: usize,
+    /// The same for months.
+    #[arg(long, default_value_t = 0)]
+    monthly: usize,
+    /// The same for years.
+    #[arg(long, default_value_t = 0)]
+    yearly: usize,
     /// Do what the plan says.
     #[arg(long)]
     yes: bool,
@@ -100,7 +123,7 @@ pub(crate) struct RestoreArgs {
     /// An empty database to restore into: `env:NAME` or `file:PATH`.
     #[arg(long, value_name = "URL", required_unless_present = "into")]
     target: Option<String>,
-    /// A new folder to restore files into, of a backup that holds files.
+    /// A new folder to restore files into, of a backup that holds files; of a physical one, the new data directory.
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     into: Option<PathBuf>,
     #[command(flatten)]
@@ -114,7 +137,8 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
         Command::Verify(args) => verify(global, &args).await,
         Command::Prune(args) => prune(global, &args),
         Command::Restore(args) => restore(global, &args).await,
-        Command::Drill(place) => drill::run(global, &place).await,
+        Command::Status(args) => status::run(global, &args),
+        Command::Drill(args) => disaster::run(global, &args).await,
         Command::ArchiveBinlog(args) => moment::archive(global, &args).await,
         Command::FindEvent(args) => moment::find(global, &args).await,
         Command::Undo(args) => moment::undo(global, &args).await,
@@ -123,6 +147,9 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
 
 async fn create(global: &Global, args: &CreateArgs) -> Result {
     let server = Server::parse(&support::target(global, args.target.as_deref())?).map_err(Failure::usage)?;
+    if args.physical {
+        return physical::create(global, &args.place, &server, args.base.clone()).await;
+    }
     let database = server.database().map(str::to_owned);
     let database = database
         .ok_or_else(|| Failure::usage("choose a database: append /DATABASE to the target's address"))?;
@@ -193,6 +220,10 @@ fn list(global: &Global, place: &Place) -> Result {
 fn holds(manifest: &Manifest) -> String {
     match &manifest.content {
         Content::Database(facts) => format!("database {}", facts.name),
+        Content::Physical(facts) => match &facts.base {
+            Some(base) => format!("server, on {:06}", base.sequence()),
+            None => "server".to_owned(),
+        },
         _ => "files".to_owned(),
     }
 }
@@ -242,16 +273,30 @@ fn prune(global: &Global, args: &PruneArgs) -> Result {
     let config = commands::config_or_nothing(global)?;
     let mut retention = Retention::new();
     retention.days = args.days.unwrap_or(config.backup.retention_days);
+    (retention.daily, retention.weekly) = (args.daily, args.weekly);
+    (retention.monthly, retention.yearly) = (args.monthly, args.yearly);
     let scan = repository.scan().map_err(ToFailure::failure)?;
     let plan = plan_prune(&scan.candidates(), &retention, clock::now());
-    let deleted = match args.yes {
-        true => repository.prune(&plan, &retention, clock::now()).map_err(ToFailure::failure)?.deleted,
-        false => Vec::new(),
-    };
-    show(global, &json!({ "plan": plan, "deleted": deleted }), || match (args.yes, plan.delete.is_empty()) {
-        (true, _) => format!("{plan}\n{} deleted", deleted.len()),
-        (false, true) => plan.to_string(),
-        (false, false) => format!("{plan}\nnothing was deleted: give --yes to do it"),
+    let archive = repository.binlogs();
+    let stay = scan.backups.into_iter().map(|(manifest, _)| manifest);
+    let stay: Vec<Manifest> = stay.filter(|manifest| !plan.delete.contains(&manifest.id)).collect();
+    let logs = plan_log_prune(&archive.logs().map_err(ToFailure::failure)?, &stay);
+    let mut deleted = Vec::new();
+    if args.yes {
+        deleted = repository.prune(&plan, &retention, clock::now()).map_err(ToFailure::failure)?.deleted;
+        archive.prune(&logs).map_err(ToFailure::failure)?;
+    }
+    let nothing = plan.delete.is_empty() && logs.is_empty();
+    let names: Vec<&str> = logs.iter().map(|log| log.part.name.as_str()).collect();
+    show(global, &json!({ "plan": plan, "logs": names, "deleted": deleted }), || {
+        let before =
+            names.iter().map(|name| format!("\ndelete  log {name}  older than every backup that stays"));
+        let plan = format!("{plan}{}", before.collect::<String>());
+        match (args.yes, nothing) {
+            (true, _) => format!("{plan}\n{} backups and {} logs deleted", deleted.len(), names.len()),
+            (false, true) => plan,
+            (false, false) => format!("{plan}\nnothing was deleted: give --yes to do it"),
+        }
     });
     Ok(End::Ready)
 }
@@ -264,6 +309,9 @@ async fn restore(global: &Global, args: &RestoreArgs) -> Result {
     let repository = open(global, &args.place)?;
     let id = which(&repository, args.id.clone())?;
     if let Some(into) = args.into.clone() {
+        if repository.find(&id).map_err(ToFailure::failure)?.physical().is_some() {
+            return physical::restore(global, &repository, &id, &into).await;
+        }
         let files = blocking(move || restore_state(&repository, &id, &into)).await.map_err(Failure::reach)?;
         show(global, &json!({ "files": files }), || {
             files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n")

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use golive_backup::{
-    Depth, Key, Keys, Manifest, Progress, Repository, Retention, ScheduleOptions, Server, plan_prune,
-    render_cron, render_systemd, verify_backup,
+    Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, Repository, Retention,
+    ScheduleOptions, Server, plan_prune, render_cron, render_systemd, verify_backup,
 };
 use golive_sandbox::{ProcessSpec, run_to_end};
 use secrecy::ExposeSecret;
@@ -82,6 +82,17 @@ impl Step for TakeBackup {
             .saw("backup.size_bytes", newest.stored_bytes())
             .saw("backup.rows", newest.database().map_or(0, golive_backup::DatabaseFacts::rows))
             .saw("backup.retention_days", retention(context).days);
+        let health = repository.health(&database(&server(context)?)?, &Expectations::new(), context.now());
+        let health = health.doing("judge the backups")?;
+        let spoilt = |finding: &&HealthFinding| {
+            matches!(
+                finding,
+                HealthFinding::Shrank { .. } | HealthFinding::Broken { .. } | HealthFinding::Future { .. }
+            )
+        };
+        for finding in health.findings.iter().filter(spoilt) {
+            seen.finds(finding.to_string());
+        }
         for damage in &verified.damage {
             seen.finds(format!("{} {}", damage.part, damage.what));
         }

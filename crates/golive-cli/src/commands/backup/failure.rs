@@ -1,8 +1,8 @@
 //! What each error of golive-backup means for the exit code.
 
 use golive_backup::{
-    ArchiveError, CreateBackupError, KeyError, PlanError, RecoverError, RepositoryError, RestoreError,
-    UndoError, VerifyError,
+    ArchiveError, CreateBackupError, KeyError, PhysicalError, PlanError, RecoverError, RepositoryError,
+    RestoreError, RestorePhysicalError, UndoError, VerifyError,
 };
 
 use crate::exit::Failure;
@@ -102,6 +102,26 @@ impl ToFailure for UndoError {
                 Failure::reach(self)
             }
             _ => Failure::usage(self),
+        }
+    }
+}
+
+impl ToFailure for PhysicalError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Repository(error) => error.failure(),
+            Self::Base { .. } | Self::Empty => Failure::usage(self),
+            _ => Failure::reach(self),
+        }
+    }
+}
+
+impl ToFailure for RestorePhysicalError {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Repository(error) => error.failure(),
+            Self::NotPhysical { .. } | Self::NotEmpty { .. } => Failure::usage(self),
+            _ => Failure::reach(self),
         }
     }
 }
