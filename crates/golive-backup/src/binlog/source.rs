@@ -36,6 +36,8 @@ pub(crate) enum SourceError {
 pub(crate) enum Opened {
     Closed(Box<PartReader>),
     Arriving(io::Take<File>),
+    /// Arriving when it was looked at, and closed since.
+    ClosedSince(io::Take<Box<PartReader>>),
 }
 
 impl Read for Opened {
@@ -43,20 +45,44 @@ impl Read for Opened {
         match self {
             Self::Closed(reader) => reader.read(buffer),
             Self::Arriving(reader) => reader.read(buffer),
+            Self::ClosedSince(reader) => reader.read(buffer),
         }
     }
+}
+
+/// The archiver goes on meanwhile: what was in the spool may be closed, or be in the spool of the next connection.
+fn open_tail(archive: &BinlogArchive, tail: &Tail) -> Result<Opened, RepositoryError> {
+    let settled_to = tail.summary.settled_to;
+    let failed = match File::open(&tail.path) {
+        Ok(file) => return Ok(Opened::Arriving(file.take(settled_to))),
+        Err(error) => error,
+    };
+    let same = |other: &Tail| {
+        (&other.name, other.summary.created) == (&tail.name, tail.summary.created)
+            && other.summary.settled_to >= settled_to
+    };
+    if let Some(moved) = archive.tails()?.iter().find(|other| same(other))
+        && let Ok(file) = File::open(&moved.path)
+    {
+        return Ok(Opened::Arriving(file.take(settled_to)));
+    }
+    match archive.logs()?.iter().find(|log| is_of(log, tail)) {
+        Some(log) => Ok(Opened::ClosedSince(Box::new(archive.open(log)?).take(settled_to))),
+        None => Err(crate::repository::file_error("open the spooled log", &tail.path)(failed)),
+    }
+}
+
+fn is_of(log: &ArchivedLog, tail: &Tail) -> bool {
+    log.name == tail.name && log.begun_at.timestamp() == i64::from(tail.summary.created)
 }
 
 impl Source {
     /// Every log of an archive, in order.
     pub(crate) fn all(archive: &BinlogArchive) -> Result<Vec<Self>, RepositoryError> {
-        let closed = archive.logs()?;
+        // In this order: a log that is closed in between is seen twice, and never not at all.
         let mut tails = archive.tails()?;
-        tails.retain(|tail| {
-            !closed.iter().any(|log| {
-                log.name == tail.name && log.begun_at.timestamp() == i64::from(tail.summary.created)
-            })
-        });
+        let closed = archive.logs()?;
+        tails.retain(|tail| !closed.iter().any(|log| is_of(log, tail)));
         let closed = closed.into_iter().map(|log| Self::Closed(Box::new(log)));
         Ok(closed.chain(tails.into_iter().map(|tail| Self::Arriving(Box::new(tail)))).collect())
     }
@@ -71,11 +97,7 @@ impl Source {
     pub(crate) fn open(&self, archive: &BinlogArchive) -> Result<Opened, RepositoryError> {
         match self {
             Self::Closed(log) => archive.open(log).map(|reader| Opened::Closed(Box::new(reader))),
-            Self::Arriving(tail) => {
-                let file = File::open(&tail.path)
-                    .map_err(crate::repository::file_error("open the spooled log", &tail.path))?;
-                Ok(Opened::Arriving(file.take(tail.summary.settled_to)))
-            }
+            Self::Arriving(tail) => open_tail(archive, tail),
         }
     }
 

@@ -190,6 +190,25 @@ async fn a_restarted_server_and_archiver_lose_and_truncate_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_closed_between_plan_and_replay_is_still_read() {
+    let logged = Logged::new(LEDGER);
+    logged.back_up().await;
+    logged.execute("INSERT INTO ledger (amount) VALUES (501 * 7)");
+    logged.catch_up().await;
+    let plan = plan_recovery(&logged.repository, "kpi", Target::Latest, None, false).unwrap();
+    // Fetched again by another connection, then closed: what the plan has seen in the spool is gone.
+    for rows in ["(502 * 7)", "(503 * 7)"] {
+        logged.execute(&format!("INSERT INTO ledger (amount) VALUES {rows}"));
+        logged.catch_up().await;
+        let copy = MariaDb::start(&MariaDbOptions::new()).unwrap();
+        let options = RecoverOptions::new();
+        recover(&logged.repository, &plan, &address(&copy), &options, &Progress::silent()).await.unwrap();
+        assert_eq!(copy.execute("SELECT COUNT(*) FROM kpi.ledger").unwrap().trim(), "501");
+        logged.execute("FLUSH BINARY LOGS");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damage_in_the_archive_stops_a_recovery_before_anything_is_touched() {
     let logged = Logged::new(LEDGER);
     logged.back_up().await;
