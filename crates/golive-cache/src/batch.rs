@@ -58,7 +58,8 @@ impl<Q: Send + 'static, A: Send + Sync + 'static> Batches<Q, A> {
         }
         drop((asked, open));
         if is_first {
-            drop(tokio::spawn(send(Arc::clone(&self.open), Arc::clone(&batch), ask)));
+            let sending = Sending { open: Arc::clone(&self.open), batch: Arc::clone(&batch), answer: None };
+            drop(tokio::spawn(sending.send(ask)));
         }
         Place { batch, start }
     }
@@ -77,35 +78,39 @@ impl<Q, A> Default for Batch<Q, A> {
     }
 }
 
-async fn send<Q, A, F>(open: Arc<Open<Q, A>>, batch: Arc<Batch<Q, A>>, ask: impl FnOnce(Vec<Q>) -> F)
-where
-    F: Future<Output = Result<A, CommandError>>,
-{
-    // Whatever happens to this task, nobody waits for ever.
-    let mut ending = Ending { batch: &batch, answer: Some(Err(CommandError::Unavailable)) };
-    tokio::task::yield_now().await;
-    ending.answer = Some(ask(close(&open, &batch)).await);
-}
-
-/// From now on nobody joins it.
-fn close<Q, A>(open: &Open<Q, A>, batch: &Arc<Batch<Q, A>>) -> Vec<Q> {
-    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-    if open.as_ref().is_some_and(|open| Arc::ptr_eq(open, batch)) {
-        *open = None;
-    }
-    std::mem::take(&mut *batch.questions.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-struct Ending<'a, Q, A> {
-    batch: &'a Batch<Q, A>,
+/// Who sends a batch. Whatever happens to its task, even if it never begins, nobody waits for ever and nobody joins
+/// any more.
+struct Sending<Q, A> {
+    open: Arc<Open<Q, A>>,
+    batch: Arc<Batch<Q, A>>,
     answer: Option<Result<A, CommandError>>,
 }
 
-impl<Q, A> Drop for Ending<'_, Q, A> {
-    fn drop(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            let _only_this_sets_it = self.batch.answer.set(answer);
+impl<Q, A> Sending<Q, A> {
+    async fn send<F>(mut self, ask: impl FnOnce(Vec<Q>) -> F)
+    where
+        F: Future<Output = Result<A, CommandError>>,
+    {
+        tokio::task::yield_now().await;
+        let questions = self.close();
+        self.answer = Some(ask(questions).await);
+    }
+
+    /// From now on nobody joins it.
+    fn close(&self) -> Vec<Q> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.as_ref().is_some_and(|open| Arc::ptr_eq(open, &self.batch)) {
+            *open = None;
         }
+        std::mem::take(&mut *self.batch.questions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<Q, A> Drop for Sending<Q, A> {
+    fn drop(&mut self) {
+        let _unanswered = self.close();
+        let answer = self.answer.take().unwrap_or(Err(CommandError::Unavailable));
+        let _only_this_sets_it = self.batch.answer.set(answer);
     }
 }
 
@@ -148,6 +153,18 @@ mod tests {
             assert!(matches!(place.answer().await, Err(CommandError::Unavailable)));
         }
         assert!(batches.join([3], echo).answer().await.is_ok(), "the next ones are not held up");
+    }
+
+    #[test]
+    fn a_runtime_that_ends_before_it_sends_holds_up_nobody() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let batches = Numbers::new(100);
+        let first = runtime();
+        let lost = first.block_on(async { batches.join([1], echo) });
+        drop(first);
+        let second = runtime();
+        assert!(matches!(second.block_on(lost.answer()), Err(CommandError::Unavailable)));
+        assert!(second.block_on(async { batches.join([2], echo).answer().await.is_ok() }));
     }
 
     #[tokio::test]
