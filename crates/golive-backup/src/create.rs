@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::digest;
 use crate::exec::{self, Mask, ToolError, Tools};
 use crate::inventory::{self, InspectError, Inventory, ObjectKind};
-use crate::manifest::{Content, DatabaseFacts, FORMAT, Manifest, Part, SnapshotMethod, TableFacts};
+use crate::manifest::{Content, DatabaseFacts, Manifest, Part, SnapshotMethod, TableFacts};
 use crate::pipeline::{BUFFER_BYTES, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
@@ -187,24 +187,12 @@ async fn take(
     now: DateTime<Utc>,
     progress: &Progress,
 ) -> Result<Manifest, CreateBackupError> {
-    let began = Instant::now();
     let staging = repository.begin(now)?;
     let work = collect(server, repository, options, &staging, progress);
     let (part, facts) = tokio::time::timeout(options.deadline, work)
         .await
         .map_err(|_| CreateBackupError::Timeout { seconds: options.deadline.as_secs() })??;
-    let manifest = Manifest {
-        format: FORMAT,
-        id: staging.id.clone(),
-        created_at: now,
-        duration_seconds: began.elapsed().as_secs_f64(),
-        golive_version: env!("CARGO_PKG_VERSION").to_owned(),
-        recipients: repository.keys().recipients.iter().map(ToString::to_string).collect(),
-        parts: vec![part],
-        content: Content::Database(Box::new(facts)),
-    };
-    staging.publish(&manifest)?;
-    Ok(manifest)
+    Ok(staging.publish(part, Content::Database(Box::new(facts)))?)
 }
 
 async fn collect(

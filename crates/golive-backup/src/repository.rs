@@ -8,11 +8,12 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{BackupId, FORMAT, Manifest};
+use crate::manifest::{BackupId, Content, FORMAT, Manifest, Part};
 use crate::sealing::Keys;
 
 const MANIFEST: &str = "manifest.json";
@@ -375,6 +376,9 @@ impl Repository {
         fs::DirBuilder::new().mode(0o700).create(&partial).map_err(file_error("create", &partial))?;
         Ok(Staging {
             id,
+            created_at: now,
+            began: Instant::now(),
+            recipients: self.keys.recipients.iter().map(ToString::to_string).collect(),
             partial,
             target: self.path(&BackupId::new(last + 1, now)),
             published: false,
@@ -426,6 +430,9 @@ pub(crate) struct Lock {
 /// A backup being written. Dropped unpublished, it is removed.
 pub(crate) struct Staging {
     pub(crate) id: BackupId,
+    created_at: DateTime<Utc>,
+    began: Instant,
+    recipients: Vec<String>,
     partial: PathBuf,
     target: PathBuf,
     published: bool,
@@ -438,8 +445,18 @@ impl Staging {
     }
 
     /// Writes the manifest, makes everything durable, and lets the backup appear.
-    pub(crate) fn publish(mut self, manifest: &Manifest) -> Result<(), RepositoryError> {
-        let text = serde_json::to_vec_pretty(manifest).expect("a manifest has only plain fields");
+    pub(crate) fn publish(mut self, part: Part, content: Content) -> Result<Manifest, RepositoryError> {
+        let manifest = Manifest {
+            format: FORMAT,
+            id: self.id.clone(),
+            created_at: self.created_at,
+            duration_seconds: self.began.elapsed().as_secs_f64(),
+            golive_version: env!("CARGO_PKG_VERSION").to_owned(),
+            recipients: std::mem::take(&mut self.recipients),
+            parts: vec![part],
+            content,
+        };
+        let text = serde_json::to_vec_pretty(&manifest).expect("a manifest has only plain fields");
         let digest = format!("{}\n", blake3::hash(&text).to_hex());
         for (name, bytes) in [(MANIFEST, text.as_slice()), (MANIFEST_DIGEST, digest.as_bytes())] {
             let path = self.partial.join(name);
@@ -454,7 +471,8 @@ impl Staging {
         sync_directory(&self.partial)?;
         fs::rename(&self.partial, &self.target).map_err(file_error("publish", &self.target))?;
         self.published = true;
-        sync_directory(self.target.parent().expect("a backup lies in the repository"))
+        sync_directory(self.target.parent().expect("a backup lies in the repository"))?;
+        Ok(manifest)
     }
 }
 

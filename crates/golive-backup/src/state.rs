@@ -5,11 +5,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
-use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use crate::manifest::{BackupId, Content, FORMAT, Manifest, StateFacts, StateFile};
+use crate::manifest::{BackupId, Content, Manifest, StateFacts, StateFile};
 use crate::pipeline::{PartWriter, open_part};
 use crate::progress::Progress;
 use crate::repository::{Repository, RepositoryError};
@@ -83,7 +82,6 @@ pub fn back_up_state(
     files: &[PathBuf],
     now: DateTime<Utc>,
 ) -> Result<Manifest, StateError> {
-    let began = Instant::now();
     if files.is_empty() {
         return Err(StateError::NoFiles);
     }
@@ -102,18 +100,7 @@ pub fn back_up_state(
         stored.push(file);
     }
     let part = archive.into_inner().and_then(PartWriter::finish).map_err(writing)?;
-    let manifest = Manifest {
-        format: FORMAT,
-        id: staging.id.clone(),
-        created_at: now,
-        duration_seconds: began.elapsed().as_secs_f64(),
-        golive_version: env!("CARGO_PKG_VERSION").to_owned(),
-        recipients: repository.keys().recipients.iter().map(ToString::to_string).collect(),
-        parts: vec![part],
-        content: Content::State(StateFacts { files: stored }),
-    };
-    staging.publish(&manifest)?;
-    Ok(manifest)
+    Ok(staging.publish(part, Content::State(StateFacts { files: stored }))?)
 }
 
 fn append(archive: &mut tar::Builder<PartWriter>, path: &Path) -> Result<StateFile, StateError> {

@@ -104,7 +104,7 @@ struct Shared {
     prefix: String,
 }
 
-/// In one call of the script: some 100 microseconds of the server.
+/// In one call of the script, which holds up everybody else on the server.
 const MOST_AT_ONCE: usize = 48;
 /// What the script answers for each key.
 const NUMBERS: usize = 5;

@@ -16,6 +16,7 @@ use super::archive::{ArchiveStatus, ArchivedLog, BinlogArchive};
 use super::arrival::{Arrival, put_away_orphans};
 use super::questions::{logs, position, settings};
 use super::settings::{BinlogFinding, judge};
+use crate::create::chain;
 use crate::exec::{self, Mask, Running, ToolError};
 use crate::repository::{Repository, RepositoryError};
 use crate::server::{ConnectError, Server};
@@ -174,16 +175,6 @@ pub async fn archive_binlogs(
 fn is_final(error: &ArchiveError) -> bool {
     matches!(error, ArchiveError::Unsuitable { .. })
         || matches!(error, ArchiveError::Repository(RepositoryError::NoRecipients))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(&format!(": {inner}"));
-        source = inner.source();
-    }
-    text
 }
 
 /// One connection, from the first log to fetch until it breaks.

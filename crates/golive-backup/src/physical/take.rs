@@ -17,7 +17,7 @@ use crate::digest;
 use crate::exec::{self, Mask, Running, ToolError, Tools};
 use crate::inventory::{self, InspectError, Inventory, ObjectKind};
 use crate::manifest::{
-    BackupId, BinlogPosition, Content, DatabaseFacts, FORMAT, Manifest, Part, PhysicalFacts, SnapshotMethod,
+    BackupId, BinlogPosition, Content, DatabaseFacts, Manifest, Part, PhysicalFacts, SnapshotMethod,
 };
 use crate::pipeline::{BUFFER_BYTES, PartWriter};
 use crate::progress::{Progress, Stage};
@@ -156,7 +156,6 @@ async fn take(
     now: DateTime<Utc>,
     progress: &Progress,
 ) -> Result<Manifest, PhysicalError> {
-    let began = Instant::now();
     let from_lsn = match &options.base {
         Some(base) => base_lsn(repository, base)?,
         None => 0,
@@ -166,18 +165,7 @@ async fn take(
     let (part, facts) = tokio::time::timeout(options.deadline, work)
         .await
         .map_err(|_| PhysicalError::Timeout { seconds: options.deadline.as_secs() })??;
-    let manifest = Manifest {
-        format: FORMAT,
-        id: staging.id.clone(),
-        created_at: now,
-        duration_seconds: began.elapsed().as_secs_f64(),
-        golive_version: env!("CARGO_PKG_VERSION").to_owned(),
-        recipients: repository.keys().recipients.iter().map(ToString::to_string).collect(),
-        parts: vec![part],
-        content: Content::Physical(Box::new(facts)),
-    };
-    staging.publish(&manifest)?;
-    Ok(manifest)
+    Ok(staging.publish(part, Content::Physical(Box::new(facts)))?)
 }
 
 fn base_lsn(repository: &Repository, base: &BackupId) -> Result<u64, PhysicalError> {
