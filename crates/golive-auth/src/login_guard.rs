@@ -15,7 +15,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// far away guesses. An attempt that has to wait is not counted and costs no hash. Refreshing a session changes nothing
 /// here: only a login with the right password does.
 ///
-/// Each instance counts for itself: with N of them an attacker has N times as many guesses, within the same growth.
+/// Each instance counts for itself: with N of them an attacker has N times as many guesses, within the same growth. Where
+/// that is too many, a limit that all share says when to [`LoginGuard::refuse`].
 #[derive(Debug)]
 pub struct LoginGuard {
     settings: LoginGuardSettings,
@@ -87,6 +88,8 @@ struct State {
 struct Failures {
     count: u32,
     last: DateTime<Utc>,
+    /// As somebody else says.
+    until: DateTime<Utc>,
 }
 
 impl LoginGuard {
@@ -121,12 +124,25 @@ impl LoginGuard {
         let mut state = self.lock();
         let (name, address) = (state.number(account), prefix(address));
         for key in [Key::Pair(name, address), Key::Address(address), Key::Account(name)] {
-            let failures = state.failures.entry(key).or_insert(Failures { count: 0, last: now });
+            let failures = state.failures.entry(key).or_insert(Failures { count: 0, last: now, until: now });
             if now - failures.last > self.forget_after() {
                 failures.count = 0;
             }
-            *failures = Failures { count: failures.count.saturating_add(1), last: now };
+            failures.count = failures.count.saturating_add(1);
+            failures.last = now;
         }
+        self.shrink(&mut state, now);
+    }
+
+    /// Somebody else says that this account is not to be tried from this address for so long: another instance, or a limit
+    /// that all instances share.
+    pub fn refuse(&self, account: &str, address: IpAddr, wait: Duration, now: DateTime<Utc>) {
+        let until =
+            now + TimeDelta::from_std(wait.min(self.settings.longest_delay)).unwrap_or(TimeDelta::MAX);
+        let mut state = self.lock();
+        let key = Key::Pair(state.number(account), prefix(address));
+        let failures = state.failures.entry(key).or_insert(Failures { count: 0, last: now, until });
+        failures.until = failures.until.max(until);
         self.shrink(&mut state, now);
     }
 
@@ -144,11 +160,12 @@ impl LoginGuard {
         if now - failures.last > self.forget_after() {
             return None;
         }
-        let doublings = failures.count.checked_sub(free)?;
-        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let delay = self.settings.first_delay.saturating_mul(factor).min(self.settings.longest_delay);
-        let end = failures.last + TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX);
-        (end - now).to_std().ok().filter(|wait| !wait.is_zero())
+        let delay = failures.count.checked_sub(free).map_or(Duration::ZERO, |doublings| {
+            let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+            self.settings.first_delay.saturating_mul(factor).min(self.settings.longest_delay)
+        });
+        let own = failures.last + TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX);
+        (own.max(failures.until) - now).to_std().ok().filter(|wait| !wait.is_zero())
     }
 
     fn forget_after(&self) -> TimeDelta {
@@ -246,6 +263,25 @@ mod tests {
         guard.succeeded("rosa", ip("192.0.2.1"), at(899));
         assert_eq!(wait(at(899)), Err(1), "the address has guessed too much");
         assert_eq!(wait(at(900 + 24 * 3600)), Ok(()));
+    }
+
+    #[test]
+    fn what_another_instance_says_counts_as_long_as_it_says() {
+        let guard = guard();
+        guard.refuse("rosa", ip("192.0.2.1"), Duration::from_secs(30), at(0));
+        guard.refuse("rosa", ip("192.0.2.1"), Duration::from_secs(3), at(0));
+        let wait =
+            |name: &str, now| guard.check(name, ip("192.0.2.1"), now).map_err(|w| w.retry_after.as_secs());
+        assert_eq!(
+            (wait("Rosa", at(0)), wait("rosa", at(29)), wait("rosa", at(30))),
+            (Err(30), Err(1), Ok(()))
+        );
+        assert_eq!(wait("juan", at(0)), Ok(()));
+        assert_eq!(guard.check("rosa", ip("198.51.100.7"), at(0)), Ok(()));
+        fail(&guard, "rosa", "192.0.2.1", 4, at(30));
+        assert_eq!(wait("rosa", at(30)), Err(1), "failures count as ever");
+        guard.refuse("rosa", ip("192.0.2.1"), Duration::MAX, at(40));
+        assert_eq!(wait("rosa", at(40)), Err(900), "never longer than the longest delay");
     }
 
     #[test]

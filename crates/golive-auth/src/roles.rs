@@ -92,9 +92,24 @@ impl RolePolicy {
     /// # Errors
     /// When the caller has no tenant and the role does not see across them: then there is nothing to see.
     pub fn scope(&self, claims: &Claims) -> Result<TenantScope, NoTenantError> {
-        match &claims.client_id {
-            Some(tenant) if !tenant.is_empty() => Ok(TenantScope(Scope::One(tenant.clone()))),
-            _ if self.across_tenants.contains(&claims.role) => Ok(TenantScope(Scope::All)),
+        self.scope_of(&claims.role, claims.client_id.as_deref())
+    }
+
+    /// [`RolePolicy::scope`] by role and tenant, for a service that reads the account anew with each request.
+    ///
+    /// ```
+    /// let policy = golive_auth::RolePolicy::new([], [("clerk".to_owned(), [].into())].into(), [])?;
+    /// assert_eq!(policy.scope_of("clerk", Some("NORTH")).unwrap().tenant(), Some("NORTH"));
+    /// assert!(policy.scope_of("clerk", None).is_err());
+    /// # Ok::<(), golive_auth::RolePolicyError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`RolePolicy::scope`].
+    pub fn scope_of(&self, role: &str, tenant: Option<&str>) -> Result<TenantScope, NoTenantError> {
+        match tenant {
+            Some(tenant) if !tenant.is_empty() => Ok(TenantScope(Scope::One(tenant.to_owned()))),
+            _ if self.across_tenants.contains(role) => Ok(TenantScope(Scope::All)),
             _ => Err(NoTenantError),
         }
     }

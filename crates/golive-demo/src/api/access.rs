@@ -1,11 +1,15 @@
-//! Who may do what, as data: one table of roles. Nothing here looks at a request or at the database.
+//! Who may do what: `roles.toml`, and the names in it as types. Nothing here looks at a request or at the database.
 
+use std::sync::LazyLock;
+
+use golive_auth::{RolePolicy, TenantScope};
+use sea_orm::{ActiveEnum, Iterable};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::enums::Role;
 
 /// Something that a route needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sea_orm::EnumIter)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Permission {
     ViewData,
@@ -20,127 +24,74 @@ pub(crate) enum Permission {
     RaiseErrors,
 }
 
-/// Whether an account of a role belongs to a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TenantRule {
-    /// It must.
-    Required,
-    /// It may; without one it sees every tenant.
-    Optional,
+impl Permission {
+    /// As `roles.toml` calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::ViewData => "view_data",
+            Self::EnterProduction => "enter_production",
+            Self::ManageMasterData => "manage_master_data",
+            Self::RunCapacity => "run_capacity",
+            Self::ManageThresholds => "manage_thresholds",
+            Self::ViewSettings => "view_settings",
+            Self::ManageUsers => "manage_users",
+            Self::ManageClients => "manage_clients",
+            Self::ViewAudit => "view_audit",
+            Self::RaiseErrors => "raise_errors",
+        }
+    }
 }
 
-/// What a role is.
-#[derive(Debug)]
-pub(crate) struct RoleRule {
-    pub(crate) role: Role,
-    pub(crate) name: &'static str,
-    pub(crate) tenant: TenantRule,
-    /// Every active tenant, even when the account belongs to one.
-    pub(crate) sees_all_tenants: bool,
-    pub(crate) permissions: &'static [Permission],
+static POLICY: LazyLock<RolePolicy> =
+    LazyLock::new(|| toml::from_str(include_str!("roles.toml")).expect("a test reads it"));
+
+/// What a role may do.
+pub(crate) fn permissions(role: Role) -> Vec<Permission> {
+    let role = role.to_value();
+    Permission::iter().filter(|permission| POLICY.allows(&role, permission.name())).collect()
 }
 
-use Permission::{
-    EnterProduction, ManageClients, ManageMasterData, ManageThresholds, ManageUsers, RaiseErrors,
-    RunCapacity, ViewAudit, ViewData, ViewSettings,
-};
-
-/// The rules. A role that is missing here could do nothing.
-pub(crate) const ROLES: [RoleRule; 6] = [
-    RoleRule {
-        role: Role::Admin,
-        name: "admin",
-        tenant: TenantRule::Optional,
-        sees_all_tenants: true,
-        permissions: &[
-            ViewData,
-            EnterProduction,
-            ManageMasterData,
-            RunCapacity,
-            ManageThresholds,
-            ViewSettings,
-            ManageUsers,
-            ManageClients,
-            ViewAudit,
-            RaiseErrors,
-        ],
-    },
-    RoleRule {
-        role: Role::Poweruser,
-        name: "poweruser",
-        tenant: TenantRule::Optional,
-        sees_all_tenants: false,
-        permissions: &[ViewData, RunCapacity, ManageThresholds, ViewSettings],
-    },
-    RoleRule {
-        role: Role::Leader,
-        name: "leader",
-        tenant: TenantRule::Required,
-        sees_all_tenants: false,
-        permissions: &[ViewData, EnterProduction, RunCapacity],
-    },
-    RoleRule {
-        role: Role::Supervisor,
-        name: "supervisor",
-        tenant: TenantRule::Required,
-        sees_all_tenants: false,
-        permissions: &[ViewData, EnterProduction, ManageMasterData, RunCapacity, ManageThresholds],
-    },
-    RoleRule {
-        role: Role::Operator,
-        name: "operator",
-        tenant: TenantRule::Required,
-        sees_all_tenants: false,
-        permissions: &[ViewData, EnterProduction],
-    },
-    RoleRule {
-        role: Role::Viewer,
-        name: "viewer",
-        tenant: TenantRule::Required,
-        sees_all_tenants: false,
-        permissions: &[ViewData],
-    },
-];
-
-/// The rule of a role.
-pub(crate) fn rule(role: Role) -> &'static RoleRule {
-    ROLES.iter().find(|rule| rule.role == role).expect("every role has a rule, which a test holds")
+/// Whose rows an account of this role and tenant may see; `None` when nobody's.
+pub(crate) fn scope(role: Role, tenant: Option<&str>) -> Option<TenantScope> {
+    POLICY.scope_of(&role.to_value(), tenant).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{ActiveEnum, Iterable};
+    use std::collections::BTreeSet;
 
+    use super::Permission::*;
     use super::*;
 
     #[test]
-    fn every_role_has_one_rule_under_its_stored_name() {
-        for role in Role::iter() {
-            assert_eq!(ROLES.iter().filter(|rule| rule.role == role).count(), 1, "{role:?}");
-            assert_eq!(rule(role).name, role.to_value());
-        }
+    fn the_file_and_the_types_name_the_same_roles_and_permissions() {
+        let named: BTreeSet<(String, &str)> = Role::iter()
+            .flat_map(|role| Permission::iter().map(move |permission| (role.to_value(), permission.name())))
+            .collect();
+        let written = POLICY.matrix().map(|(role, permission, _)| (role.to_owned(), permission)).collect();
+        assert_eq!(named, written);
     }
 
     #[test]
     fn the_roles_differ_where_they_must() {
-        let may = |role, permission| rule(role).permissions.contains(&permission);
-        for (role, enters, masters, settings, manages, tenant) in [
-            (Role::Admin, true, true, true, true, TenantRule::Optional),
-            (Role::Poweruser, false, false, true, false, TenantRule::Optional),
-            (Role::Leader, true, false, false, false, TenantRule::Required),
-            (Role::Supervisor, true, true, false, false, TenantRule::Required),
-            (Role::Operator, true, false, false, false, TenantRule::Required),
-            (Role::Viewer, false, false, false, false, TenantRule::Required),
+        for (role, enters, masters, settings, manages, needs_tenant) in [
+            (Role::Admin, true, true, true, true, false),
+            (Role::Poweruser, false, false, true, false, false),
+            (Role::Leader, true, false, false, false, true),
+            (Role::Supervisor, true, true, false, false, true),
+            (Role::Operator, true, false, false, false, true),
+            (Role::Viewer, false, false, false, false, true),
         ] {
-            assert!(may(role, ViewData), "{role:?}");
-            assert_eq!(may(role, EnterProduction), enters, "{role:?}");
-            assert_eq!(may(role, ManageMasterData), masters, "{role:?}");
-            assert_eq!(may(role, ViewSettings), settings, "{role:?}");
+            let may = |permission| permissions(role).contains(&permission);
+            assert!(may(ViewData), "{role:?}");
+            assert_eq!(may(EnterProduction), enters, "{role:?}");
+            assert_eq!(may(ManageMasterData), masters, "{role:?}");
+            assert_eq!(may(ViewSettings), settings, "{role:?}");
             for permission in [ManageUsers, ManageClients, ViewAudit, RaiseErrors] {
-                assert_eq!(may(role, permission), manages, "{role:?} {permission:?}");
+                assert_eq!(may(permission), manages, "{role:?} {permission:?}");
             }
-            assert_eq!(rule(role).tenant, tenant, "{role:?}");
-            assert!(!rule(role).sees_all_tenants || role == Role::Admin);
+            assert_eq!(scope(role, None).is_none(), needs_tenant, "{role:?}");
+            assert_eq!(scope(role, Some("NORTH")).unwrap().tenant(), Some("NORTH"), "{role:?}");
         }
     }
 }

@@ -6,13 +6,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use golive_auth::{HashPasswordError, IssueTokenError, RefreshError, TokenKind, TokenPair};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, TransactionTrait};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, TransactionTrait,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::access;
 use super::audit::{self, Actor, Deed};
 use super::caller::{self, Caller};
 use super::error::ApiError;
@@ -37,8 +38,7 @@ pub(crate) async fn login(
     ClientAddress(address): ClientAddress,
     Body(login): Body<Login>,
 ) -> Result<Json<Value>, ApiError> {
-    let key = format!("{}:{}", limits::address_key(address), login.username);
-    app.limits.login_failures.check(&key)?;
+    app.limits.logins.check(&login.username, address, app.now())?;
     let known = user::Entity::find().filter(user::Column::Username.eq(&login.username)).one(&app.db).await?;
     // A database may compare more generously than we do.
     let known = known.filter(|user| user.username == login.username);
@@ -57,12 +57,13 @@ pub(crate) async fn login(
         None => false,
     };
     let (Some(user), true) = (known, is_open) else {
-        app.limits.login_failures.failed(&key).await?;
+        app.limits.logins.failed(&login.username, address, now).await?;
         let id = actor.user_id.map(|id| id.to_string()).unwrap_or_default();
         audit::record_alone(&app, &actor, Deed::new("login_failed", "user", id)).await?;
         return Err(ApiError::login_failed());
     };
     let rehashed = if verified.needs_upgrade { app.passwords.hash(login.password).await.ok() } else { None };
+    app.limits.logins.succeeded(&user.username, address, now);
     golive_observe::identify(user.client_id.as_deref().unwrap_or_default(), &user.id.to_string());
     // First the tokens: where they cannot be recorded, nobody has logged in.
     let pair = start_session(&app, &user, now).await?;
@@ -126,7 +127,7 @@ fn view(user: &user::Model) -> Value {
         "id": user.id,
         "username": user.username,
         "full_name": user.full_name,
-        "role": access::rule(user.role).name,
+        "role": user.role.to_value(),
         "client_id": user.client_id,
         "must_change_password": user.must_change_password,
     })
@@ -190,11 +191,11 @@ pub(crate) async fn change_password(
     caller: Caller,
     Body(body): Body<ChangePassword>,
 ) -> Result<Json<Value>, ApiError> {
-    let key = format!("{}:{}", limits::address_key(caller.actor.address), caller.user.username);
-    app.limits.login_failures.check(&key)?;
+    let (name, address) = (&caller.user.username, caller.actor.address);
+    app.limits.logins.check(name, address, app.now())?;
     let stored = Some(caller.user.password_hash.clone());
     if !verify(&app, stored, body.current_password.clone()).await?.ok {
-        app.limits.login_failures.failed(&key).await?;
+        app.limits.logins.failed(name, address, app.now()).await?;
         return Err(ApiError::new(
             StatusCode::BAD_REQUEST,
             "wrong_password",

@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use golive_auth::{AuthenticateError, Claims, Subject, TokenKind};
-use sea_orm::EntityTrait;
+use sea_orm::{ActiveEnum, EntityTrait};
 
-use super::access::{self, Permission};
+use super::access::Permission;
 use super::audit::Actor;
 use super::error::ApiError;
 use super::extract::ClientAddress;
@@ -91,11 +91,11 @@ pub(crate) async fn gate(
     response
 }
 
-async fn admit(
-    app: &App,
+async fn admit<'a>(
+    app: &'a App,
     access: Access,
     parts: &Parts,
-    limits: &mut Option<Decided>,
+    limits: &mut Option<Decided<'a>>,
 ) -> Result<Caller, ApiError> {
     let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
     // Also one that is good for changing the password only: what it may reach is decided below.
@@ -150,7 +150,7 @@ pub(crate) async fn account(app: &App, claims: &Claims) -> Result<user::Model, A
 
 /// Who a token of this account speaks for.
 pub(crate) fn subject(user: &user::Model) -> Subject {
-    let mut subject = Subject::new(user.id.to_string(), &user.username, access::rule(user.role).name);
+    let mut subject = Subject::new(user.id.to_string(), &user.username, user.role.to_value());
     subject.client_id.clone_from(&user.client_id);
     subject.must_change_password = user.must_change_password;
     subject

@@ -1,12 +1,11 @@
 //! Rate limits: shared through Redis where there is one, of this process otherwise. Who is counted is decided by the
 //! callers, how by golive-cache.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
+use golive_auth::{LoginGuard, LoginGuardSettings};
 use golive_cache::{AddressPrefix, Cache, Decision, Quota, RateLimiter};
 
 use super::error::ApiError;
@@ -18,26 +17,24 @@ pub(crate) struct Limits {
     pub(crate) forgot_password: Limit,
     /// Requests of a user.
     pub(crate) requests: Limit,
-    /// Failed logins of a name from an address.
-    pub(crate) login_failures: FailureLimit,
+    /// Failed logins.
+    pub(crate) logins: Logins,
 }
 
 impl Limits {
     /// Shared through Redis, or of this process.
     pub(crate) fn new(cache: Option<&Cache>) -> Self {
-        let limit = |quota: Quota| {
-            Limit(match cache {
-                Some(cache) => RateLimiter::new(cache.clone(), quota),
-                None => RateLimiter::in_process(quota),
-            })
+        let limiter = |quota: Quota| match cache {
+            Some(cache) => RateLimiter::new(cache.clone(), quota),
+            None => RateLimiter::in_process(quota),
         };
         Self {
-            forgot_password: limit(Quota::per_minute("forgot-password", 10)),
-            requests: limit(Quota::per_minute("requests", 600)),
-            login_failures: FailureLimit {
+            forgot_password: Limit(limiter(Quota::per_minute("forgot-password", 10))),
+            requests: Limit(limiter(Quota::per_minute("requests", 600))),
+            logins: Logins {
+                guard: LoginGuard::new(LoginGuardSettings::default()),
                 // Stricter than the others while Redis is away.
-                limit: limit(Quota::per_minute("login-failures", 10).with_local_share(5)),
-                blocked: Mutex::default(),
+                failures: limiter(Quota::per_minute("login-failures", 10).with_local_share(5)),
             },
         }
     }
@@ -49,19 +46,19 @@ pub(crate) struct Limit(RateLimiter);
 
 impl Limit {
     /// Takes one from the quota of `key`.
-    pub(crate) async fn take(&self, key: &str) -> Decided {
-        Decided { decision: self.0.check(key).await, quota: self.0.quota().clone() }
+    pub(crate) async fn take(&self, key: &str) -> Decided<'_> {
+        Decided { decision: self.0.check(key).await, quota: self.0.quota() }
     }
 }
 
 /// What a limit decided.
 #[derive(Debug)]
-pub(crate) struct Decided {
+pub(crate) struct Decided<'a> {
     decision: Decision,
-    quota: Quota,
+    quota: &'a Quota,
 }
 
-impl Decided {
+impl Decided<'_> {
     /// The error when it is not allowed.
     pub(crate) fn allowed(&self) -> Result<(), ApiError> {
         if self.decision.allowed { Ok(()) } else { Err(ApiError::too_many(self.decision.retry_after)) }
@@ -69,55 +66,79 @@ impl Decided {
 
     /// Tells the limit in the headers of the answer.
     pub(crate) fn describe(&self, headers: &mut HeaderMap) {
-        self.decision.describe(&self.quota, headers);
+        self.decision.describe(self.quota, headers);
     }
 }
 
-/// Keys that are refused at most; beyond that each failure asks the limit.
-const MOST_KEYS: usize = 10_000;
-
-/// Counts failures only, so that fifty people who log in at once are no attack; after too many even the right password
-/// must wait.
+/// Failed logins: who guesses waits longer and longer, here by the guard and, whatever instance is asked, by a limit that
+/// all share. Fifty people who log in at once are no attack.
 #[derive(Debug)]
-pub(crate) struct FailureLimit {
-    limit: Limit,
-    blocked: Mutex<HashMap<String, Instant>>,
+pub(crate) struct Logins {
+    guard: LoginGuard,
+    failures: RateLimiter,
 }
 
-impl FailureLimit {
-    /// Refuses while the key has failed too often.
-    pub(crate) fn check(&self, key: &str) -> Result<(), ApiError> {
-        let now = Instant::now();
-        let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
-        match blocked.get(key) {
-            Some(until) if *until > now => Err(ApiError::too_many(*until - now)),
-            Some(_) => {
-                blocked.remove(key);
-                Ok(())
-            }
-            None => Ok(()),
-        }
+impl Logins {
+    /// Refuses while there were too many failures; then even the right password must wait.
+    pub(crate) fn check(&self, name: &str, address: IpAddr, now: DateTime<Utc>) -> Result<(), ApiError> {
+        self.guard.check(name, address, now).map_err(|wait| ApiError::too_many(wait.retry_after))
     }
 
     /// Notes a failure; an error when it is one too many.
-    pub(crate) async fn failed(&self, key: &str) -> Result<(), ApiError> {
-        let Decision { allowed, retry_after, .. } = self.limit.take(key).await.decision;
-        if allowed {
+    pub(crate) async fn failed(
+        &self,
+        name: &str,
+        address: IpAddr,
+        now: DateTime<Utc>,
+    ) -> Result<(), ApiError> {
+        self.guard.failed(name, address, now);
+        let key = format!("{}:{name}", address_key(address));
+        let decision = self.failures.check(&key).await;
+        if decision.allowed {
             return Ok(());
         }
-        let now = Instant::now();
-        let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
-        if blocked.len() >= MOST_KEYS {
-            blocked.retain(|_, until| *until > now);
-        }
-        if blocked.len() < MOST_KEYS {
-            blocked.insert(key.to_owned(), now + retry_after);
-        }
-        Err(ApiError::too_many(retry_after))
+        self.guard.refuse(name, address, decision.retry_after, now);
+        Err(ApiError::too_many(decision.retry_after))
+    }
+
+    /// Notes that somebody got in.
+    pub(crate) fn succeeded(&self, name: &str, address: IpAddr, now: DateTime<Utc>) {
+        self.guard.succeeded(name, address, now);
     }
 }
 
 /// What an address is counted under.
 pub(crate) fn address_key(address: IpAddr) -> String {
     AddressPrefix::default().key(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse as _;
+    use chrono::TimeDelta;
+    use golive_cache::CacheOptions;
+    use golive_sandbox::{Redis, RedisOptions};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_guesses_at_one_instance_waits_at_the_other() {
+        let redis = Redis::start(&RedisOptions::new()).unwrap();
+        let cache = Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap();
+        let [one, other] = [(); 2].map(|()| Limits::new(Some(&cache)).logins);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        // So patiently that the guard has nothing against it; for the limit on Redis' clock it is all at once.
+        let at = |attempt: i32| DateTime::UNIX_EPOCH + TimeDelta::minutes(20) * attempt;
+        for attempt in 0..10 {
+            one.check("rosa", address, at(attempt)).unwrap();
+            one.failed("rosa", address, at(attempt)).await.unwrap();
+        }
+        other.check("rosa", address, at(10)).unwrap();
+        let refused = other.failed("rosa", address, at(10)).await.unwrap_err();
+        assert_eq!(refused.into_response().status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(other.check("rosa", address, at(10)).is_err(), "even the right password waits");
+        other.check("juan", address, at(10)).unwrap();
+        other.check("rosa", address, at(11)).unwrap();
+    }
 }

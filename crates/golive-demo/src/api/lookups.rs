@@ -95,7 +95,7 @@ impl Lookups {
 
     /// What the role of an account may do.
     pub(crate) async fn permissions(&self, user: &user::Model) -> Result<Vec<Permission>, ApiError> {
-        let of_role = || std::future::ready(Ok(access::rule(user.role).permissions.to_vec()));
+        let of_role = || std::future::ready(Ok(access::permissions(user.role)));
         Ok(self.permissions.get(&user.id.to_string(), of_role).await?.0)
     }
 

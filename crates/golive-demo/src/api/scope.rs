@@ -1,42 +1,30 @@
 //! The one place that says which tenants a caller sees: those of their own that are active. Every query about tenants'
 //! data takes its tenants from here, so a deactivated one is invisible everywhere, to everybody.
 
+use golive_auth::TenantScope;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::access::{self, TenantRule};
+use super::access;
 use super::error::ApiError;
 use crate::entity::{client, user};
 
 /// Which tenants somebody sees, as far as they are active.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    reach: Reach,
+    /// `None` is nobody.
+    tenants: Option<TenantScope>,
     own: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
-    All,
-    Own,
-    Nothing,
 }
 
 impl Scope {
     /// The scope of an account.
     pub(crate) fn of(user: &user::Model) -> Self {
-        let rule = access::rule(user.role);
-        let reach = match (&user.client_id, rule.tenant) {
-            _ if rule.sees_all_tenants => Reach::All,
-            (Some(_), _) => Reach::Own,
-            (None, TenantRule::Optional) => Reach::All,
-            (None, TenantRule::Required) => Reach::Nothing,
-        };
-        Self { reach, own: user.client_id.clone() }
+        Self { tenants: access::scope(user.role, user.client_id.as_deref()), own: user.client_id.clone() }
     }
 
     /// Whether it is every active tenant.
     pub(crate) fn is_everything(&self) -> bool {
-        self.reach == Reach::All
+        self.tenants.as_ref().is_some_and(|tenants| tenants.tenant().is_none())
     }
 
     /// The active tenants in this scope: the one asked for, or all. One that is not visible does not exist.
@@ -45,16 +33,11 @@ impl Scope {
         db: &impl ConnectionTrait,
         requested: Option<&str>,
     ) -> Result<Vec<String>, ApiError> {
-        let mut query = client::Entity::find().select_only().column(client::Column::ClientId);
-        query = query.filter(client::Column::IsActive.eq(true)).order_by_asc(client::Column::ClientId);
-        match (self.reach, &self.own) {
-            (Reach::All, _) => {}
-            (Reach::Own, Some(own)) => query = query.filter(client::Column::ClientId.eq(own)),
-            (Reach::Own, None) | (Reach::Nothing, _) => return nothing(requested),
-        }
-        if let Some(requested) = requested {
-            query = query.filter(client::Column::ClientId.eq(requested));
-        }
+        let asked = self.tenants.as_ref().and_then(|tenants| tenants.narrowed(requested));
+        let Some(tenants) = asked else { return nothing(requested) };
+        let query = client::Entity::find().select_only().column(client::Column::ClientId);
+        let query = query.filter(client::Column::IsActive.eq(true)).order_by_asc(client::Column::ClientId);
+        let query = tenants.of(query, client::Column::ClientId);
         let mut found: Vec<String> = query.into_tuple().all(db).await?;
         // The database may compare more generously than we do.
         found.retain(|id| requested.is_none_or(|requested| requested == id));

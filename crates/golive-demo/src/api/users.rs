@@ -5,15 +5,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, TransactionTrait,
+    ActiveEnum, ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait,
+    PaginatorTrait, QueryFilter, QueryOrder, TransactionTrait,
 };
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::access::{self, TenantRule};
+use super::access;
 use super::audit::{self, Deed};
 use super::auth::new_hash;
 use super::caller::Caller;
@@ -30,7 +30,7 @@ fn view(user: &user::Model) -> Value {
         "username": user.username,
         "full_name": user.full_name,
         "email": user.email,
-        "role": access::rule(user.role).name,
+        "role": user.role.to_value(),
         "client_id": user.client_id,
         "is_active": user.is_active,
         "must_change_password": user.must_change_password,
@@ -97,7 +97,7 @@ pub(crate) async fn create(
         assign(&transaction, row.id, shift_id, now.date_naive()).await?;
     }
     let mut deed = Deed::new("create", "user", row.id);
-    deed = deed.with(json!({ "username": username, "role": access::rule(row.role).name }));
+    deed = deed.with(json!({ "username": username, "role": row.role.to_value() }));
     deed.client_id = client_id.as_deref();
     audit::record(&app, &transaction, now, &caller.actor, deed).await?;
     transaction.commit().await?;
@@ -111,10 +111,10 @@ async fn tenant_for(
     role: Role,
     client_id: Option<&str>,
 ) -> Result<Option<String>, ApiError> {
-    match (client_id.filter(|id| !id.is_empty()), access::rule(role).tenant) {
-        (Some(id), _) => Ok(Some(caller.scope.client(&app.db, Some(id)).await?)),
-        (None, TenantRule::Optional) => Ok(None),
-        (None, TenantRule::Required) => Err(ApiError::invalid("this role needs a client_id")),
+    match client_id.filter(|id| !id.is_empty()) {
+        Some(id) => Ok(Some(caller.scope.client(&app.db, Some(id)).await?)),
+        None if access::scope(role, None).is_some() => Ok(None),
+        None => Err(ApiError::invalid("this role needs a client_id")),
     }
 }
 
@@ -231,9 +231,8 @@ pub(crate) async fn change(
         assign(&transaction, user_id, shift_id, now.date_naive()).await?;
     }
     let mut deed = Deed::new(action, "user", user_id);
-    deed = deed.with(
-        json!({ "username": row.username, "role": access::rule(role).name, "password_reset": is_reset }),
-    );
+    deed =
+        deed.with(json!({ "username": row.username, "role": role.to_value(), "password_reset": is_reset }));
     deed.client_id = client_id.as_deref();
     audit::record(&app, &transaction, now, &caller.actor, deed).await?;
     transaction.commit().await?;
