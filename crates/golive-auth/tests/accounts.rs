@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use golive_auth::{
-    AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DeactivateError, Literal,
-    MatchRule, NewAccount, NewTenant, OnboardError, PasswordHasher, ScanOptions, StorageKind, TenantMapping,
-    TenantRule, Tenants, hash_password, team_of_csv,
+    AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DeactivateError,
+    FittingPassword, Literal, MatchRule, NewAccount, NewTenant, OnboardError, PasswordHasher, ScanOptions,
+    StorageKind, TenantMapping, TenantRule, Tenants, hash_password, team_of_csv,
 };
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
@@ -121,6 +121,8 @@ async fn go_live(url: &str, seed_file: &std::path::Path) {
     let text = format!("{report:?} {} {accounts:?}", serde_json::to_string(&report).unwrap());
     assert!(!text.contains(KNOWN) && !text.contains(SEEDED) && !text.contains("$2b$"), "names only");
 
+    fitting(&accounts).await;
+
     let weak: Vec<String> =
         report.known.iter().map(|k| k.username.clone()).chain(names(&["odd", "strange"])).collect();
     let before = accounts.list().await.unwrap();
@@ -145,6 +147,25 @@ async fn go_live(url: &str, seed_file: &std::path::Path) {
     let tenants = tenants(url).await;
     recorded_or_not_done(&accounts).await;
     onboarding(&accounts, &tenants).await;
+}
+
+/// A proof by login needs the right password, of those switched off as well.
+async fn fitting(accounts: &Accounts) {
+    let asked = names(&["off", "seeded", "strong", "strange", "nologin", "nobody", "Admin"]);
+    let tried = async |time| accounts.fitting_passwords(&asked, time).await.unwrap();
+    let [off, seeded, strong, strange, nologin, nobody, other] = &tried(Duration::from_secs(60)).await[..]
+    else {
+        panic!("one for each")
+    };
+    assert!(matches!(off, FittingPassword::Fits(password) if password.expose_secret() == KNOWN));
+    assert!(matches!(seeded, FittingPassword::Fits(password) if password.expose_secret() == SEEDED));
+    assert!(matches!(strong, FittingPassword::None));
+    for unknown in [strange, nologin, nobody, other] {
+        assert!(matches!(unknown, FittingPassword::Unknown));
+    }
+    assert!(!format!("{off:?}").contains(KNOWN));
+    let in_no_time = tried(Duration::ZERO).await;
+    assert!(in_no_time.iter().all(|fitting| matches!(fitting, FittingPassword::Unknown)));
 }
 
 /// The deed and its entry are one: without the trail nothing is done, with it each change has its entry.

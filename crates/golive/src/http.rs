@@ -75,6 +75,16 @@ impl Answer {
         matches!(self.status, 401 | 403)
     }
 
+    /// How long to wait before sending the same again, when there were too many: as `Retry-After` says in seconds, else a
+    /// moment; never none.
+    pub(crate) fn asks_for_patience(&self) -> Option<Duration> {
+        let seconds = self
+            .headers
+            .get(reqwest::header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        self.is_too_many().then(|| Duration::from_secs(seconds.unwrap_or(5).max(1)))
+    }
+
     pub(crate) fn is_too_many(&self) -> bool {
         self.status == StatusCode::TOO_MANY_REQUESTS.as_u16()
     }
@@ -160,3 +170,27 @@ impl Endpoint {
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// An answer longer than this is cut: proofs look at small documents.
 const MOST_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_too_many_asks_for_patience_and_never_for_none() {
+        let asks = |status, header: Option<&'static str>| {
+            let mut headers = reqwest::header::HeaderMap::new();
+            headers.extend(header.map(|value| {
+                (reqwest::header::RETRY_AFTER, reqwest::header::HeaderValue::from_static(value))
+            }));
+            Answer { status, headers, body: Vec::new(), elapsed: Duration::ZERO }.asks_for_patience()
+        };
+        assert_eq!(asks(429, Some("17")), Some(Duration::from_secs(17)));
+        assert_eq!(asks(429, Some("0")), Some(Duration::from_secs(1)));
+        for unclear in [None, Some("Fri, 31 Dec 1999 23:59:59 GMT"), Some("-3"), Some("99999999999999999999")]
+        {
+            assert_eq!(asks(429, unclear), Some(Duration::from_secs(5)), "{unclear:?}");
+        }
+        assert_eq!(asks(503, Some("17")), None);
+        assert_eq!(asks(200, None), None);
+    }
+}

@@ -86,6 +86,7 @@ pub enum AccountsError {
 }
 
 /// An account with its stored hash, which stays inside this module's neighbors.
+#[derive(Clone)]
 pub(super) struct StoredAccount {
     pub(super) account: Account,
     pub(super) stored: Option<String>,
@@ -200,10 +201,15 @@ impl Accounts {
         Ok(found.pop())
     }
 
+    /// All accounts, with their hashes.
+    pub(super) async fn stored(&self) -> Result<Vec<StoredAccount>, AccountsError> {
+        let order = format!("ORDER BY {} LIMIT {}", quote(&self.mapping.username), MOST_ACCOUNTS + 1);
+        self.read(&self.connection, &order, Vec::new()).await
+    }
+
     /// All accounts that are not switched off, with their hashes.
     pub(super) async fn not_inactive(&self) -> Result<Vec<StoredAccount>, AccountsError> {
-        let order = format!("ORDER BY {} LIMIT {}", quote(&self.mapping.username), MOST_ACCOUNTS + 1);
-        let mut stored = self.read(&self.connection, &order, Vec::new()).await?;
+        let mut stored = self.stored().await?;
         stored.retain(|stored| stored.account.state != AccountState::Inactive);
         Ok(stored)
     }

@@ -4,6 +4,7 @@
 mod candidates;
 mod create;
 mod directory;
+mod fitting;
 mod mapping;
 mod onboard;
 mod recording;
@@ -15,6 +16,7 @@ mod tenants;
 pub use candidates::DEFAULT_CANDIDATES;
 pub use create::{CreateAccountError, NewAccount};
 pub use directory::{Account, Accounts, AccountsError};
+pub use fitting::FittingPassword;
 pub use mapping::{AccountsMapping, IdStrategy, Literal, TenantMapping, TenantRule};
 pub use onboard::{
     OnboardError, OnboardingPlan, PlannedAccount, RefusedMember, TeamListError, TeamMember, team_of_csv,

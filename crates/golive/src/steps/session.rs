@@ -1,5 +1,7 @@
 //! Signing in to the application as somebody, as many steps do. Passwords live in the run's private folder.
 
+use std::time::Duration;
+
 use golive_auth::generate_password;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -16,7 +18,8 @@ pub(crate) enum Login {
     Refused,
 }
 
-/// Tries to sign in once.
+/// Tries to sign in once. An application that asks for patience gets it, for a while: many logins in a row look like an
+/// attack to it, and are one for its limit.
 pub(crate) async fn login(
     context: &Context,
     endpoint: &Endpoint,
@@ -25,7 +28,21 @@ pub(crate) async fn login(
 ) -> Result<Login, StepError> {
     let request = context.request(&context.config.journeys.login)?;
     let values = Values::new().set("username", username).set("password", password.expose_secret());
-    let answer = endpoint.send(request, &values, None).await.doing(format!("sign in as {username}"))?;
+    let send = async || endpoint.send(request, &values, None).await.doing(format!("sign in as {username}"));
+    let mut answer = send().await?;
+    let mut patience = PATIENCE;
+    while let Some(pause) = answer.asks_for_patience() {
+        let Some(left) = patience.checked_sub(pause) else {
+            return Err(StepError::Refused(format!(
+                "signing in as {username}: the application answers 429, too many logins, and asks to wait {} s; raise its \
+                 limit for this machine's address, or try again later",
+                pause.as_secs()
+            )));
+        };
+        patience = left;
+        tokio::time::sleep(pause).await;
+        answer = send().await?;
+    }
     if answer.is_refusal() {
         return Ok(Login::Refused);
     }
@@ -156,6 +173,8 @@ fn plain(username: &str) -> String {
     })
 }
 
+/// A limit by the minute is over then.
+const PATIENCE: Duration = Duration::from_secs(65);
 /// Characters of a generated password; the checklist asks for 16.
 pub(crate) const PASSWORD_LENGTH: usize = 20;
 
