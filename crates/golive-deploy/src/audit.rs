@@ -6,6 +6,7 @@ mod compose;
 mod dockerfile;
 mod nginx;
 mod nginx_syntax;
+mod place;
 mod yaml;
 
 use std::io::Read as _;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::finding::{Finding, sort};
+use crate::suppress;
 
 /// A deployment file larger than this is something else.
 const MAX_FILE_BYTES: u64 = 2 * 1024 * 1024;
@@ -128,20 +130,23 @@ pub fn audit_files(inputs: &AuditInputs) -> Vec<Finding> {
 
 /// Audits the text of a Dockerfile; `name` stands for the file in findings.
 pub fn audit_dockerfile(name: &str, text: &str) -> Vec<Finding> {
-    sorted(dockerfile::audit(name, text))
+    whole(dockerfile::audit(name, text), name, text)
 }
 
 /// Audits the text of a compose file; `name` stands for the file in findings.
 pub fn audit_compose(name: &str, text: &str) -> Vec<Finding> {
-    sorted(compose::audit(name, text))
+    whole(compose::audit(name, text), name, text)
 }
 
 /// Audits the text of an nginx configuration; `name` stands for the file in findings.
 pub fn audit_nginx(name: &str, text: &str) -> Vec<Finding> {
-    sorted(nginx::audit(name, text))
+    whole(nginx::audit(name, text), name, text)
 }
 
-fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+/// With what comments in the file say, with places in the lines, in order.
+fn whole(mut findings: Vec<Finding>, name: &str, text: &str) -> Vec<Finding> {
+    suppress::ignore(&mut findings, name, text);
+    place::place(&mut findings, text);
     sort(&mut findings);
     findings
 }

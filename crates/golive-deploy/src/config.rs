@@ -192,7 +192,7 @@ impl ConfigReport {
 
     /// How many findings weigh this much.
     pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity).count()
+        self.findings.iter().filter(|finding| finding.counts() && finding.severity == severity).count()
     }
 }
 

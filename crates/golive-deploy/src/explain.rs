@@ -23,6 +23,8 @@ pub struct RuleText {
     pub why: &'static str,
     /// How to mend it.
     pub remedy: &'static str,
+    /// The ruleset it came with.
+    pub since: &'static str,
 }
 
 /// The text of a rule, by its identity in any case.
@@ -47,7 +49,12 @@ const fn text(
     why: &'static str,
     remedy: &'static str,
 ) -> RuleText {
-    RuleText { id, severity, title, why, remedy }
+    RuleText { id, severity, title, why, remedy, since: "2026.1" }
+}
+
+/// The same rule, of a later ruleset.
+const fn since(rule: RuleText, since: &'static str) -> RuleText {
+    RuleText { since, ..rule }
 }
 
 #[cfg(test)]

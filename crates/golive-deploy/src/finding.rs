@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::explain::rule;
+use crate::suppress::Suppression;
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,10 +49,38 @@ pub struct Finding {
     pub file: Option<String>,
     /// The line in that file, counted from 1.
     pub line: Option<u32>,
+    /// What of the line it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+    /// The line, unless it might hold a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
     /// What is wrong, in one sentence.
     pub message: String,
     /// What to do about it.
     pub remedy: String,
+    /// Why it is not counted, when it is not. It stays in every report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppression: Option<Suppression>,
+    /// The text to underline; its first word unless a rule says otherwise.
+    #[serde(skip)]
+    pub(crate) token: Option<String>,
+}
+
+/// A part of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Span {
+    /// Its first character, counted from 1.
+    pub column: u32,
+    /// How many characters.
+    pub length: u32,
+}
+
+impl Span {
+    pub(crate) const fn new(column: u32, length: u32) -> Self {
+        Self { column, length }
+    }
 }
 
 impl Finding {
@@ -67,8 +96,12 @@ impl Finding {
             severity,
             file: None,
             line: None,
+            span: None,
+            excerpt: None,
             message: message.into(),
             remedy: remedy.into(),
+            suppression: None,
+            token: None,
         }
     }
 
@@ -80,6 +113,17 @@ impl Finding {
         self
     }
 
+    /// The same finding, about this part of its line.
+    pub(crate) fn about(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Whether it counts: nobody has taken it upon himself.
+    pub const fn counts(&self) -> bool {
+        self.suppression.is_none()
+    }
+
     /// A finding of one of our rules: severity and remedy come from its text.
     pub(crate) fn of(id: &'static str, message: impl Into<String>) -> Self {
         let rule = rule(id);
@@ -87,9 +131,9 @@ impl Finding {
     }
 }
 
-/// The heaviest severity among findings; `None` when there are none.
+/// The heaviest severity among findings that count; `None` when there are none.
 pub fn worst(findings: &[Finding]) -> Option<Severity> {
-    findings.iter().map(|finding| finding.severity).max()
+    findings.iter().filter(|finding| finding.counts()).map(|finding| finding.severity).max()
 }
 
 /// Puts findings in the order in which an operator reads them: by file, line, weight, identity.

@@ -26,6 +26,8 @@ mod config;
 mod explain;
 mod finding;
 mod render;
+mod sarif;
+mod suppress;
 pub mod tls;
 
 pub use audit::{
@@ -36,5 +38,7 @@ pub use config::{
     check_config,
 };
 pub use explain::{RuleText, explain, rules};
-pub use finding::{Finding, Severity, worst};
+pub use finding::{Finding, Severity, Span, worst};
 pub use render::{NginxOptions, RenderError, render_nginx};
+pub use sarif::to_sarif;
+pub use suppress::{RULESET, Suppression, UnknownRuleset, Waiver, hold_to_ruleset, waive};

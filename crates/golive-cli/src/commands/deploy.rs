@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use golive_deploy::{
     AuditInputs, AuditKind, ConfigRules, Finding, NginxOptions, Settings, Severity, audit_files,
-    check_config, render_nginx, worst,
+    check_config, render_nginx, to_sarif, worst,
 };
 use serde_json::json;
 
 use crate::args::{Format, Global};
 use crate::commands::support::show;
 use crate::exit::{End, Failure, Result};
-use crate::{commands, output};
+use crate::{clock, commands, output};
 
 /// What can be done with deployment files.
 #[derive(Debug, clap::Subcommand)]
@@ -33,6 +33,9 @@ pub(crate) enum Command {
 pub(crate) struct AuditArgs {
     /// The files, known by their names; those of `[deploy]` in golive.toml unless given.
     files: Vec<PathBuf>,
+    /// Also write the findings as SARIF 2.1.0, for code scanning.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
 }
 
 /// What can be rendered.
@@ -82,11 +85,27 @@ pub(crate) fn run(global: &Global, command: Command) -> Result {
 fn audit(global: &Global, args: &AuditArgs) -> Result {
     let files = if args.files.is_empty() { configured(global)? } else { named(&args.files)? };
     let inputs = AuditInputs::read(&files).map_err(Failure::reach)?;
-    let findings = audit_files(&inputs);
+    let mut findings = audit_files(&inputs);
+    hold(global, &mut findings, false)?;
+    if let Some(path) = &args.sarif {
+        let log = format!("{:#}\n", to_sarif(&findings, "golive.toml"));
+        std::fs::write(path, log)
+            .map_err(|error| Failure::reach(format!("write {}: {error}", path.display())))?;
+    }
     show(global, &json!({ "files": files.len(), "findings": findings }), || {
         text(&findings, files.len(), "files")
     });
     Ok(end(global, &findings))
+}
+
+/// Waivers and ruleset of golive.toml.
+fn hold(
+    global: &Global,
+    findings: &mut Vec<Finding>,
+    of_variables: bool,
+) -> std::result::Result<(), Failure> {
+    let deploy = commands::config_or_nothing(global)?.deploy;
+    deploy.hold(findings, of_variables, clock::now().date_naive()).map_err(Failure::usage)
 }
 
 fn configured(global: &Global) -> std::result::Result<Vec<(AuditKind, PathBuf)>, Failure> {
@@ -153,7 +172,8 @@ fn check(global: &Global, file: &Path) -> Result {
     for example in &config.deploy.example_environment {
         rules.examples.push(Settings::parse_env_file(&config.path(example)).map_err(Failure::reach)?);
     }
-    let report = check_config(&settings, &rules);
+    let mut report = check_config(&settings, &rules);
+    hold(global, &mut report.findings, true)?;
     show(global, &report, || {
         let mut text = text(&report.findings, report.variables, "variables");
         for open in &report.not_checked {
@@ -172,18 +192,34 @@ fn end(global: &Global, findings: &[Finding]) -> End {
     }
 }
 
+/// One verdict line, then each finding with its place underlined, then what does not count and why.
 fn text(findings: &[Finding], looked: usize, at: &str) -> String {
-    let mut lines = vec![format!("{looked} {at}, {} findings", findings.len())];
+    let counted = findings.iter().filter(|finding| finding.counts()).count();
+    let mut lines = vec![match findings.len() - counted {
+        0 => format!("{looked} {at}, {counted} findings"),
+        others => format!("{looked} {at}, {counted} findings, {others} more that do not count"),
+    }];
     for finding in findings {
         let place = match (&finding.file, finding.line) {
             (Some(file), Some(line)) => format!("{file}:{line}: "),
             (Some(file), None) => format!("{file}: "),
             _ => String::new(),
         };
-        lines.push(format!(
-            "  {place}{} {}: {}; {}",
-            finding.severity, finding.id, finding.message, finding.remedy
-        ));
+        lines.push(format!("  {place}{} {}: {}", finding.severity, finding.id, finding.message));
+        if let (Some(excerpt), Some(span)) = (&finding.excerpt, finding.span) {
+            let shown = excerpt.replace('\t', " ");
+            let indent = shown.chars().take_while(|c| *c == ' ').count().min(span.column as usize - 1);
+            lines.push(format!("      | {}", shown.chars().skip(indent).collect::<String>()));
+            let (before, width) = (span.column as usize - 1 - indent, span.length as usize);
+            lines.push(format!("      | {}{}", " ".repeat(before), "~".repeat(width)));
+        }
+        lines.push(match &finding.suppression {
+            None => format!("      fix: {}", finding.remedy),
+            Some(suppression) => format!("      does not count: {}", suppression.text()),
+        });
+    }
+    if let Some(first) = findings.iter().find(|finding| finding.counts()) {
+        lines.push(format!("why: golive explain {}", first.id));
     }
     lines.join("\n")
 }

@@ -37,6 +37,13 @@ impl Audit<'_> {
         self.findings.push(Finding::of(id, message).at(self.name, line));
     }
 
+    /// What of its line the last finding is about.
+    fn about(&mut self, token: impl Into<String>) {
+        if let Some(finding) = self.findings.pop() {
+            self.findings.push(finding.about(token));
+        }
+    }
+
     fn service(&mut self, services: &Node, name: &str, node: &Node) {
         self.limits(name, node);
         self.health(name, node);
@@ -91,6 +98,7 @@ impl Audit<'_> {
         let ours = node.get("build").is_some();
         if !ours && !text.contains('$') && image_pin(&text) == ImagePin::None {
             self.find("DEP-205", image.line, format!("service {name} uses {text} without a version"));
+            self.about(image.text().unwrap_or_default());
         }
     }
 
@@ -114,6 +122,7 @@ impl Audit<'_> {
                     port.line,
                     format!("service {name} publishes port {container} of a data store"),
                 );
+                self.about(port.text().unwrap_or_default());
             }
         }
     }
@@ -139,6 +148,7 @@ impl Audit<'_> {
                     volume.line,
                     format!("service {name} mounts the container engine's socket"),
                 );
+                self.about(source);
             }
         }
         let options = node.get("security_opt").map(Node::items).unwrap_or_default();
@@ -156,6 +166,7 @@ impl Audit<'_> {
         for item in depends.items() {
             let Some(on) = item.text() else { continue };
             self.find("DEP-207", item.line, format!("service {name} does not wait until {on} is healthy"));
+            self.about(on);
             self.exists(services, name, on, item.line);
         }
         for (on, how) in depends.entries() {
@@ -193,6 +204,7 @@ impl Audit<'_> {
                 line,
                 format!("service {name} waits for {on}, which is no service of this file"),
             );
+            self.about(on);
         }
         exists
     }
@@ -211,6 +223,7 @@ impl Audit<'_> {
                     line,
                     format!("service {name} has the value of {variable} written into the file"),
                 );
+                self.about(&variable);
             } else if let Some(default) = default_of(&value).filter(|default| !default.is_empty()) {
                 // A default that is an address without a password is none.
                 if !default.contains("://") || default.contains('@') {
@@ -219,6 +232,7 @@ impl Audit<'_> {
                         line,
                         format!("service {name} has a default for {variable} written into the file"),
                     );
+                    self.about(&variable);
                 }
             } else if !value.contains(":?") && !value.contains("?") {
                 self.find(
@@ -226,6 +240,7 @@ impl Audit<'_> {
                     line,
                     format!("service {name} starts without {variable} when it is unset"),
                 );
+                self.about(&variable);
             }
         }
     }

@@ -57,6 +57,13 @@ impl Audit<'_> {
         self.findings.push(Finding::of(id, message).at(self.name, line));
     }
 
+    /// What of its line the last finding is about.
+    fn about(&mut self, token: impl Into<String>) {
+        if let Some(finding) = self.findings.pop() {
+            self.findings.push(finding.about(token));
+        }
+    }
+
     fn images(&mut self, stages: &[Stage<'_, '_>]) {
         let mut known: HashSet<String> = HashSet::new();
         for stage in stages {
@@ -64,16 +71,16 @@ impl Audit<'_> {
             let own = known.contains(&image.to_ascii_lowercase());
             if !own && image != "scratch" && !image.contains('$') {
                 match image_pin(image) {
-                    ImagePin::None => self.find(
-                        "DEP-104",
-                        &stage.from.from.span,
-                        format!("the base image {image} has no version"),
-                    ),
-                    ImagePin::Tag => self.find(
-                        "DEP-105",
-                        &stage.from.from.span,
-                        format!("the base image {image} has no digest"),
-                    ),
+                    ImagePin::None => {
+                        let message = format!("the base image {image} has no version");
+                        self.find("DEP-104", &stage.from.from.span, message);
+                        self.about(image.as_ref());
+                    }
+                    ImagePin::Tag => {
+                        let message = format!("the base image {image} has no digest");
+                        self.find("DEP-105", &stage.from.from.span, message);
+                        self.about(image.as_ref());
+                    }
                     ImagePin::Digest => {}
                 }
             }
@@ -117,6 +124,7 @@ impl Audit<'_> {
         for name in assigned_names(arguments) {
             if is_secret_name(&name) {
                 self.find("DEP-106", span, format!("{keyword} {name} puts a secret into the image"));
+                self.about(name);
             }
         }
     }
@@ -127,6 +135,7 @@ impl Audit<'_> {
             || words.windows(2).any(|pair| ["&&", ";", "||"].contains(&pair[0]) && pair[1] == "sudo")
         {
             self.find("DEP-113", span, "RUN uses sudo");
+            self.about("sudo");
         }
         let downloads = words.iter().any(|word| ["curl", "wget"].contains(word));
         let piped = script.split('|').skip(1).any(|part| {
@@ -180,8 +189,10 @@ impl Audit<'_> {
         let id = user.arguments.value.split(':').next().unwrap_or_default().trim().to_owned();
         if id == "root" || id == "0" {
             self.find("DEP-102", &user.user.span, "the last USER is root");
+            self.about(id);
         } else if id.parse::<u32>().is_err() && !id.contains('$') {
             self.find("DEP-103", &user.user.span, format!("USER {id} is a name"));
+            self.about(id);
         }
     }
 

@@ -42,6 +42,13 @@ impl Audit<'_> {
         self.findings.push(Finding::of(id, message).at(self.name, line));
     }
 
+    /// What of its line the last finding is about.
+    fn about(&mut self, token: impl Into<String>) {
+        if let Some(finding) = self.findings.pop() {
+            self.findings.push(finding.about(token));
+        }
+    }
+
     fn http(&mut self, http: &[Directive]) {
         let servers: Vec<&Directive> =
             http.iter().filter(|directive| directive.name == "server" && directive.block.is_some()).collect();
@@ -78,6 +85,7 @@ impl Audit<'_> {
             for header in all_headers(server).iter().filter(|header| is(header, "Strict-Transport-Security"))
             {
                 self.find("DEP-302", header.line, "HSTS is sent by a server that does not listen with ssl");
+                self.about(&header.name);
             }
         }
         if encrypted || !redirects(server) {
@@ -110,6 +118,7 @@ impl Audit<'_> {
         };
         if names.words.iter().all(local) && !loopback {
             self.find("DEP-301", names.line, "server_name is a local name on a public listener");
+            self.about(names.first());
         }
     }
 
@@ -148,6 +157,7 @@ impl Audit<'_> {
                         header.line,
                         format!("HSTS lasts less than six months ({HSTS_SECONDS} seconds)"),
                     );
+                    self.about(&header.value);
                 }
                 Some(_) => {}
             }
@@ -165,6 +175,7 @@ impl Audit<'_> {
         }
         for header in sent.iter().filter(|header| is_security(&header.name) && !header.always) {
             self.find("DEP-309", header.line, format!("{} is not sent with error pages", header.name));
+            self.about(&header.name);
         }
     }
 
@@ -190,6 +201,7 @@ impl Audit<'_> {
                     .filter(|word| ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1"].contains(&word.as_str()))
                 {
                     self.find("DEP-305", protocols.line, format!("{old} is spoken"));
+                    self.about(old);
                 }
             }
         }
@@ -202,6 +214,7 @@ impl Audit<'_> {
             Some(ciphers) => {
                 for weak in weak_ciphers(ciphers.first()) {
                     self.find("DEP-310", ciphers.line, format!("ssl_ciphers allows {weak}"));
+                    self.about(weak);
                 }
             }
         }
@@ -254,6 +267,7 @@ impl Audit<'_> {
                     alias.line,
                     "the location does not end with a slash, and its alias does",
                 );
+                self.about(alias.first());
             }
         }
         if inner.iter().any(|directive| directive.name == "proxy_pass") {
@@ -290,6 +304,7 @@ impl Audit<'_> {
                         directive.line,
                         format!("{} sends the decoded $uri back", directive.name),
                     );
+                    self.about("uri");
                 }
             }
             "proxy_set_header"
@@ -297,10 +312,12 @@ impl Audit<'_> {
                     && directive.words.iter().any(|word| word.contains("$http_host")) =>
             {
                 self.find("DEP-315", directive.line, "the Host header is passed on as the client wrote it");
+                self.about("$http_host");
             }
             "include" if brings_headers(std::slice::from_ref(directive)) => {
                 let message = format!("{} was not seen", directive.first());
                 self.find("DEP-320", directive.line, message);
+                self.about(directive.first());
             }
             "autoindex" if directive.first() == "on" => {
                 self.find("DEP-317", directive.line, "directories are listed");

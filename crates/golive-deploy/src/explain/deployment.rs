@@ -1,6 +1,6 @@
 //! Texts of the rules on deployment files, `DEP-…`. No decision is made here.
 
-use super::{RuleText, text};
+use super::{RuleText, since, text};
 use crate::finding::Severity::{Error, Note, Warning};
 
 pub(super) const RULES: &[RuleText] = &[
@@ -10,6 +10,36 @@ pub(super) const RULES: &[RuleText] = &[
         "the file can be read",
         "what cannot be parsed cannot be judged",
         "correct the syntax at the line named",
+    ),
+    since(
+        text(
+            "DEP-002",
+            Warning,
+            "what is ignored is ignored for a reason",
+            "nobody can tell later whether it still may be",
+            "write `# golive: ignore ID -- the reason`",
+        ),
+        "2026.2",
+    ),
+    since(
+        text(
+            "DEP-003",
+            Note,
+            "what is ignored is there",
+            "a comment for nothing hides the next finding at that line",
+            "delete the comment, or move it to the line above the finding",
+        ),
+        "2026.2",
+    ),
+    since(
+        text(
+            "DEP-004",
+            Warning,
+            "waivers hold",
+            "an expired or unsigned waiver excuses nothing, and one for nothing hides what comes",
+            "mend the finding, or give the waiver in golive.toml an owner, a reason and a day; delete one for nothing",
+        ),
+        "2026.2",
     ),
     text(
         "DEP-101",

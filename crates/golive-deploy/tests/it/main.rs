@@ -7,3 +7,5 @@ mod golden;
 mod rendered;
 mod replay;
 mod rules;
+mod sarif;
+mod suppression;

@@ -165,6 +165,35 @@ pub struct Deploy {
     pub variables: golive_deploy::VariableNames,
     /// Further variables that the application reads, so that others are told as misspelt.
     pub known_variables: Vec<String>,
+    /// The ruleset that the files were last held against, such as `2026.1`; the newest unless given.
+    pub ruleset: Option<String>,
+    /// Findings that somebody answers for, each until a day.
+    pub waivers: Vec<golive_deploy::Waiver>,
+}
+
+impl Deploy {
+    /// Marks findings of deployment files, or of the configuration's variables (`CFG-…`), that waivers cover or that are
+    /// newer than the ruleset.
+    ///
+    /// # Errors
+    /// When there is no such ruleset.
+    pub fn hold(
+        &self,
+        findings: &mut Vec<golive_deploy::Finding>,
+        of_variables: bool,
+        today: chrono::NaiveDate,
+    ) -> Result<(), golive_deploy::UnknownRuleset> {
+        let is_of_variables = |waiver: &&golive_deploy::Waiver| {
+            waiver.rule.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("CFG-"))
+        };
+        let waivers: Vec<_> =
+            self.waivers.iter().filter(|waiver| is_of_variables(waiver) == of_variables).cloned().collect();
+        golive_deploy::waive(findings, &waivers, today);
+        match &self.ruleset {
+            Some(ruleset) => golive_deploy::hold_to_ruleset(findings, ruleset),
+            None => Ok(()),
+        }
+    }
 }
 
 /// `[tls]`.
