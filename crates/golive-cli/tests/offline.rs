@@ -160,6 +160,43 @@ fn init_looks_at_the_file_and_never_overwrites() {
 }
 
 #[test]
+fn what_is_rendered_for_a_service_passes_the_audit_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    std::fs::write(
+        here.join("golive.toml"),
+        "[application]\nname = \"Line Tracker\"\n[application.commands]\nserve = [\"/usr/local/bin/app\"]\n\
+         [environment]\nAPP_ENV = \"production\"\nSECRET_KEY = \"{secret_key}\"\n\
+         [deploy]\nruleset = \"2026.1\"\n",
+    )
+    .unwrap();
+    for (kind, file) in
+        [("dockerfile", "Dockerfile"), ("compose", "compose.yml"), ("unit", "app.service"), ("env", "env")]
+    {
+        let render = ["deploy", "render", kind, "--language", "rust", "--output", file];
+        run(here, "", &render).with(0);
+        run(here, "", &render).with(0);
+        run(here, "", &[&render[..], &["--diff"]].concat()).with(0).says(&["is as rendered"]);
+        let text = std::fs::read_to_string(here.join(file)).unwrap();
+        std::fs::write(here.join(file), text.replacen("golive", "by hand", 1)).unwrap();
+        run(here, "", &render).with(2).says(&["--diff", "--overwrite"]);
+        let shown = run(here, "", &[&render[..], &["--diff"]].concat()).with(10);
+        shown.says(&["-# Rendered by by hand", "+# Rendered by golive"]);
+        assert!(std::fs::read_to_string(here.join(file)).unwrap().contains("by hand"), "{kind}");
+        run(here, "", &[&render[..], &["--overwrite"]].concat()).with(0);
+        assert_eq!(std::fs::read_to_string(here.join(file)).unwrap(), text, "{kind}");
+    }
+    let audit = ["deploy", "audit", "Dockerfile", "compose.yml", "--deny-warnings", "--sarif", "out.sarif"];
+    run(here, "", &audit).with(0);
+    let log: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(here.join("out.sarif")).unwrap()).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    run(here, "", &["deploy", "render", "unit", "--language", "node", "--", "app"])
+        .with(2)
+        .says(&["command"]);
+}
+
+#[test]
 fn what_is_rendered_passes_the_audit_and_a_bad_file_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -39,6 +39,9 @@ pub use config::{
 };
 pub use explain::{RuleText, explain, rules};
 pub use finding::{Finding, Severity, Span, worst};
-pub use render::{NginxOptions, RenderError, render_nginx};
+pub use render::{
+    Language, NginxOptions, RenderError, Service, Variable, render_compose, render_dockerfile,
+    render_environment, render_nginx, render_unit,
+};
 pub use sarif::to_sarif;
 pub use suppress::{RULESET, Suppression, UnknownRuleset, Waiver, hold_to_ruleset, waive};

@@ -3,22 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use golive_deploy::{
-    AuditInputs, AuditKind, ConfigRules, Finding, NginxOptions, Settings, Severity, audit_files,
-    check_config, render_nginx, to_sarif, worst,
+    AuditInputs, AuditKind, ConfigRules, Finding, Settings, Severity, audit_files, check_config, to_sarif,
+    worst,
 };
 use serde_json::json;
 
-use crate::args::{Format, Global};
+use crate::args::Global;
+use crate::commands::render::{self, Render};
 use crate::commands::support::show;
 use crate::exit::{End, Failure, Result};
-use crate::{clock, commands, output};
+use crate::{clock, commands};
 
 /// What can be done with deployment files.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Audit Dockerfiles, compose files and nginx configurations.
     Audit(AuditArgs),
-    /// Render a configuration that passes the audit.
+    /// Render deployment files that pass the audit, from golive.toml.
     #[command(subcommand)]
     Render(Render),
     /// Check a production env file against the rules.
@@ -38,46 +39,10 @@ pub(crate) struct AuditArgs {
     sarif: Option<PathBuf>,
 }
 
-/// What can be rendered.
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum Render {
-    /// One site for nginx: TLS that is graded A+, security headers, a redirect from plain http.
-    Nginx(NginxArgs),
-}
-
-/// What the site is made of.
-#[derive(Debug, clap::Args)]
-pub(crate) struct NginxArgs {
-    /// A public name; the first is the main one.
-    #[arg(long, required = true, value_name = "NAME")]
-    server_name: Vec<String>,
-    /// The application.
-    #[arg(long, value_name = "HOST:PORT")]
-    upstream: String,
-    /// Path of the certificate with its chain.
-    #[arg(long, value_name = "FILE")]
-    certificate: String,
-    /// Path of the certificate's private key.
-    #[arg(long, value_name = "FILE")]
-    key: String,
-    /// Where plain http is answered with a redirect.
-    #[arg(long, default_value_t = 80, value_name = "PORT")]
-    http_port: u16,
-    /// Where https is answered.
-    #[arg(long, default_value_t = 443, value_name = "PORT")]
-    https_port: u16,
-    /// Listen on this address only; on all of them unless given.
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<std::net::IpAddr>,
-    /// Write it to a file instead of stdout.
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-}
-
 pub(crate) fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Audit(args) => audit(global, &args),
-        Command::Render(Render::Nginx(args)) => render(global, &args),
+        Command::Render(render) => render::run(global, &render),
         Command::CheckConfig { file } => check(global, &file),
     }
 }
@@ -142,25 +107,6 @@ fn kind(path: &Path) -> std::result::Result<AuditKind, Failure> {
             path.display()
         )))
     }
-}
-
-fn render(global: &Global, args: &NginxArgs) -> Result {
-    let mut options =
-        NginxOptions::new(args.server_name.clone(), &args.upstream, &args.certificate, &args.key);
-    options.http_port = args.http_port;
-    options.https_port = args.https_port;
-    options.listen_address = args.listen.map(|address| address.to_string());
-    let site = render_nginx(&options).map_err(Failure::usage)?;
-    match &args.output {
-        Some(path) => {
-            std::fs::write(path, &site)
-                .map_err(|error| Failure::reach(format!("write {}: {error}", path.display())))?;
-            show(global, &json!({ "file": path }), || format!("written to {}", path.display()));
-        }
-        None if global.format == Format::Json => show(global, &json!({ "nginx": site }), String::new),
-        None => output::print(&site),
-    }
-    Ok(End::Ready)
 }
 
 fn check(global: &Global, file: &Path) -> Result {

@@ -8,4 +8,5 @@ mod rendered;
 mod replay;
 mod rules;
 mod sarif;
+mod service;
 mod suppression;

@@ -20,7 +20,7 @@ fn findings() -> Vec<Finding> {
     ]);
     let mut findings = audit_files(&inputs);
     findings.push(Finding::new("APP-001", Severity::Note, "of the application's own", "do so"));
-    let until = "2026-12-31".parse().unwrap();
+    let until = "2026-12-31".parse().expect("a day");
     waive(&mut findings, &[Waiver::new("DEP-104", "r.ortiz", "rebuilt next week", until)], until);
     findings
 }

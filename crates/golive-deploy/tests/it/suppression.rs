@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use golive_deploy::{RULESET, Severity, Waiver, audit_dockerfile, hold_to_ruleset, waive, worst};
 
 fn day(text: &str) -> NaiveDate {
-    text.parse().unwrap()
+    text.parse().expect("a day")
 }
 
 const FILE: &str = "FROM debian:12\nUSER 10001\nHEALTHCHECK CMD [\"true\"]\n\

@@ -184,7 +184,7 @@ impl Deploy {
         today: chrono::NaiveDate,
     ) -> Result<(), golive_deploy::UnknownRuleset> {
         let is_of_variables = |waiver: &&golive_deploy::Waiver| {
-            waiver.rule.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("CFG-"))
+            waiver.rule.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("CFG"))
         };
         let waivers: Vec<_> =
             self.waivers.iter().filter(|waiver| is_of_variables(waiver) == of_variables).cloned().collect();
