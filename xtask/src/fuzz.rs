@@ -5,7 +5,8 @@ use std::ffi::OsString;
 
 use crate::run::{Failure, Workspace, finish_on_stderr, say_error, tool};
 
-const TARGETS: [&str; 3] = ["token", "password_hash", "forwarded"];
+const TARGETS: [&str; 6] =
+    ["token", "password_hash", "forwarded", "deployment_file", "environment_file", "tls_answer"];
 /// An input that takes longer than this is a finding.
 const LONGEST_SECONDS: u32 = 20;
 const DEFAULT_SECONDS: u32 = 300;

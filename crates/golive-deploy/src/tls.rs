@@ -9,6 +9,8 @@
 mod answer;
 mod chain;
 mod facts;
+#[cfg(fuzzing)]
+mod fuzzed;
 mod gather;
 mod harvest;
 mod hello;
@@ -21,6 +23,8 @@ pub use facts::{
     CertificateFacts, HstsFact, HttpFacts, ProtocolFact, SuiteFact, Support, TlsFacts, TlsVersion,
     TrustProblem,
 };
+#[cfg(fuzzing)]
+pub use fuzzed::read_answer;
 pub use gather::{GradeError, GradeOptions, GradeTarget, grade};
 pub use rating::rate;
 pub use report::{Cap, Letter, Scores, TlsReport, Unverified};
