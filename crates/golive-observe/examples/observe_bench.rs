@@ -1,7 +1,15 @@
 //! What observation costs a service: the same small route with and without it, load from this process on a service in
 //! another one. Prints ratios as JSON for `cargo xtask bench observe`, which judges them.
 //!
-//! `observe_bench [seconds=4] [rounds=5]`
+//! Both sides answer the same document on the same route to the same requests over the same 16 kept connections, in turns.
+//! The bare side is axum and the route. The whole stack is what a service gets by `init` and `request_layer`: one JSON line
+//! a request in a file on the disk of the temporary directory, with the client and user that the handler identifies, its
+//! trace and request id; metrics; scrubbing with a registered secret; error tracking to an endpoint. All of it is on, and
+//! rotated files are compressed while the load runs. Load and service share the machine, so that a request costs the rate
+//! what all of its processor time is, that of the log's writer included; that time is told besides.
+//!
+//! `observe_bench [seconds=4] [rounds=5]`; and for a profiler `observe_bench serve=ADDRESS mode=full log=FILE` with
+//! `observe_bench load=ADDRESS`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -38,15 +46,25 @@ async fn main() -> Result<(), Failure> {
     if let Some(address) = arguments.get("serve") {
         return serve(address, &arguments).await;
     }
+    if let Some(address) = arguments.get("load") {
+        // For a profiler: load on a service that was started by hand, until the process is stopped.
+        load(address, Duration::from_secs(3600), None).await?;
+        return Ok(());
+    }
     let number = |name: &str, usual: u64| arguments.get(name).map_or(Ok(usual), |value| value.parse());
     let (seconds, rounds) = (Duration::from_secs(number("seconds", 4)?), number("rounds", 5)?);
-    let (rates, tails) = whole_stack(seconds, rounds).await?;
+    let stack = whole_stack(seconds, rounds).await?;
     let flood = flood(seconds, rounds).await?;
     let results = json!({ "ratios": [
-        { "name": "requests a second, whole stack to bare route", "ratio": rates, "at_least": 0.80 },
-        { "name": "p99, whole stack to bare route", "ratio": tails, "at_most": 1.3 },
+        { "name": "requests a second, whole stack to bare route", "ratio": stack.rates, "at_least": 0.80 },
+        { "name": "p99, whole stack to bare route", "ratio": stack.tails, "at_most": 1.3 },
         { "name": "microseconds to scrub a line of 1 KiB", "ratio": scrubbing(), "at_most": 2.0 },
         { "name": "median latency under 100,000 log lines a second, queue full, to none", "ratio": flood, "at_most": 1.05 },
+    ], "told": [
+        { "name": "requests a second of the bare route", "value": stack.bare.rate },
+        { "name": "requests a second of the whole stack", "value": stack.full.rate },
+        { "name": "processor microseconds of the service for a request, bare route", "value": stack.bare.cpu },
+        { "name": "processor microseconds of the service for a request, whole stack", "value": stack.full.cpu },
     ]});
     write_out(&results)
 }
@@ -57,27 +75,60 @@ fn write_out(results: &serde_json::Value) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The medians over all rounds of requests a second and of p99, as ratios; sides take turns within a round.
-async fn whole_stack(seconds: Duration, rounds: u64) -> Result<(f64, f64), Failure> {
+/// One side: requests a second, the slowest hundredth in microseconds, and the service's processor microseconds for
+/// a request.
+#[derive(Debug, Clone, Copy, Default)]
+struct Side {
+    rate: f64,
+    tail: f64,
+    cpu: f64,
+}
+
+/// The medians over all rounds: ratios of requests a second and of p99, and both sides alone.
+struct Stack {
+    rates: f64,
+    tails: f64,
+    bare: Side,
+    full: Side,
+}
+
+/// Sides take turns within a round, and a ratio is of one round.
+async fn whole_stack(seconds: Duration, rounds: u64) -> Result<Stack, Failure> {
     let sink = Sink::start()?;
-    let (mut rates, mut tails) = (Vec::new(), Vec::new());
+    let mut measured: Vec<[Side; 2]> = Vec::new();
     for round in 0..rounds {
         let directory = tempfile::tempdir()?;
         let dsn = format!("dsn=http://0123456789abcdef0123456789abcdef@127.0.0.1:{}/7", sink.port());
         let log = format!("log={}", directory.path().join("app.log").display());
-        let sides = [vec!["mode=bare".to_owned()], vec!["mode=full".to_owned(), dsn, log]];
-        let mut measured = [(0.0, 0.0); 2];
+        let arguments = [vec!["mode=bare".to_owned()], vec!["mode=full".to_owned(), dsn, log]];
+        let mut sides = [Side::default(); 2];
         for turn in 0..2 {
             let side = usize::from((round + turn) % 2 == 1);
-            let service = Service::start(&sides[side], directory.path()).await?;
+            let service = Service::start(&arguments[side], directory.path()).await?;
             load(&service.address, Duration::from_millis(500), None).await?;
+            let before = service.cpu_microseconds()?;
             let latencies = load(&service.address, seconds, None).await?;
-            measured[side] = (latencies.len() as f64 / seconds.as_secs_f64(), percentile(&latencies, 0.99));
+            let answered = latencies.len() as f64;
+            sides[side] = Side {
+                rate: answered / seconds.as_secs_f64(),
+                tail: percentile(&latencies, 0.99),
+                cpu: (service.cpu_microseconds()? - before) / answered,
+            };
         }
-        rates.push(measured[1].0 / measured[0].0);
-        tails.push(measured[1].1 / measured[0].1);
+        measured.push(sides);
     }
-    Ok((median(rates), median(tails)))
+    let of = |value: &dyn Fn(&[Side; 2]) -> f64| median(measured.iter().map(value).collect());
+    let side = |index: usize| Side {
+        rate: of(&|sides| sides[index].rate),
+        tail: of(&|sides| sides[index].tail),
+        cpu: of(&|sides| sides[index].cpu),
+    };
+    Ok(Stack {
+        rates: of(&|sides| sides[1].rate / sides[0].rate),
+        tails: of(&|sides| sides[1].tail / sides[0].tail),
+        bare: side(0),
+        full: side(1),
+    })
 }
 
 /// The median over all rounds of the median latency while a flood is logged, to that without one, at the same pace.
@@ -146,6 +197,18 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(service)
+    }
+}
+
+impl Service {
+    /// Processor time of all its threads so far, in whole ticks of ten milliseconds.
+    fn cpu_microseconds(&self) -> Result<f64, Failure> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid()))?;
+        // The name in parentheses may hold blanks; user and system time are the 12th and 13th field after it.
+        let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+        let ticks =
+            after.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+        Ok(ticks * 10_000.0)
     }
 }
 

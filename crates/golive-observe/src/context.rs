@@ -1,26 +1,35 @@
 //! Who and what a log line belongs to: the request's id, trace, client and user, kept on the request's span so that
 //! everything below it inherits them. No HTTP types here; `request` reads and writes the headers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tracing::Span;
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::layer::CONTEXT_TARGET;
 use crate::scrub;
 
 /// Longest client or user id that is kept.
 const LONGEST_ID_CHARS: usize = 128;
+
+thread_local! {
+    static OPENING: RefCell<Option<Arc<RequestContext>>> = const { RefCell::new(None) };
+}
 
 /// What is known about the request being answered.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     pub(crate) request_id: String,
     pub(crate) trace: TraceParent,
-    pub(crate) method: String,
-    pub(crate) route: String,
+    pub(crate) method: &'static str,
+    pub(crate) route: Arc<str>,
     identity: Mutex<Identity>,
+    /// Zero until it is known.
+    status: AtomicU16,
     has_reported_error: AtomicBool,
 }
 
@@ -32,19 +41,30 @@ pub(crate) struct Identity {
 }
 
 impl RequestContext {
-    pub(crate) fn new(request_id: String, trace: TraceParent, method: String, route: String) -> Self {
+    pub(crate) fn new(request_id: String, trace: TraceParent, method: &'static str, route: Arc<str>) -> Self {
         Self {
             request_id,
             trace,
             method,
             route,
             identity: Mutex::default(),
+            status: AtomicU16::new(0),
             has_reported_error: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn identity(&self) -> Identity {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Whom the request was identified as; hold it for as long as a line takes, and log nothing meanwhile.
+    pub(crate) fn identity(&self) -> MutexGuard<'_, Identity> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what the request was answered with.
+    pub(crate) fn set_status(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        Some(self.status.load(Ordering::Relaxed)).filter(|status| *status != 0)
     }
 
     /// Notes that an error event was recorded under this request.
@@ -54,6 +74,22 @@ impl RequestContext {
 
     pub(crate) fn has_reported_error(&self) -> bool {
         self.has_reported_error.load(Ordering::Relaxed)
+    }
+
+    /// Opens the span of this request and puts the context on it, in one go where `layer` is there to take it.
+    #[cfg(feature = "axum")]
+    pub(crate) fn open_span(self: &Arc<Self>) -> Span {
+        OPENING.with(|opening| *opening.borrow_mut() = Some(Arc::clone(self)));
+        let span = tracing::info_span!(target: CONTEXT_TARGET, "request");
+        if OPENING.with(|opening| opening.borrow_mut().take()).is_some() {
+            self.attach(&span);
+        }
+        span
+    }
+
+    /// The context whose span is just being opened on this thread.
+    pub(crate) fn opening() -> Option<Arc<Self>> {
+        OPENING.try_with(|opening| opening.borrow_mut().take()).ok().flatten()
     }
 
     /// Puts this context on a span; everything below it inherits it.
@@ -67,12 +103,12 @@ impl RequestContext {
 
     /// The context of the request being answered here, if there is one.
     pub(crate) fn current() -> Option<Arc<Self>> {
-        Span::current()
-            .with_subscriber(|(id, dispatch)| {
-                let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
-                span.scope().find_map(|span| span.extensions().get::<Arc<Self>>().cloned())
-            })
-            .flatten()
+        // By the id alone: a `Span::current()` would count a reference to the span up and down for nothing.
+        tracing::dispatcher::get_default(|dispatch| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let span = registry.span(dispatch.current_span().id()?)?;
+            span.scope().find_map(|span| span.extensions().get::<Arc<Self>>().cloned())
+        })
     }
 }
 
@@ -83,12 +119,22 @@ impl RequestContext {
 /// nothing.
 pub fn identify(client_id: &str, user_id: &str) {
     let Some(context) = RequestContext::current() else { return };
-    let mut guard = context.identity.lock().unwrap_or_else(PoisonError::into_inner);
-    let identity = &mut *guard;
-    for (slot, value) in [(&mut identity.client_id, client_id), (&mut identity.user_id, user_id)] {
-        if !value.is_empty() {
-            *slot = Some(scrub::global().scrub(value).chars().take(LONGEST_ID_CHARS).collect());
-        }
+    // Before the lock: no more happens under it than has to.
+    let [client_id, user_id] = [client_id, user_id].map(|value| (!value.is_empty()).then(|| kept_id(value)));
+    let mut identity = context.identity();
+    if client_id.is_some() {
+        identity.client_id = client_id;
+    }
+    if user_id.is_some() {
+        identity.user_id = user_id;
+    }
+}
+
+fn kept_id(value: &str) -> String {
+    let clean = scrub::global().scrub(value);
+    match clean.len() > LONGEST_ID_CHARS {
+        true => clean.chars().take(LONGEST_ID_CHARS).collect(),
+        false => clean.into_owned(),
     }
 }
 
@@ -113,56 +159,101 @@ pub(crate) fn accept_request_id(candidate: &str) -> Option<String> {
     (is_valid && scrub::global().scrub(candidate) == candidate).then(|| candidate.to_owned())
 }
 
+/// A request id of our own making: 32 hexadecimal digits, told apart but not unguessable.
+pub(crate) fn new_request_id() -> String {
+    new_trace_id().as_str().to_owned()
+}
+
+/// Drawn from a generator that each thread seeds once: asking the system for every request would cost as much as the
+/// rest of its id.
+fn new_trace_id() -> Hex<32> {
+    Hex::of(RandomIdGenerator::default().new_trace_id().to_bytes())
+}
+
+fn new_span_id() -> Hex<16> {
+    Hex::of(RandomIdGenerator::default().new_span_id().to_bytes())
+}
+
+/// `N` hexadecimal digits, lower case, where they are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hex<const N: usize>([u8; N]);
+
+impl<const N: usize> Hex<N> {
+    /// The digits of these bytes, of which there are half as many.
+    pub(crate) fn of<const BYTES: usize>(bytes: [u8; BYTES]) -> Self {
+        const { assert!(BYTES * 2 == N, "two digits a byte") };
+        let mut digits = [0; N];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+            pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+        }
+        Self(digits)
+    }
+
+    /// Nothing unless it is exactly so many digits, lower case, as W3C Trace Context demands.
+    fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; N] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits are ASCII")
+    }
+
+    fn is_zero(&self) -> bool {
+        self.0.iter().all(|digit| *digit == b'0')
+    }
+}
+
+impl<const N: usize> std::fmt::Debug for Hex<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The position in a distributed trace, as in W3C Trace Context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TraceParent {
-    pub(crate) trace_id: String,
-    pub(crate) span_id: String,
+    pub(crate) trace_id: Hex<32>,
+    pub(crate) span_id: Hex<16>,
     pub(crate) sampled: bool,
 }
 
 impl TraceParent {
     /// Reads a `traceparent` header; nothing if it is malformed, as the recommendation demands.
     pub(crate) fn parse(header: &str) -> Option<Self> {
-        let is_hex = |text: &str, length: usize| {
-            text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        let mut parts = header.trim().split('-');
-        let (version, trace_id, span_id, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let is_known = is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
-        let has_ids = is_hex(trace_id, 32) && is_hex(span_id, 16) && is_hex(flags, 2);
-        if !is_known || !has_ids || is_zero(trace_id) || is_zero(span_id) {
+        // The parts stand at fixed places: `00-` 32 digits `-` 16 digits `-` two digits, and later versions may go on.
+        let header = header.trim();
+        let part = |from: usize, to: usize| header.get(from..to);
+        let is_dash = |at: usize| header.as_bytes().get(at) == Some(&b'-');
+        let version = Hex::<2>::parse(part(0, 2)?)?;
+        let trace_id = Hex::parse(part(3, 35)?)?;
+        let span_id = Hex::parse(part(36, 52)?)?;
+        let flags = Hex::<2>::parse(part(53, 55)?)?;
+        let ends = header.len() == 55 || (is_dash(55) && !version.is_zero());
+        let is_known = version.as_str() != "ff" && is_dash(2) && is_dash(35) && is_dash(52) && ends;
+        if !is_known || trace_id.is_zero() || span_id.is_zero() {
             return None;
         }
-        let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-        Some(Self { trace_id: trace_id.to_owned(), span_id: span_id.to_owned(), sampled })
+        let sampled = u8::from_str_radix(flags.as_str(), 16).ok()? & 1 == 1;
+        Some(Self { trace_id, span_id, sampled })
     }
 
     /// The start of a new trace.
     pub(crate) fn start() -> Self {
-        let span = uuid::Uuid::new_v4().simple().to_string();
-        Self {
-            trace_id: uuid::Uuid::new_v4().simple().to_string(),
-            span_id: span[16..].to_owned(),
-            sampled: true,
-        }
+        Self { trace_id: new_trace_id(), span_id: new_span_id(), sampled: true }
     }
 
     /// The same trace, one step further: what this service tells those it calls.
     pub(crate) fn child(&self) -> Self {
-        Self { span_id: Self::start().span_id, ..self.clone() }
+        Self { span_id: new_span_id(), ..self.clone() }
     }
 }
 
 impl std::fmt::Display for TraceParent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+        write!(f, "00-{}-{}-{:02x}", self.trace_id.as_str(), self.span_id.as_str(), u8::from(self.sampled))
     }
-}
-
-fn is_zero(hex: &str) -> bool {
-    hex.bytes().all(|byte| byte == b'0')
 }
 
 #[cfg(test)]
@@ -193,9 +284,14 @@ mod tests {
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736+00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0",
         ] {
             assert_eq!(TraceParent::parse(bad), None, "{bad}");
         }
+        let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more";
+        assert_eq!(TraceParent::parse(later), Some(parsed), "of a later version what is known is taken");
         assert!(TraceParent::parse(&TraceParent::start().to_string()).is_some());
     }
 }

@@ -170,9 +170,9 @@ impl ErrorReport<'_> {
         let mut tags: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
         if let Some(request) = self.request {
             tags.insert("request_id".to_owned(), request.request_id.clone());
-            tags.insert("trace_id".to_owned(), request.trace.trace_id.clone());
-            tags.insert("http.request.method".to_owned(), request.method.clone());
-            tags.insert("http.route".to_owned(), request.route.clone());
+            tags.insert("trace_id".to_owned(), request.trace.trace_id.as_str().to_owned());
+            tags.insert("http.request.method".to_owned(), request.method.to_owned());
+            tags.insert("http.route".to_owned(), request.route.to_string());
         }
         if let Some(client_id) = self.identity.client_id {
             tags.insert("client_id".to_owned(), client_id);

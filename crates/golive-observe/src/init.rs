@@ -8,15 +8,18 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use secrecy::SecretString;
+use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Registry, reload};
 use url::Url;
 
+#[cfg(feature = "axum")]
+use crate::access::{self, AccessLog};
 use crate::alerts::{AlertChannel, AlertOptions, AlertSetupError, Alerter};
 use crate::errors::{self, Destinations, ErrorTracker, Journal, Spool, StartTracker};
-use crate::layer::{ObserveLayer, dropped_notice};
+use crate::layer::ObserveLayer;
 use crate::level;
+use crate::line::{Form, dropped_notice};
 use crate::log::{self, LogGuard, LogQueue, LogTarget};
 use crate::scrub::{self, Scrubber};
 use crate::{metrics, otlp};
@@ -167,14 +170,9 @@ impl Drop for Guard {
 /// When an option makes no sense, a file cannot be opened, or logging is already set up; see [`InitError`].
 pub fn init(mut options: ObserveOptions) -> Result<Guard, InitError> {
     options.log = options.log.decided();
-    let filter = level::filter(&options.level)?;
+    let filter = level::LevelLayer::new(&options.level)?;
     let scrubber = complete_scrubber(&options);
-    let journal = match journal_path(&options) {
-        Some(path) => {
-            Some(Arc::new(Journal::open(&path).map_err(|source| InitError::Journal { path, source })?))
-        }
-        None => None,
-    };
+    let journal = open_journal(&options)?;
     let spool = open_spool(&options)?;
     let alerter = start_alerter(&options, &scrubber)?;
     let destinations =
@@ -198,11 +196,11 @@ pub fn init(mut options: ObserveOptions) -> Result<Guard, InitError> {
         }
         None => (None, SdkMeterProvider::builder()),
     };
-    let (writer, log_guard) = open_log(&options)?;
+    let is_human = matches!(options.log, LogTarget::Human);
+    let form = Arc::new(Form::new(&options.service, &options.environment, is_human));
+    let (writer, log_guard) = open_log(&options, Arc::clone(&form))?;
     let layer = ObserveLayer {
-        service: options.service.clone(),
-        environment: options.environment.clone(),
-        is_human: matches!(options.log, LogTarget::Human),
+        form: Arc::clone(&form),
         writer: writer.clone(),
         scrubber: scrubber.clone(),
         errors: Arc::clone(&errors),
@@ -210,20 +208,20 @@ pub fn init(mut options: ObserveOptions) -> Result<Guard, InitError> {
     let traces = tracer
         .as_ref()
         .map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer.tracer("golive-observe")));
-    let (filter, handle) = reload::Layer::new(filter);
-    let subscriber = Registry::default().with(filter).with(traces).with(layer);
+    let subscriber = Registry::default().with(filter.clone()).with(traces).with(layer);
     subscriber.try_init().map_err(|_| InitError::AlreadyInstalled)?;
-    level::install(handle, &options.level);
+    level::install(filter, &options.level);
+    otlp::say_whether_exporting(tracer.is_some());
+    #[cfg(feature = "axum")]
+    access::install(AccessLog::new(form, writer.clone(), &scrubber, tracer.is_some()));
     scrub::install(scrubber);
     count_lines(metrics::install(meter), &writer);
     errors::report_panics(writer);
     Ok(Guard { errors, alerter, tracer, _log: log_guard })
 }
 
-fn open_log(options: &ObserveOptions) -> Result<(LogQueue, LogGuard), InitError> {
-    let (service, environment) = (options.service.clone(), options.environment.clone());
-    let is_human = matches!(options.log, LogTarget::Human);
-    let notice = move |count| dropped_notice(&service, &environment, is_human, count);
+fn open_log(options: &ObserveOptions, form: Arc<Form>) -> Result<(LogQueue, LogGuard), InitError> {
+    let notice = move |count| dropped_notice(&form, count);
     log::open(&options.log, notice).map_err(|source| {
         let path = match &options.log {
             LogTarget::File(file) => file.path.clone(),
@@ -265,6 +263,12 @@ fn journal_path(options: &ObserveOptions) -> Option<PathBuf> {
         (None, LogTarget::File(file)) => Some(file.path.with_file_name("errors.jsonl")),
         (None, LogTarget::Auto | LogTarget::Json | LogTarget::Human) => None,
     }
+}
+
+fn open_journal(options: &ObserveOptions) -> Result<Option<Arc<Journal>>, InitError> {
+    let Some(path) = journal_path(options) else { return Ok(None) };
+    let opened = Journal::open(&path);
+    opened.map(|journal| Some(Arc::new(journal))).map_err(|source| InitError::Journal { path, source })
 }
 
 /// Nothing waits on disk where nothing is sent.

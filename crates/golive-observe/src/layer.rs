@@ -1,10 +1,10 @@
 //! The one tracing layer: turns every event into one scrubbed log line, and every error-level event into an error
-//! report. Where lines go is in `log`, what becomes of errors in `errors`.
+//! report. How a line is written is in `line`, where lines go in `log`, what becomes of errors in `errors`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -14,7 +14,8 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::clock;
 use crate::context::{Identity, RequestContext};
 use crate::errors::{ErrorReport, ErrorTracker, PANIC_TARGET};
-use crate::fields::Collected;
+use crate::fields::{Collected, Fields};
+use crate::line::{Form, Line, request_values};
 use crate::log::LogQueue;
 use crate::scrub::Scrubber;
 
@@ -25,54 +26,64 @@ pub(crate) const CONTEXT_TARGET: &str = "golive_observe::context";
 const UNREPORTED_TARGETS: &[&str] = &["opentelemetry", "sentry", "reqwest", "hyper"];
 
 /// The fields that a span was created with or recorded later.
-struct SpanFields(Map<String, Value>);
+struct SpanFields(Fields);
 
 /// Writes log lines and hands errors on.
 pub(crate) struct ObserveLayer {
-    pub(crate) service: String,
-    pub(crate) environment: String,
-    pub(crate) is_human: bool,
+    pub(crate) form: Arc<Form>,
     pub(crate) writer: LogQueue,
     pub(crate) scrubber: Scrubber,
     pub(crate) errors: Arc<ErrorTracker>,
 }
 
-/// A line as it is written. Fields of the program stay under `fields`, so that they cannot forge the head.
-#[derive(Serialize)]
-struct Line<'a> {
-    timestamp: &'a str,
-    level: &'a str,
-    target: &'a str,
-    message: &'a str,
-    service: &'a str,
-    environment: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    span: Option<&'a str>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    fields: &'a Map<String, Value>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    span_fields: &'a Map<String, Value>,
+/// Memory that a thread keeps for the next line; a longer line's is given back.
+const KEPT_LINE_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls with an empty buffer that this thread keeps.
+pub(crate) fn with_buffer(mut use_it: impl FnMut(&mut Vec<u8>)) {
+    let used = LINE.try_with(|kept| {
+        let mut bytes = kept.borrow_mut();
+        use_it(&mut bytes);
+        bytes.clear();
+        bytes.shrink_to(KEPT_LINE_BYTES);
+    });
+    if used.is_err() {
+        use_it(&mut Vec::new()); // the thread is ending, and its memory is gone already
+    }
+}
+
+/// What the spans around an event say about it.
+#[derive(Default)]
+struct Surroundings {
+    fields: Fields,
+    span: Option<&'static str>,
+    request: Option<Arc<RequestContext>>,
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
+        // The request's own span is told by its context.
+        if attributes.metadata().target() == CONTEXT_TARGET {
+            if let Some(opening) = RequestContext::opening() {
+                span.extensions_mut().insert(opening);
+            }
+            return;
+        }
         let mut collected = Collected::new(&self.scrubber);
         attributes.record(&mut collected);
         // Instructions to the exporter of traces, of no use to a reader.
-        collected.fields.retain(|name, _| !name.starts_with("otel."));
+        collected.fields.retain(|name| !name.starts_with("otel."));
         let inherited =
             span.parent().and_then(|parent| parent.extensions().get::<Arc<RequestContext>>().cloned());
         let mut extensions = span.extensions_mut();
-        extensions.replace(SpanFields(collected.fields));
+        if !collected.fields.is_empty() {
+            extensions.replace(SpanFields(collected.fields));
+        }
         if let Some(inherited) = inherited {
             extensions.replace(inherited);
         }
@@ -82,8 +93,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
         let Some(span) = context.span(id) else { return };
         let mut collected = Collected::new(&self.scrubber);
         values.record(&mut collected);
-        if let Some(fields) = span.extensions_mut().get_mut::<SpanFields>() {
-            fields.0.extend(collected.fields);
+        let mut extensions = span.extensions_mut();
+        match extensions.get_mut::<SpanFields>() {
+            Some(fields) => fields.0.extend(collected.fields),
+            None => extensions.insert(SpanFields(collected.fields)),
         }
     }
 
@@ -94,127 +107,79 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ObserveLayer {
         }
         let mut collected = Collected::new(&self.scrubber);
         event.record(&mut collected);
-        let (mut span_fields, mut span_name, mut request) = (Map::new(), None, None);
-        if let Some(scope) = context.event_scope(event) {
-            for span in scope.from_root() {
-                let extensions = span.extensions();
-                if let Some(fields) = extensions.get::<SpanFields>() {
-                    span_fields.extend(fields.0.clone());
-                }
-                if let Some(found) = extensions.get::<Arc<RequestContext>>() {
-                    request = Some(Arc::clone(found));
-                }
-                span_name = Some(span.name());
-            }
-        }
-        let target = log_target(event, &mut collected);
-        let level = *event.metadata().level();
-        let identity = request.as_ref().map(|request| request.identity()).unwrap_or_default();
-        self.write_line(level, &target, &collected, &span_fields, span_name, request.as_deref(), &identity);
-        if level == Level::ERROR
+        let around = surroundings(event, &context);
+        let own_target = log_target(event, &mut collected);
+        let target = own_target.as_deref().unwrap_or(event.metadata().target());
+        self.write_line(event, target, &collected, &around);
+        if *event.metadata().level() == Level::ERROR
             && !UNREPORTED_TARGETS.iter().any(|unreported| target.starts_with(unreported))
         {
-            if let Some(request) = &request {
-                request.note_error();
-            }
-            let location = location(event, &target, &collected);
-            self.errors.report(ErrorReport {
-                message: collected.message,
-                target: &target,
-                fields: collected.fields,
-                span_fields,
-                causes: collected.causes,
-                location,
-                request: request.as_deref(),
-                identity,
-            });
+            self.report(event, target, collected, around);
         }
     }
+}
+
+/// The innermost span goes before those around it.
+fn surroundings<S: Subscriber + for<'a> LookupSpan<'a>>(
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) -> Surroundings {
+    let mut around = Surroundings::default();
+    for span in context.event_scope(event).into_iter().flatten() {
+        let extensions = span.extensions();
+        if let Some(fields) = extensions.get::<SpanFields>() {
+            around.fields.inherit(&fields.0);
+        }
+        if around.request.is_none() {
+            around.request = extensions.get::<Arc<RequestContext>>().cloned();
+        }
+        around.span = around.span.or(Some(span.name()));
+    }
+    around
 }
 
 impl ObserveLayer {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one line, passed on once")]
-    fn write_line(
-        &self,
-        level: Level,
-        target: &str,
-        collected: &Collected<'_>,
-        span_fields: &Map<String, Value>,
-        span: Option<&str>,
-        request: Option<&RequestContext>,
-        identity: &Identity,
-    ) {
-        let timestamp = clock::rfc3339(clock::now());
+    fn write_line(&self, event: &Event<'_>, target: &str, collected: &Collected<'_>, around: &Surroundings) {
+        let level = *event.metadata().level();
+        let request = around.request.as_deref().map(|request| (request, request.identity()));
         let line = Line {
-            timestamp: &timestamp,
-            level: level.as_str(),
+            moment: clock::moment(),
+            level,
             target,
             message: &collected.message,
-            service: &self.service,
-            environment: &self.environment,
-            request_id: request.map(|request| request.request_id.as_str()),
-            trace_id: request.map(|request| request.trace.trace_id.as_str()),
-            client_id: identity.client_id.as_deref(),
-            user_id: identity.user_id.as_deref(),
-            span,
+            request: request.as_ref().map(|(request, identity)| (*request, &**identity)),
+            span: around.span,
+            answer: None,
             fields: &collected.fields,
-            span_fields,
+            span_fields: &around.fields,
         };
-        let mut bytes = if self.is_human { human(&line).into_bytes() } else { json(&line) };
-        bytes.push(b'\n');
         // The queue counts what it must drop; a log line never makes a request wait or fail.
-        self.writer.push(&bytes, level <= Level::WARN);
+        with_buffer(|bytes| {
+            self.form.write(&line, bytes);
+            self.writer.push(bytes, level <= Level::WARN);
+        });
     }
-}
 
-/// The line that tells of lines dropped before it.
-pub(crate) fn dropped_notice(service: &str, environment: &str, is_human: bool, count: u64) -> Vec<u8> {
-    let timestamp = clock::rfc3339(clock::now());
-    let message = format!("{count} log lines were dropped: the queue was full; look for what logs so much");
-    let nothing = Map::new();
-    let line = Line {
-        timestamp: &timestamp,
-        level: Level::WARN.as_str(),
-        target: "golive_observe::log",
-        message: &message,
-        service,
-        environment,
-        request_id: None,
-        trace_id: None,
-        client_id: None,
-        user_id: None,
-        span: None,
-        fields: &nothing,
-        span_fields: &nothing,
-    };
-    let mut bytes = if is_human { human(&line).into_bytes() } else { json(&line) };
-    bytes.push(b'\n');
-    bytes
-}
-
-fn json(line: &Line<'_>) -> Vec<u8> {
-    serde_json::to_vec(line).expect("texts and JSON values always serialize")
-}
-
-/// The readable form; control characters are escaped so that a value cannot forge a line.
-fn human(line: &Line<'_>) -> String {
-    let mut text = format!("{} {:>5} {}: {}", line.timestamp, line.level, line.target, line.message);
-    let ids = [("request_id", line.request_id), ("client_id", line.client_id), ("user_id", line.user_id)];
-    for (name, value) in ids {
-        if let Some(value) = value {
-            text.push_str(&format!(" {name}={value}"));
+    fn report(&self, event: &Event<'_>, target: &str, collected: Collected<'_>, around: Surroundings) {
+        let location = location(event, target, &collected);
+        let request = around.request.as_deref();
+        let mut span_fields: serde_json::Map<String, Value> = serde_json::Map::new();
+        if let Some(request) = request {
+            request.note_error();
+            span_fields.extend(request_values(request).map(|(name, value)| (name.to_owned(), value)));
         }
+        span_fields.extend(around.fields.into_map());
+        self.errors.report(ErrorReport {
+            message: collected.message,
+            target,
+            fields: collected.fields.into_map(),
+            span_fields,
+            causes: collected.causes,
+            location,
+            request,
+            identity: request.map(|request| Identity::clone(&request.identity())).unwrap_or_default(),
+        });
     }
-    for (name, value) in line.fields.iter().chain(line.span_fields) {
-        text.push_str(&format!(" {name}={value}"));
-    }
-    text.chars().flat_map(escape).collect()
-}
-
-fn escape(character: char) -> impl Iterator<Item = char> {
-    let escaped = character.is_control().then(|| character.escape_default());
-    let plain = escaped.is_none().then_some(character);
-    escaped.into_iter().flatten().chain(plain)
 }
 
 /// Where the event was made. A panic is logged by its hook, and carries its own place in a field: without that, all panics
@@ -227,18 +192,17 @@ fn location(event: &Event<'_>, target: &str, collected: &Collected<'_>) -> Optio
     })
 }
 
-/// The target of the event; a record that came through the `log` crate carries its own in a field.
-fn log_target(event: &Event<'_>, collected: &mut Collected<'_>) -> String {
-    let target = event.metadata().target();
-    if target != "log" {
-        return target.to_owned();
+/// The target that a record of the `log` crate carries in a field; nothing for any other event.
+fn log_target(event: &Event<'_>, collected: &mut Collected<'_>) -> Option<String> {
+    if event.metadata().target() != "log" {
+        return None;
     }
-    collected.fields.remove("log.module_path");
-    collected.fields.remove("log.file");
-    collected.fields.remove("log.line");
+    for name in ["log.module_path", "log.file", "log.line"] {
+        collected.fields.remove(name);
+    }
     match collected.fields.remove("log.target") {
-        Some(Value::String(own)) => own,
-        _ => target.to_owned(),
+        Some(Value::String(own)) => Some(own),
+        _ => None,
     }
 }
 
@@ -275,8 +239,8 @@ mod tests {
         let destinations =
             Destinations { scrubber: Scrubber::new(), journal: None, alerter: None, endpoint: None };
         let errors = Arc::new(ErrorTracker::start(None, None, "r", "e", destinations).unwrap());
-        let (service, environment, scrubber) = ("demo".to_owned(), "test".to_owned(), Scrubber::new());
-        let layer = ObserveLayer { service, environment, is_human, writer, scrubber, errors };
+        let (form, scrubber) = (Arc::new(Form::new("demo", "test", is_human)), Scrubber::new());
+        let layer = ObserveLayer { form, writer, scrubber, errors };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);
         drop(guard);
         let bytes = buffer.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -286,7 +250,7 @@ mod tests {
     fn request_span() -> tracing::Span {
         let span = tracing::info_span!(target: CONTEXT_TARGET, "request", late = tracing::field::Empty);
         let (id, trace) = ("r-1234567".to_owned(), TraceParent::start());
-        Arc::new(RequestContext::new(id, trace, "GET".to_owned(), "/x".to_owned())).attach(&span);
+        Arc::new(RequestContext::new(id, trace, "GET", "/x".into())).attach(&span);
         span
     }
 
@@ -335,6 +299,35 @@ mod tests {
             (&"ACME-MFG".into(), &7.into())
         );
         assert!(lines[2].get("request_id").is_none() && !text.contains("PLANTED"), "{text}");
+    }
+
+    #[cfg(feature = "axum")]
+    #[test]
+    fn the_line_of_an_answered_request_is_that_of_an_event_of_its_span() {
+        use crate::access::{ACCESS_TARGET, ANSWERED};
+        use crate::line::Answer;
+
+        for (microseconds, is_human) in [(0, false), (12_340, false), (7_000_000, false), (1_500, true)] {
+            let trace = TraceParent::start();
+            let context = RequestContext::new("r-1234567".to_owned(), trace, "GET", "/orders/{id}".into());
+            context.set_status(200);
+            let context = Arc::new(context);
+            let by_event = written(is_human, || {
+                context.open_span().in_scope(|| {
+                    identify("ACME-MFG", "operator\"1");
+                    let (status, duration_ms) = (200_u16, microseconds as f64 / 1e3);
+                    tracing::info!(target: ACCESS_TARGET, status, duration_ms, "{ANSWERED}");
+                });
+            });
+            let identity = context.identity();
+            let answer = Answer { status: 200, microseconds };
+            let line = Line::of_answer(clock::moment(), Level::INFO, ANSWERED, (&context, &identity), answer);
+            let mut straight = Vec::new();
+            Form::new("demo", "test", is_human).write(&line, &mut straight);
+            let straight = String::from_utf8(straight).unwrap();
+            let after_timestamp = |line: &str| line[line.find("INFO").unwrap()..].to_owned();
+            assert_eq!(after_timestamp(&straight), after_timestamp(&by_event));
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@
     expect(dead_code, reason = "parts that only the request layer and the routes use")
 )]
 
+#[cfg(feature = "axum")]
+mod access;
 mod alerts;
 #[cfg(feature = "axum")]
 mod beacon;
@@ -29,6 +31,7 @@ mod health;
 mod init;
 mod layer;
 mod level;
+mod line;
 mod log;
 mod metrics;
 mod otlp;
@@ -57,7 +60,7 @@ pub use log::{LogFile, LogTarget};
 pub use metrics::{Metrics, PoolStatus, metrics, metrics_text};
 pub use proof::{InvalidHealthDocument, MissingFields, check_health_document, check_log_line};
 #[cfg(feature = "axum")]
-pub use request::{RequestLayer, RequestService, request_layer};
+pub use request::{RequestFuture, RequestLayer, RequestService, request_layer};
 pub use rules::{alert_rules, grafana_dashboard};
 pub use samples::{InvalidMetricsText, MetricSample, parse_metrics_text};
 pub use scrub::{EmailPolicy, MASK, Scrubber, scrub};

@@ -1,17 +1,17 @@
 //! The numbers of a service: one set of OpenTelemetry instruments, read as Prometheus text and, when an endpoint is
 //! configured, pushed over OTLP too. Labels come from route templates and fixed words, never from a caller.
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider, UpDownCounter};
+use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter, MeterProvider};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
-use crate::process;
+use crate::{process, scrub};
 
 /// Bucket bounds in seconds that the semantic conventions prescribe for request durations.
 const DURATION_BUCKETS: [f64; 14] =
@@ -28,8 +28,9 @@ pub struct Metrics {
     provider: SdkMeterProvider,
     meter: Meter,
     routes: Mutex<HashSet<String>>,
+    numbers: RwLock<HashMap<Arc<str>, Arc<RouteNumbers>>>,
     request_duration: Histogram<f64>,
-    active_requests: UpDownCounter<i64>,
+    active_requests: Arc<AtomicI64>,
     request_errors: Counter<u64>,
     cache_requests: Counter<u64>,
     error_events: Counter<u64>,
@@ -44,6 +45,39 @@ pub struct Metrics {
     requests: AtomicU64,
     failures: AtomicU64,
     backup_age: OnceLock<Box<dyn Fn() -> Option<f64> + Send + Sync>>,
+}
+
+/// The numbers of one route, found when a request comes and kept until it is answered.
+pub(crate) struct RouteNumbers {
+    /// As it stands in labels: `other` for a route too many.
+    route: Arc<str>,
+    /// As it stands in log lines.
+    clean: Arc<str>,
+    answers: RwLock<Vec<Answer>>,
+}
+
+/// The numbers of one kind of answer of one route, found once and for all: a request pays for no search by labels.
+struct Answer {
+    method: &'static str,
+    status: u16,
+    duration: BoundHistogram<f64>,
+    /// Of failures only.
+    errors: Option<BoundCounter<u64>>,
+}
+
+impl std::fmt::Debug for RouteNumbers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RouteNumbers").field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    fn record(&self, seconds: f64) {
+        self.duration.record(seconds);
+        if let Some(errors) = &self.errors {
+            errors.add(1);
+        }
+    }
 }
 
 impl std::fmt::Debug for Metrics {
@@ -106,16 +140,21 @@ impl Metrics {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(help);
             histogram.with_boundaries(DURATION_BUCKETS.to_vec()).build()
         };
+        let active_requests = Arc::new(AtomicI64::new(0));
+        let active = Arc::clone(&active_requests);
+        meter
+            .i64_observable_up_down_counter("http.server.active_requests")
+            .with_description("Requests being answered now.")
+            .with_callback(move |observer| observer.observe(active.load(Ordering::Relaxed), &[]))
+            .build();
         Self {
             routes: Mutex::default(),
+            numbers: RwLock::default(),
             request_duration: histogram(
                 "http.server.request.duration",
                 "Time from the request's head to the response's head.",
             ),
-            active_requests: meter
-                .i64_up_down_counter("http.server.active_requests")
-                .with_description("Requests being answered now.")
-                .build(),
+            active_requests,
             request_errors: counter(
                 "http.server.errors",
                 "Requests answered with a 5xx status or by a panic.",
@@ -225,19 +264,58 @@ impl Metrics {
         self.cache_requests.add(1, &[KeyValue::new("result", "miss")]);
     }
 
+    /// The name of a route for log lines, kept once for all requests, and its numbers.
+    pub(crate) fn route(&self, route: &str) -> (Arc<str>, Arc<RouteNumbers>) {
+        let known = self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(route).cloned();
+        let numbers = known.unwrap_or_else(|| {
+            let label: Arc<str> = self.bounded_route(route).into();
+            let clean = scrub::scrub(&label).as_ref().into();
+            let mut all = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
+            let fresh = RouteNumbers { route: Arc::clone(&label), clean, answers: RwLock::default() };
+            Arc::clone(all.entry(label).or_insert_with(|| Arc::new(fresh)))
+        });
+        let is_own = &*numbers.route == route;
+        let clean = if is_own { Arc::clone(&numbers.clean) } else { scrub::scrub(route).as_ref().into() };
+        (clean, numbers)
+    }
+
     /// Notes one answered request.
-    pub(crate) fn record_request(&self, method: &'static str, route: &str, status: u16, seconds: f64) {
-        let route = self.bounded_route(route);
+    pub(crate) fn record_request(
+        &self,
+        numbers: &RouteNumbers,
+        method: &'static str,
+        status: u16,
+        seconds: f64,
+    ) {
+        let find = |answers: &[Answer]| {
+            answers.iter().position(|answer| answer.status == status && answer.method == method)
+        };
+        {
+            let known = numbers.answers.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(index) = find(&known) {
+                known[index].record(seconds);
+                return;
+            }
+        }
+        let mut known = numbers.answers.write().unwrap_or_else(PoisonError::into_inner);
+        let index = find(&known).unwrap_or_else(|| {
+            known.push(self.answer(method, numbers.route.to_string(), status));
+            known.len() - 1
+        });
+        known[index].record(seconds);
+    }
+
+    fn answer(&self, method: &'static str, route: String, status: u16) -> Answer {
         let labels = [
             KeyValue::new("http.request.method", method),
             KeyValue::new("http.route", route.clone()),
             KeyValue::new("http.response.status_code", i64::from(status)),
         ];
-        self.request_duration.record(seconds, &labels);
-        if status >= 500 {
+        let errors = (status >= 500).then(|| {
             let labels = [KeyValue::new("http.route", route), KeyValue::new("error.type", i64::from(status))];
-            self.request_errors.add(1, &labels);
-        }
+            self.request_errors.bind(&labels)
+        });
+        Answer { method, status, duration: self.request_duration.bind(&labels), errors }
     }
 
     /// Counts a request into the share that alerts go by. Probes and scrapes are not asked for: they would thin it out.
@@ -247,7 +325,7 @@ impl Metrics {
     }
 
     pub(crate) fn add_active_requests(&self, change: i64) {
-        self.active_requests.add(change, &[]);
+        self.active_requests.fetch_add(change, Ordering::Relaxed);
     }
 
     pub(crate) fn count_error_event(&self) {
@@ -344,8 +422,9 @@ mod tests {
         metrics.observe_backup_age(|| Some(12.0));
         metrics.cache_hit();
         metrics.cache_miss();
-        metrics.record_request("GET", "/entries/{id}", 200, 0.02);
-        metrics.record_request("GET", "/entries/{id}", 503, 0.02);
+        let (_, numbers) = metrics.route("/entries/{id}");
+        metrics.record_request(&numbers, "GET", 200, 0.02);
+        metrics.record_request(&numbers, "GET", 503, 0.02);
         metrics.add_active_requests(1);
         metrics.count_error_event();
         let text = metrics.text();
@@ -378,9 +457,12 @@ mod tests {
     fn routes_are_bounded() {
         let metrics = fresh();
         for number in 0..2 * MOST_ROUTES {
-            metrics.record_request("GET", &format!("/{number}"), 200, 0.0);
+            let (name, numbers) = metrics.route(&format!("/{number}"));
+            assert_eq!(*name, format!("/{number}"), "a log line tells it whatever its label is");
+            metrics.record_request(&numbers, "GET", 200, 0.0);
         }
         assert!(metrics.routes.lock().unwrap().len() <= MOST_ROUTES);
+        assert!(metrics.numbers.read().unwrap().len() <= MOST_ROUTES + 1);
         assert!(metrics.text().contains("http_route=\"other\""));
     }
 }

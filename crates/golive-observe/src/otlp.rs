@@ -1,6 +1,7 @@
 //! Pushes traces and metrics to an OpenTelemetry collector over HTTP. Spans are scrubbed here, because they leave the
 //! process without passing the log or the error transport.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
@@ -15,6 +16,20 @@ use crate::scrub::Scrubber;
 
 /// Longest that one export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether anybody is told of spans. Where nobody is, the span of a request carries its context and nothing else.
+static IS_EXPORTING: AtomicBool = AtomicBool::new(false);
+
+/// Are spans exported in this process?
+#[cfg(feature = "axum")]
+pub(crate) fn is_exporting() -> bool {
+    IS_EXPORTING.load(Ordering::Relaxed)
+}
+
+/// Said once, before there is any span.
+pub(crate) fn say_whether_exporting(is_exporting: bool) {
+    IS_EXPORTING.store(is_exporting, Ordering::Relaxed);
+}
 
 /// Why traces cannot be exported.
 #[derive(Debug, thiserror::Error)]

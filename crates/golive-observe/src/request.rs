@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,21 +13,20 @@ use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tower::{Layer, Service};
-use tracing::{Instrument, Span};
+use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::context::{RequestContext, TraceParent, accept_request_id};
+use crate::access::{self, ACCESS_TARGET};
+use crate::context::{Hex, RequestContext, TraceParent, accept_request_id, new_request_id};
 use crate::layer::CONTEXT_TARGET;
-use crate::metrics::metrics;
+use crate::line::Answer;
+use crate::metrics::{RouteNumbers, metrics};
+use crate::otlp;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// The target of the line that every answered request leaves.
-const ACCESS_TARGET: &str = "golive_observe::access";
 
 /// Stands for the route where no route matched.
 const UNMATCHED: &str = "unmatched";
@@ -65,53 +64,164 @@ pub struct RequestService<S> {
 
 impl<S> Service<Request<Body>> for RequestService<S>
 where
-    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S: Service<Request<Body>, Response = Response, Error = Infallible>,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = RequestFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // The service that was polled ready must be the one that is called.
-        let ready = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, ready);
-        let method = method_label(request.method());
-        let route =
-            request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
-        let (span, context) = open_span(request.headers(), method, &route);
-        let in_span = span.clone();
-        Box::pin(
-            async move {
-                let timing = Timing::start();
-                let called = AssertUnwindSafe(async { inner.call(request).await }).catch_unwind().await;
-                let mut response = match called {
-                    Ok(Ok(response)) => response,
-                    Ok(Err(never)) => match never {},
-                    Err(_) => after_panic(&context),
-                };
-                timing.finish(&in_span, &context, method, response.status());
-                if let Ok(value) = HeaderValue::from_str(&context.request_id) {
-                    response.headers_mut().insert(REQUEST_ID, value);
-                }
-                Ok(response)
-            }
-            .instrument(span),
-        )
+        let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
+        let observed = Observed::start(request.headers(), method_label(request.method()), route);
+        // A handler may panic before there is a future.
+        let called = {
+            let _entered = observed.span.enter();
+            catch_unwind(AssertUnwindSafe(|| self.inner.call(request)))
+        };
+        RequestFuture { inner: called.ok(), observed: Some(observed) }
     }
 }
 
-/// The request's span and context, from what the caller sent.
-fn open_span(headers: &HeaderMap, method: &'static str, route: &str) -> (Span, Arc<RequestContext>) {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let request_id = text(&REQUEST_ID)
-        .and_then(accept_request_id)
-        .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
-    let incoming = text(&TRACE_PARENT).and_then(TraceParent::parse);
+pin_project_lite::pin_project! {
+    /// The future of [`RequestService`]: what it runs, it runs in the request's span.
+    #[derive(Debug)]
+    pub struct RequestFuture<F> {
+        // Nothing when the call itself panicked.
+        #[pin]
+        inner: Option<F>,
+        observed: Option<Observed>,
+    }
+
+    impl<F> PinnedDrop for RequestFuture<F> {
+        // When the caller goes away: what the handler then logs still belongs to the request.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(observed) = this.observed {
+                let _entered = observed.span.enter();
+                this.inner.set(None);
+            }
+        }
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for RequestFuture<F> {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let observed = this.observed.as_ref().expect("a future is not polled after its end");
+        let entered = observed.span.enter();
+        let polled = match this.inner.as_mut().as_pin_mut() {
+            Some(inner) => catch_unwind(AssertUnwindSafe(|| inner.poll(cx))),
+            None => Ok(Poll::Ready(Ok(after_panic(&observed.context)))),
+        };
+        let mut response = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(Ok(response))) => response,
+            Ok(Poll::Ready(Err(never))) => match never {},
+            Err(_) => after_panic(&observed.context),
+        };
+        this.inner.set(None);
+        observed.finish(&mut response);
+        drop(entered);
+        *this.observed = None;
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// A request that is being answered, measured until it is dropped; also when the caller goes away.
+#[derive(Debug)]
+struct Observed {
+    span: Span,
+    context: Arc<RequestContext>,
+    numbers: Arc<RouteNumbers>,
+    started: Instant,
+    /// Is there a span around the request's, whose fields its lines must have?
+    is_within: bool,
+}
+
+impl Observed {
+    /// Opens the request's span, from what the caller sent.
+    fn start(headers: &HeaderMap, method: &'static str, route: &str) -> Self {
+        metrics().add_active_requests(1);
+        let (route, numbers) = metrics().route(route);
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let request_id = text(&REQUEST_ID).and_then(accept_request_id).unwrap_or_else(new_request_id);
+        let incoming = text(&TRACE_PARENT).and_then(TraceParent::parse);
+        let is_within = tracing::dispatcher::get_default(|dispatch| dispatch.current_span().id().is_some());
+        let child = |exported: Option<TraceParent>| {
+            exported.or_else(|| incoming.as_ref().map(TraceParent::child)).unwrap_or_else(TraceParent::start)
+        };
+        let (span, context) = if otlp::is_exporting() {
+            let (span, exported) = exported_span(method, &route, incoming.as_ref());
+            let context = Arc::new(RequestContext::new(request_id, child(exported), method, route));
+            context.attach(&span);
+            (span, context)
+        } else {
+            let context = Arc::new(RequestContext::new(request_id, child(None), method, route));
+            (context.open_span(), context)
+        };
+        Self { span, context, numbers, started: Instant::now(), is_within }
+    }
+
+    /// Notes how the request was answered, and gives the answer its id.
+    fn finish(&self, response: &mut Response) {
+        let (status, context) = (response.status(), &self.context);
+        let took = self.started.elapsed();
+        context.set_status(status.as_u16());
+        if otlp::is_exporting() {
+            self.span.record("http.response.status_code", status.as_u16());
+        }
+        metrics().record_request(&self.numbers, context.method, status.as_u16(), took.as_secs_f64());
+        if !is_probe(&context.route) {
+            metrics().count_request(status.is_server_error());
+        }
+        let microseconds = u64::try_from(took.as_nanos().div_ceil(500) / 2).unwrap_or(u64::MAX);
+        self.log(Answer { status: status.as_u16(), microseconds });
+        if let Ok(value) = HeaderValue::from_str(&context.request_id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+    }
+
+    fn log(&self, answer: Answer) {
+        let (status, duration_ms) = (answer.status, answer.microseconds as f64 / 1e3);
+        if status >= 500 && status != 503 && !self.context.has_reported_error() {
+            // A failure that nobody reported would otherwise be seen by no one.
+            tracing::error!(target: ACCESS_TARGET, status, duration_ms, "{}", access::FAILED);
+            return;
+        }
+        let (level, message) = match status {
+            500.. => (Level::WARN, access::FAILED),
+            _ if is_probe(&self.context.route) => (Level::DEBUG, access::ANSWERED),
+            _ => (Level::INFO, access::ANSWERED),
+        };
+        if !self.is_within && access::write(level, message, &self.context, answer) {
+            return;
+        }
+        match level {
+            Level::WARN => tracing::warn!(target: ACCESS_TARGET, status, duration_ms, "{message}"),
+            Level::DEBUG => tracing::debug!(target: ACCESS_TARGET, status, duration_ms, "{message}"),
+            _ => tracing::info!(target: ACCESS_TARGET, status, duration_ms, "{message}"),
+        }
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        metrics().add_active_requests(-1);
+    }
+}
+
+/// The span as a collector is to have it, and the ids under which it gets it.
+fn exported_span(
+    method: &'static str,
+    route: &str,
+    incoming: Option<&TraceParent>,
+) -> (Span, Option<TraceParent>) {
     let span = tracing::info_span!(
         target: CONTEXT_TARGET,
         "request",
@@ -121,35 +231,26 @@ fn open_span(headers: &HeaderMap, method: &'static str, route: &str) -> (Span, A
         http.route = route,
         http.response.status_code = tracing::field::Empty,
     );
-    if let Some(parent) = incoming.as_ref().and_then(remote_context) {
-        // Fails only where traces are not exported, and there is nothing to continue then.
+    if let Some(parent) = incoming.and_then(remote_context) {
+        // Fails only where this span is not exported, and there is nothing to continue then.
         let _ = span.set_parent(parent);
     }
-    let trace = exported_trace(&span)
-        .or_else(|| incoming.map(|parent| parent.child()))
-        .unwrap_or_else(TraceParent::start);
-    let context = Arc::new(RequestContext::new(request_id, trace, method.to_owned(), route.to_owned()));
-    context.attach(&span);
-    (span, context)
+    let context = span.context();
+    let span_context = context.span().span_context().clone();
+    let trace = span_context.is_valid().then(|| TraceParent {
+        trace_id: Hex::of(span_context.trace_id().to_bytes()),
+        span_id: Hex::of(span_context.span_id().to_bytes()),
+        sampled: span_context.is_sampled(),
+    });
+    (span, trace)
 }
 
 fn remote_context(parent: &TraceParent) -> Option<opentelemetry::Context> {
     let flags = if parent.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
-    let trace_id = TraceId::from_hex(&parent.trace_id).ok()?;
-    let span_id = SpanId::from_hex(&parent.span_id).ok()?;
+    let trace_id = TraceId::from_hex(parent.trace_id.as_str()).ok()?;
+    let span_id = SpanId::from_hex(parent.span_id.as_str()).ok()?;
     let context = SpanContext::new(trace_id, span_id, flags, true, TraceState::default());
     Some(opentelemetry::Context::new().with_remote_span_context(context))
-}
-
-/// The ids under which the span is exported, if it is.
-fn exported_trace(span: &Span) -> Option<TraceParent> {
-    let context = span.context();
-    let span_context = context.span().span_context().clone();
-    span_context.is_valid().then(|| TraceParent {
-        trace_id: span_context.trace_id().to_string(),
-        span_id: span_context.span_id().to_string(),
-        sampled: span_context.is_sampled(),
-    })
 }
 
 /// Any method that is not a known one counts as `_OTHER`: a caller must not be able to invent labels.
@@ -165,44 +266,6 @@ fn method_label(method: &Method) -> &'static str {
         "TRACE" => "TRACE",
         "CONNECT" => "CONNECT",
         _ => "_OTHER",
-    }
-}
-
-/// Measures one request; also when the caller goes away and the future is dropped.
-struct Timing {
-    started: Instant,
-}
-
-impl Timing {
-    fn start() -> Self {
-        metrics().add_active_requests(1);
-        Self { started: Instant::now() }
-    }
-
-    fn finish(&self, span: &Span, context: &RequestContext, method: &'static str, status: StatusCode) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        span.record("http.response.status_code", status.as_u16());
-        metrics().record_request(method, &context.route, status.as_u16(), seconds);
-        if !is_probe(&context.route) {
-            metrics().count_request(status.is_server_error());
-        }
-        let (status, duration_ms) = (status.as_u16(), (seconds * 1e6).round() / 1e3);
-        if status >= 500 && status != 503 && !context.has_reported_error() {
-            // A failure that nobody reported would otherwise be seen by no one.
-            tracing::error!(target: ACCESS_TARGET, status, duration_ms, "request failed");
-        } else if status >= 500 {
-            tracing::warn!(target: ACCESS_TARGET, status, duration_ms, "request failed");
-        } else if is_probe(&context.route) {
-            tracing::debug!(target: ACCESS_TARGET, status, duration_ms, "request answered");
-        } else {
-            tracing::info!(target: ACCESS_TARGET, status, duration_ms, "request answered");
-        }
-    }
-}
-
-impl Drop for Timing {
-    fn drop(&mut self) {
-        metrics().add_active_requests(-1);
     }
 }
 

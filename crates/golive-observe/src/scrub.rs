@@ -1,21 +1,22 @@
 //! Removes secrets from everything that leaves the process: log lines, error events, alerts, the journal, spans.
 //! Pure functions over text and JSON; it rather hides too much than too little. No I/O here.
 
+mod candidates;
 mod names;
 mod scan;
+mod secrets;
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
+
+use names::ExtraName;
+use secrets::{SHORTEST_SECRET_BYTES, Secrets};
 
 /// What stands where a secret stood.
 pub const MASK: &str = "[redacted]";
-
-/// Registered secrets shorter than this are not searched for: they would tear up ordinary text.
-const SHORTEST_SECRET_BYTES: usize = 6;
 
 static GLOBAL: OnceLock<Scrubber> = OnceLock::new();
 
@@ -40,23 +41,16 @@ pub enum EmailPolicy {
 /// [`EmailPolicy`]. A program's own live secrets can be registered, and are then removed wherever they stand, also percent-encoded or escaped.
 #[derive(Clone, Default)]
 pub struct Scrubber {
-    names: Arc<Vec<String>>,
+    names: Arc<Vec<ExtraName>>,
     secrets: Arc<Secrets>,
     emails: EmailPolicy,
-}
-
-/// The registered secrets in all their forms, and what finds any of them in one pass.
-#[derive(Clone, Default)]
-struct Secrets {
-    forms: Vec<String>,
-    search: Option<AhoCorasick>,
 }
 
 impl std::fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scrubber")
             .field("names", &self.names)
-            .field("secrets", &self.secrets.forms.len())
+            .field("secrets", &self.secrets.count())
             .finish()
     }
 }
@@ -71,11 +65,7 @@ impl Scrubber {
     /// Also treats every field whose name contains `name` as a secret; case and separators do not matter.
     #[must_use]
     pub fn with_name(mut self, name: &str) -> Self {
-        let normalized: String =
-            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-        if !normalized.is_empty() {
-            Arc::make_mut(&mut self.names).push(normalized);
-        }
+        Arc::make_mut(&mut self.names).extend(ExtraName::new(name));
         self
     }
 
@@ -89,35 +79,14 @@ impl Scrubber {
     /// Also removes this very value wherever it stands. Values shorter than six bytes are ignored.
     #[must_use]
     pub fn with_secret(mut self, secret: &SecretString) -> Self {
-        let plain = secret.expose_secret();
-        if plain.len() < SHORTEST_SECRET_BYTES {
-            return self;
-        }
-        let percent: String = url::form_urlencoded::byte_serialize(plain.as_bytes()).collect();
-        let json = serde_json::to_string(plain).expect("a string always serializes");
-        let debug = format!("{plain:?}");
-        let unquoted = |text: &str| text[1..text.len() - 1].to_owned();
-        let secrets = Arc::make_mut(&mut self.secrets);
-        for form in
-            [plain.to_owned(), percent.replace('+', "%20"), percent, unquoted(&json), unquoted(&debug)]
-        {
-            if !secrets.forms.contains(&form) {
-                secrets.forms.push(form);
-            }
-        }
-        // A secret may contain another: the longest goes, so that no tail of it stays.
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&secrets.forms);
-        secrets.search = Some(search.expect("a few short texts are far below every limit"));
+        Arc::make_mut(&mut self.secrets).add(secret);
         self
     }
 
     /// The text without its secrets; borrowed when there were none.
     #[must_use]
     pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut clean = Cow::Borrowed(text);
-        if let Some(search) = self.secrets.search.as_ref().filter(|search| search.is_match(text)) {
-            clean = Cow::Owned(search.replace_all(text, &vec![MASK; self.secrets.forms.len()]));
-        }
+        let clean = self.secrets.hide(text);
         match scan::scan(&clean, self) {
             Some(scanned) => Cow::Owned(scanned),
             None => clean,
@@ -149,6 +118,9 @@ impl Scrubber {
                 }
             }
             Value::Number(number) => {
+                if self.passes_number(number) {
+                    return;
+                }
                 let digits = number.to_string();
                 if let Cow::Owned(clean) = self.scrub(&digits) {
                     *value = Value::String(clean);
@@ -156,6 +128,18 @@ impl Scrubber {
             }
             Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// Is this number too short to be anybody's secret? Nearly every one is, and need not be made a text.
+    fn passes_number(&self, number: &serde_json::Number) -> bool {
+        const MOST: u64 = 10_u64.pow(SHORTEST_SECRET_BYTES as u32 - 1);
+        number.as_u64().is_some_and(|number| number < MOST)
+    }
+
+    /// Is a registered secret written as a number? Then even a duration may look like it.
+    #[cfg(feature = "axum")]
+    pub(crate) fn knows_numbers(&self) -> bool {
+        self.secrets.any_number()
     }
 
     /// Does a field of this name hold a secret?

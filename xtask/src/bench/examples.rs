@@ -28,7 +28,8 @@ pub(crate) fn run(name: &str, package: &str, example: &str, is_json: bool) -> Re
     }
 }
 
-/// A line for each ratio, and how many are not as they must be. What was not measured is not kept.
+/// A line for each ratio, and how many are not as they must be; what was not measured is not kept. Below them stands
+/// what an example tells besides, which nothing is judged by.
 fn judge(results: &Value) -> (String, usize) {
     let (mut text, mut missed) = (String::new(), 0);
     let ratios = results["ratios"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -48,6 +49,11 @@ fn judge(results: &Value) -> (String, usize) {
     if ratios.is_empty() {
         missed = 1;
     }
+    for told in results["told"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let (name, value) = (told["name"].as_str().unwrap_or("?"), told["value"].as_f64());
+        let shown = value.map_or("not measured".to_owned(), |value| format!("{value:.1}"));
+        let _never_fails = writeln!(text, "        {shown:>8}  {name}");
+    }
     (text, missed)
 }
 
@@ -61,10 +67,11 @@ mod tests {
             { "name": "a", "ratio": 3.1, "at_least": 3.0 },
             { "name": "b", "ratio": 1.2, "at_most": 1.0 },
             { "name": "c", "at_least": 1.0 },
-        ]});
+        ], "told": [{ "name": "requests a second", "value": 19_123.46 }]});
         let (text, missed) = judge(&results);
         assert_eq!(missed, 2);
         assert_eq!(text.lines().filter(|line| line.starts_with("MISSED")).count(), 2);
+        assert!(text.ends_with(" 19123.5  requests a second\n"), "{text}");
         assert_eq!(judge(&Value::Null).1, 1);
     }
 }

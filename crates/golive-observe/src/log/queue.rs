@@ -15,6 +15,11 @@ const RESERVED_BYTES: usize = QUEUE_BYTES / 8;
 /// What waits and what is being written, together.
 pub(crate) const LARGEST_LOSS_BYTES: usize = 2 * QUEUE_BYTES;
 
+/// How long lines are gathered before they are written together, and how many bytes of them end the wait. Waking the
+/// thread for each line would cost a request more than its line does. Warnings and errors do not wait.
+const GATHER_PAUSE: Duration = Duration::from_millis(10);
+const GATHER_BYTES: usize = 256 << 10;
+
 /// How long a failed output is left alone before it is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,6 +67,8 @@ struct Shared {
 struct State {
     waiting: Vec<u8>,
     is_writing: bool,
+    /// Somebody waits for what is there, or it is enough: no further gathering.
+    is_urgent: bool,
     is_closing: bool,
     has_ended: bool,
 }
@@ -79,8 +86,11 @@ impl LogQueue {
         }
         let was_empty = state.waiting.is_empty();
         state.waiting.extend_from_slice(line);
+        let is_urgent = is_important || state.waiting.len() >= GATHER_BYTES;
+        let wakes = was_empty || (is_urgent && !state.is_urgent);
+        state.is_urgent |= is_urgent;
         drop(state);
-        if was_empty {
+        if wakes {
             self.0.changed.notify_all();
         }
     }
@@ -99,6 +109,8 @@ impl LogQueue {
     pub(crate) fn flush(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         let mut state = self.0.lock();
+        state.is_urgent = true;
+        self.0.changed.notify_all();
         while (state.is_writing || !state.waiting.is_empty()) && !state.has_ended {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -137,6 +149,15 @@ impl Shared {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        let until = Instant::now() + GATHER_PAUSE;
+        while !state.is_urgent && !state.is_closing {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.is_urgent = false;
         state.is_writing = true;
         self.is_full.store(false, Ordering::Relaxed);
         Some(std::mem::replace(&mut state.waiting, spare))

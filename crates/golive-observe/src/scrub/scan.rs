@@ -1,7 +1,7 @@
 //! One pass over a text that finds the spans to hide. Works on bytes and cuts only at ASCII bytes, so that a cut
 //! never splits a character. What a *name* means is decided in `names`.
 
-use super::{EmailPolicy, MASK, Scrubber, names};
+use super::{EmailPolicy, MASK, Scrubber, candidates, names};
 
 /// Bytes looked at before a separator to find the name.
 const NAME_WINDOW_BYTES: usize = 64;
@@ -35,15 +35,13 @@ const KEY_PREFIXES: &[(&str, usize)] = &[
 
 const HASH_PREFIXES: &[&str] = &["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2"];
 
-/// Bytes at which something to hide may begin; most of a text is passed over by one look at this table.
-const MAY_BEGIN: [bool; 256] = {
+/// The bytes that names are made of.
+const IS_OF_NAME: [bool; 256] = {
     let mut table = [false; 256];
-    // Separators, and the first letters of what `word` knows.
-    let bytes = b":=%@-$23456eEbBAgGsrx";
-    let mut index = 0;
-    while index < bytes.len() {
-        table[bytes[index] as usize] = true;
-        index += 1;
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%');
+        byte += 1;
     }
     table
 };
@@ -52,35 +50,23 @@ type Range = std::ops::Range<usize>;
 
 /// The text with every secret masked, or nothing if there was none.
 pub(super) fn scan(text: &str, scrubber: &Scrubber) -> Option<String> {
-    let bytes = text.as_bytes();
+    hide(text, scrubber, |from| candidates::next(text.as_bytes(), from))
+}
+
+/// Hides what stands at any of the places that `next` names, of which it is asked for one not before another.
+fn hide(text: &str, scrubber: &Scrubber, next: impl Fn(usize) -> Option<usize>) -> Option<String> {
     let mut cleaned = String::new();
     let mut copied = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        if !MAY_BEGIN[usize::from(bytes[at])] {
-            at += 1;
-            continue;
-        }
-        let hit = match bytes[at] {
-            b':' | b'=' | b'%' => {
-                after_separator(text, at, scrubber).or_else(|| email(text, at, copied, scrubber.emails))
-            }
-            b'@' => email(text, at, copied, scrubber.emails),
-            b'-' => private_key(text, at),
-            b'$' => password_hash(text, at),
-            byte if byte.is_ascii_alphanumeric() && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric()) => {
-                word(text, at)
-            }
-            _ => None,
-        };
-        match hit {
-            Some(range) if &text[range.clone()] != MASK => {
-                cleaned.push_str(&text[copied..range.start]);
-                cleaned.push_str(MASK);
-                copied = range.end;
-                at = range.end.max(at + 1);
-            }
-            _ => at += 1,
+    let mut from = 0;
+    while let Some(at) = next(from) {
+        from = at + 1;
+        if let Some(range) =
+            secret_at(text, at, copied, scrubber).filter(|range| &text[range.clone()] != MASK)
+        {
+            cleaned.push_str(&text[copied..range.start]);
+            cleaned.push_str(MASK);
+            copied = range.end;
+            from = range.end.max(from);
         }
     }
     if copied == 0 {
@@ -88,6 +74,23 @@ pub(super) fn scan(text: &str, scrubber: &Scrubber) -> Option<String> {
     }
     cleaned.push_str(&text[copied..]);
     Some(cleaned)
+}
+
+/// What to hide of that which begins, or whose name ends, at this byte.
+fn secret_at(text: &str, at: usize, copied: usize, scrubber: &Scrubber) -> Option<Range> {
+    let bytes = text.as_bytes();
+    match bytes[at] {
+        b':' | b'=' | b'%' => {
+            after_separator(text, at, scrubber).or_else(|| email(text, at, copied, scrubber.emails))
+        }
+        b'@' => email(text, at, copied, scrubber.emails),
+        b'-' => private_key(text, at),
+        b'$' => password_hash(text, at),
+        byte if byte.is_ascii_alphanumeric() && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric()) => {
+            word(text, at)
+        }
+        _ => None,
+    }
 }
 
 /// What follows `name:`, `name=`, `name =>` or `name%3D` when the name is sensitive, or a URL's credentials.
@@ -126,9 +129,7 @@ fn name_before(text: &str, at: usize) -> &str {
     }
     let floor = end.saturating_sub(NAME_WINDOW_BYTES);
     let mut start = end;
-    while start > floor
-        && (bytes[start - 1].is_ascii_alphanumeric() || matches!(bytes[start - 1], b'_' | b'-' | b'.' | b'%'))
-    {
+    while start > floor && IS_OF_NAME[usize::from(bytes[start - 1])] {
         start -= 1;
     }
     &text[start..end]
@@ -136,7 +137,7 @@ fn name_before(text: &str, at: usize) -> &str {
 
 /// "api key: …", "secret key = …": the name written as two words.
 fn two_words_before(text: &str, at: usize, last: &str) -> bool {
-    if !matches!(last.to_ascii_lowercase().as_str(), "key" | "number" | "id") {
+    if !["key", "number", "id"].iter().any(|known| last.eq_ignore_ascii_case(known)) {
         return false;
     }
     let Some(before) = text[..at].rfind(last) else { return false };
@@ -354,12 +355,70 @@ fn is_blank_or_quote(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// What is found when every byte is looked at: the quick way must find the same.
+    fn scan_everywhere(text: &str, scrubber: &Scrubber) -> Option<String> {
+        hide(text, scrubber, |from| (from < text.len()).then_some(from))
+    }
+
+    fn both_agree(text: &str) {
+        for policy in [EmailPolicy::Mask, EmailPolicy::KeepDomain, EmailPolicy::Keep] {
+            let scrubber = Scrubber::new().with_emails(policy).with_name("employee no");
+            assert_eq!(scan(text, &scrubber), scan_everywhere(text, &scrubber), "{text:?}");
+        }
+    }
 
     #[test]
     fn whatever_is_known_by_its_beginning_is_looked_at() {
         let beginnings = KEY_PREFIXES.iter().map(|(prefix, _)| *prefix).chain(HASH_PREFIXES.iter().copied());
-        for beginning in beginnings.chain(["eyJ", "Bearer", "basic", "-----BEGIN ", "2", "6"]) {
-            assert!(MAY_BEGIN[usize::from(beginning.as_bytes()[0])], "{beginning}");
+        let shapes =
+            ["eyJ", "Bearer", "bEARER", "basic", "BASIC", "-----BEGIN ", "://", "%3D", "%3a", "%40", "@a"];
+        for beginning in beginnings.chain(shapes).chain(["=x", ":x", "=\u{e9}", "20", "4 1", "6-1"]) {
+            assert_eq!(candidates::next(beginning.as_bytes(), 0), Some(0), "{beginning}");
+        }
+        assert_eq!(candidates::next(b"plain words only", 0), None);
+        assert_eq!(candidates::next(b"", 0), None);
+        assert_eq!(candidates::next(b"x", 1), None);
+    }
+
+    #[test]
+    fn every_pair_of_bytes_is_judged_as_when_every_byte_is() {
+        // With what comes after them, every pair that begins something.
+        for end in [
+            "",
+            "J0123456789.abcdefghij",
+            "arer abcdef",
+            "sic abcdef1",
+            "4111111111111111",
+            "----BEGIN PRIVATE KEY-----x",
+        ] {
+            for first in 0..128_u8 {
+                for second in 0..128_u8 {
+                    both_agree(&format!("{}{}{end}", char::from(first), char::from(second)));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn the_quick_way_hides_what_a_look_at_every_byte_hides(
+            parts in prop::collection::vec(prop_oneof![
+                "\\PC{0,4}",
+                "[ -~]{0,8}",
+                "[0-9 -]{0,20}",
+                "[a-zA-Z0-9_.+-]{1,20}(@|%40)[a-z.]{1,8}",
+                "(password|API-Key|api key|x-token|employee_no|cookie|Authorization|key|id|%70ass)",
+                "( = |=|: |:|::|=>|%3D|%3a|\" : \"|\\\\\"|'|=Some\\(\")",
+                "(eyJ|Bearer |basic |AKIA|ghp_|sk_live_|xoxb-|\\$argon2|\\$2b\\$|-----BEGIN |PRIVATE KEY-----|://|@)",
+                "[A-Za-z0-9]{6,40}",
+                "4111 1111 1111 1111",
+            ], 0..14),
+        ) {
+            both_agree(&parts.concat());
         }
     }
 }
