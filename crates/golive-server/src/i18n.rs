@@ -232,11 +232,7 @@ mod tests {
         }
         // Names in tables, where a match or a field chooses one.
         used.extend(known.iter().filter(|name| code.contains(&format!("\"{name}\""))).cloned());
-        assert_eq!(
-            used.difference(&known).collect::<Vec<_>>(),
-            Vec::<&String>::new(),
-            "not in the catalogs"
-        );
+        assert_eq!(used.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "not in the catalogs");
         let by_table = ["step-", "criterion-", "says-", "fact-"];
         let idle = known.difference(&used).filter(|name| !by_table.iter().any(|kind| name.starts_with(kind)));
         assert_eq!(idle.collect::<Vec<_>>(), Vec::<&String>::new(), "used nowhere");

@@ -98,7 +98,11 @@ last-heard = Zuletzt gehört
 judged = Beurteilt
 meaning-running = Bisher sind { $pass } von 13 Kriterien erfüllt, { $fail } nicht, für { $unknown } gibt es noch keinen Beleg. { $waived } erlassen.
 meaning-cut-off = Der Lauf endete vor seinem Bericht. Was bewiesen ist, bleibt bewiesen: { $pass } von 13 Kriterien sind erfüllt, { $fail } nicht, { $unknown } unbekannt, { $waived } erlassen.
-meaning-go = Nichts spricht gegen den Produktivgang: { $pass } Kriterien erfüllt, { $waived } erlassen, { $fail } nicht erfüllt, { $unknown } unbekannt.
+meaning-go =
+    { $waived ->
+        [0] Alle { $pass } Kriterien sind erfüllt, jedes bewiesen durch das, was gesehen wurde. Nichts spricht gegen den Produktivgang.
+       *[other] { $pass } Kriterien sind erfüllt und { $waived } erlassen. Sonst spricht nichts gegen den Produktivgang.
+    }
 meaning-no-go = { $fail } von 13 Kriterien sind nicht erfüllt; { $unknown } konnten nicht beurteilt werden, { $pass } erfüllt, { $waived } erlassen.
 meaning-inconclusive = Nichts, was gesehen wurde, spricht gegen den Produktivgang, aber { $unknown } von 13 Kriterien konnten nicht beurteilt werden ({ $pass } erfüllt, { $fail } nicht, { $waived } erlassen).
 next-title = Was als Nächstes zu tun ist

@@ -98,7 +98,11 @@ last-heard = Last heard of
 judged = Judged
 meaning-running = So far { $pass } of 13 criteria hold, { $fail } do not, { $unknown } have no evidence yet. { $waived } waived.
 meaning-cut-off = The run ended before its report. What is proven stays proven: { $pass } of 13 criteria hold, { $fail } do not, { $unknown } are unknown, { $waived } waived.
-meaning-go = Nothing stands against going live: { $pass } criteria hold, { $waived } waived, { $fail } fail, { $unknown } unknown.
+meaning-go =
+    { $waived ->
+        [0] All { $pass } criteria hold, each proven from what was seen. Nothing stands against going live.
+       *[other] { $pass } criteria hold and { $waived } are waived. Nothing else stands against going live.
+    }
 meaning-no-go = { $fail } of 13 criteria do not hold; { $unknown } could not be judged, { $pass } hold, { $waived } waived.
 meaning-inconclusive = Nothing that was seen speaks against going live, but { $unknown } of 13 criteria could not be judged ({ $pass } hold, { $fail } fail, { $waived } waived).
 next-title = What to do next

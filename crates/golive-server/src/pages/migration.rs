@@ -131,7 +131,8 @@ fn board(scene: &Scene<'_>, tables: &[Table]) -> Markup {
         .filter(|table| !matches!(table.state, TableState::Waiting | TableState::Copying))
         .count();
     html! {
-        div.far {
+        @let tone = if complete == tables.len() { Tone::Pass } else { Tone::Running };
+        div.far.(tone.class()) {
             label for="rows" {
                 (words.with("tables-far", &[
                     ("done", show::count(words, done).into()), ("all", show::count(words, all).into()),

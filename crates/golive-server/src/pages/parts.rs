@@ -64,7 +64,7 @@ impl Tone {
     /// Each has a shape of its own: a disc, a square on its corner, a plain square, a ring.
     pub(crate) fn icon(self) -> Markup {
         html! {
-            svg.icon viewBox="0 0 20 20" aria-hidden="true" focusable="false" {
+            svg.icon viewBox="0 0 20 20" width="20" height="20" aria-hidden="true" focusable="false" {
                 @match self {
                     Self::Pass => {
                         circle.solid cx="10" cy="10" r="9" {}

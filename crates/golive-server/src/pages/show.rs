@@ -47,7 +47,7 @@ pub(crate) fn duration(words: Words, seconds: f64) -> String {
 /// `1 234 567.5`, with narrow no-break spaces; the decimal sign is the language's.
 pub(crate) fn number(words: Words, number: f64) -> String {
     // A small rate keeps its first digits: 0.0005 is not 0.001.
-    let scale = if number.abs() < 0.1 { 1e6 } else { 1e2 };
+    let scale = if number.abs() < 0.1 { 1e4 } else { 1e2 };
     let rounded = (number * scale).round() / scale;
     let text = rounded.abs().to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
