@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Status,
     /// The newest run's report.
     Report(ReportArgs),
-    /// The newest report in a browser.
+    /// The console in a browser: where the go-live stands, live.
     Serve(crate::commands::serve::Args),
     /// Disposable MariaDB and Redis, printing their URLs, until Ctrl-C.
     Sandbox(crate::commands::sandbox::Args),

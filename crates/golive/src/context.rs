@@ -100,6 +100,7 @@ impl Context {
             },
             None => addresses,
         };
+        let observer = crate::progress::kept(observer, directory.root().to_owned(), clock);
         let named = |url: &SecretString| TargetOptions::new(url.clone()).display_names().ok();
         let target_names = addresses.target.as_ref().and_then(named).unwrap_or_default();
         Self {
@@ -125,11 +126,10 @@ impl Context {
         }
     }
 
-    /// The time: the one place of this crate that reads the clock.
+    /// The time.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the clock enters the flow here and nowhere else")]
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        clock()
     }
 
     /// What the run is about, in words that stay the same when it is taken up: source and target, without secrets. A
@@ -290,6 +290,12 @@ impl Context {
             .set("state_file", path(Some(&self.directory.path(STATE_FILE))))
             .set("directory", self.config.directory.to_string_lossy())
     }
+}
+
+/// The one place of this crate that reads the clock.
+#[expect(clippy::disallowed_methods, reason = "the clock enters the flow here and nowhere else")]
+fn clock() -> DateTime<Utc> {
+    Utc::now()
 }
 
 fn started(error: StartApplicationError) -> StepError {

@@ -19,9 +19,7 @@ impl Step for Copy {
 
     async fn plan(&self, context: &Context) -> Result<Plan, StepError> {
         let plan = planned(context).await?;
-        Ok(Plan::lines(
-            plan.tables.iter().map(|table| format!("{}: {} rows", table.name, table.rows)).collect(),
-        ))
+        Ok(Plan::lines(plan.tables.iter().map(|table| plan_line(&table.name, table.rows)).collect()))
     }
 
     async fn apply(&self, context: &Context, _plan: &Plan) -> Result<(), StepError> {
@@ -75,4 +73,33 @@ impl Step for Copy {
     }
 }
 
-const ID: &str = "copy";
+pub(crate) const ID: &str = "copy";
+
+fn plan_line(table: &str, rows: u64) -> String {
+    format!("{table}: {rows} rows")
+}
+
+/// The tables of a copy with their rows, as the step's plan lists them, in the order in which they are copied: so that what waits
+/// can be shown beside what is done.
+#[must_use]
+pub fn tables_to_copy(plan: &[String]) -> Vec<(String, u64)> {
+    let table = |line: &String| {
+        let (name, rows) = line.strip_suffix(" rows")?.rsplit_once(": ")?;
+        Some((name.to_owned(), rows.parse().ok()?))
+    };
+    plan.iter().filter_map(table).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_tells_its_tables() {
+        let tables = [("orders", 12), ("a: 3 rows", 0), ("", u64::MAX)];
+        let plan: Vec<String> = tables.iter().map(|(name, rows)| plan_line(name, *rows)).collect();
+        let told = tables_to_copy(&plan);
+        assert_eq!(told, tables.map(|(name, rows)| (name.to_owned(), rows)));
+        assert_eq!(tables_to_copy(&["something else".to_owned()]), []);
+    }
+}

@@ -51,6 +51,8 @@ mod tls;
 mod verify;
 mod versioned_schema;
 
+pub(crate) use copy::ID as COPY;
+pub use copy::tables_to_copy;
 pub(crate) use migrating::Migration;
 pub(crate) use reads::reads;
 

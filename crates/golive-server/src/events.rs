@@ -1,0 +1,95 @@
+//! The live view: a stream that says when what is shown has changed. A browser that comes back says what it saw last, and hears
+//! of it only if that is no longer so.
+//!
+//! Not here: what changed. The page is asked for again, so that it is made in one place.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::access::Visitor;
+use crate::look::{Seeing, Seen, state_word};
+use crate::pages::problem;
+use crate::router::Site;
+
+/// The stream of one watcher.
+pub(crate) async fn watch(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(place) = Arc::clone(&site.watchers).try_acquire_owned() else {
+        let mut response = problem(&site, &visitor, StatusCode::SERVICE_UNAVAILABLE, "problem-watchers");
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("15"));
+        return response;
+    };
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let watcher = Watcher { site, headers, last, told: None, since: Instant::now(), _place: place };
+    let events = stream::unfold(watcher, |mut watcher| async move {
+        let event = watcher.next().await?;
+        Some((Ok::<_, Infallible>(event), watcher))
+    });
+    let mut response = Sse::new(events).into_response();
+    // A proxy that collects an answer before it passes it on would show nothing live.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+struct Watcher {
+    site: Site,
+    /// With the session, which is asked after at every turn: a stream ends with it.
+    headers: HeaderMap,
+    last: Option<String>,
+    told: Option<Instant>,
+    since: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watcher {
+    /// The next thing to say; nothing when the stream is over, and the browser then comes again.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if self.since.elapsed() > self.site.options.limits.watch {
+                return None;
+            }
+            self.site.access.session(&self.headers)?;
+            let seeing = self.site.looker.look().await;
+            if self.last.as_deref() != Some(seeing.version.as_str()) {
+                self.last = Some(seeing.version.clone());
+                self.told = Some(Instant::now());
+                return Some(state(&seeing));
+            }
+            // At once to whoever has seen it all before: that the stream stands is news too.
+            if self.told.is_none_or(|told| told.elapsed() >= BEAT) {
+                self.told = Some(Instant::now());
+                return Some(Event::default().event("beat").data(seeing.at.to_rfc3339()));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+fn state(seeing: &Seeing) -> Event {
+    let (run, state) = match &*seeing.seen {
+        Seen::Nothing => (None, "nothing"),
+        Seen::Unreadable(_) => (None, "unreadable"),
+        Seen::Run(look) => (Some(look.standing.run.clone()), state_word(look.standing.state)),
+    };
+    let data = json!({ "version": seeing.version, "run": run, "state": state, "at": seeing.at });
+    Event::default().event("state").id(seeing.version.clone()).retry(RETRY).data(data.to_string())
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// The script takes three missed beats for a broken line.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long a browser waits before it comes again.
+const RETRY: Duration = Duration::from_secs(2);

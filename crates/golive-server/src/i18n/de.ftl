@@ -1,0 +1,401 @@
+# Die Texte der Konsole.
+
+# The frame
+skip = Zum Inhalt springen
+menu = Seiten
+languages = Sprache
+log-out = Abmelden
+footer = golive beweist einen Produktivgang. Zeiten sind in UTC. Was nicht angesehen werden konnte, ist unbekannt, und Unbekanntes besteht nie.
+looked-at = Stand
+line-still = Diese Seite zeigt einen Augenblick.
+line-connecting = Verbinde …
+line-live = Live
+line-gone = Verbindung getrennt: die Anzeige kann veraltet sein. Neuer Versuch läuft.
+line-paused = Angehalten, solange die Seite im Hintergrund ist.
+line-reload = Neu laden
+
+# The pages
+page-overview = Überblick
+page-gate = Abnahme
+page-steps = Schritte
+page-migration = Migration
+page-credentials = Zugangsdaten und Menschen
+page-redis = Redis und Grenzen
+page-health = Zustand und Meldungen
+page-backups = Sicherung und Wiederherstellung
+page-deployment = TLS und Deployment
+page-load = Last
+page-history = Verlauf
+page-access = Zugang zur Konsole
+says-page-credentials = Der geheime Schlüssel, was von der Demo übrig blieb, und die Menschen, die von nun an arbeiten.
+says-page-redis = Widerrufene Tokens bleiben widerrufen und Grenzen halten: über Neustarts, auf allen Instanzen und solange Redis fehlt.
+says-page-health = Fehler kommen an und werden gemeldet, und Health-Prüfungen sagen die Wahrheit, auch solange ein Server fehlt.
+says-page-backups = Eine Sicherung zählt erst, wenn sie anderswo wiederhergestellt und verglichen wurde.
+says-page-deployment = Womit die Produktion läuft: Konfiguration, Container, der Proxy und sein TLS, die eigenen Prüfungen der Anwendung.
+says-page-load = Antworten unter der erwarteten Last und die teuersten Abfragen.
+
+# Phases
+phase-0 = Zugangsdaten
+phase-1 = MariaDB
+phase-2 = Redis
+phase-3 = Beobachtung
+phase-4 = Sicherung
+phase-5 = Deployment
+phase-6 = Leistung
+phase-gate = Abnahme
+
+# How things stand
+status-pass = erfüllt
+status-fail = nicht erfüllt
+status-unknown = unbekannt
+status-waived = erlassen
+state-waiting = wartet
+state-running = läuft
+state-cut-off = abgebrochen
+state-passed = bewiesen
+state-failed = gescheitert
+state-unknown = unbekannt
+state-skipped = ausgelassen
+verdict-go = Go
+verdict-no-go = No-Go
+verdict-inconclusive = Unentschieden
+value-yes = ja
+value-no = nein
+value-none = keine
+kind-run = Produktivgang
+kind-rehearsal = Generalprobe
+run-goes-on = im Gange
+run-ended = beendet
+run-cut-off = wurde abgebrochen
+ago-seconds =
+    vor { $count ->
+        [one] { $count } Sekunde
+       *[other] { $count } Sekunden
+    }
+ago-minutes =
+    vor { $count ->
+        [one] { $count } Minute
+       *[other] { $count } Minuten
+    }
+ago-hours =
+    vor { $count ->
+        [one] { $count } Stunde
+       *[other] { $count } Stunden
+    }
+ago-days =
+    vor { $count ->
+        [one] { $count } Tag
+       *[other] { $count } Tagen
+    }
+
+# Overview
+hero-label = Wo der Produktivgang steht
+hero-running = Im Gange
+hero-cut-off = Abgebrochen
+steps-ended = { $ended } von { $all } Schritten sind beendet
+began = Begonnen
+last-heard = Zuletzt gehört
+judged = Beurteilt
+meaning-running = Bisher sind { $pass } von 13 Kriterien erfüllt, { $fail } nicht, für { $unknown } gibt es noch keinen Beleg. { $waived } erlassen.
+meaning-cut-off = Der Lauf endete vor seinem Bericht. Was bewiesen ist, bleibt bewiesen: { $pass } von 13 Kriterien sind erfüllt, { $fail } nicht, { $unknown } unbekannt, { $waived } erlassen.
+meaning-go =
+    { $waived ->
+        [0] Alle { $pass } Kriterien sind erfüllt, jedes bewiesen durch das, was gesehen wurde. Nichts spricht gegen den Produktivgang.
+       *[other] { $pass } Kriterien sind erfüllt und { $waived } erlassen. Sonst spricht nichts gegen den Produktivgang.
+    }
+meaning-no-go = { $fail } von 13 Kriterien sind nicht erfüllt; { $unknown } konnten nicht beurteilt werden, { $pass } erfüllt, { $waived } erlassen.
+meaning-inconclusive = Nichts, was gesehen wurde, spricht gegen den Produktivgang, aber { $unknown } von 13 Kriterien konnten nicht beurteilt werden ({ $pass } erfüllt, { $fail } nicht, { $waived } erlassen).
+next-title = Was als Nächstes zu tun ist
+next-wait = Nichts: der Lauf geht von selbst weiter. Dasselbe im Terminal:
+next-mend = Kriterium { $number } ist nicht erfüllt: { $title }. Was das bedeutet und wie man es behebt:
+next-look = Kriterium { $number } konnte nicht beurteilt werden: { $title }. Was es braucht:
+next-aged = Die Belege sind seit der Beurteilung gealtert. Neu erheben:
+next-rehearsed = Die Generalprobe endete mit Go. Ansehen, was der echte Lauf tun würde; nichts wird geändert:
+next-live = Jederzeit aus frischen Belegen neu beurteilen, ob es noch gilt:
+next-resume = Den Lauf dort aufnehmen, wo er abbrach; Bewiesenes wird nicht wiederholt:
+criteria-title = Die 13 Kriterien
+criteria-so-far = Nach den bisherigen Belegen; der Lauf selbst urteilt am Ende.
+figures-title = Zahlen
+figure-none = noch niemand hat nachgesehen
+flow-title = Der Ablauf
+flow-says = Jede Bahn ist eine Phase, jedes Zeichen ein Schritt; eine Linie führt von einem Schritt zu denen, die auf ihn warten.
+graph-label = Die Schritte als Graph; die Listen darunter sagen dasselbe in Worten
+
+# Gate board
+gate-so-far = bisher
+gate-aged = Belege altern: heute beurteilt ergäben dieselben Belege { $verdict }.
+downloads = Herunterladen
+again-all = Alle Belege neu erheben und beurteilen:
+warnings-title = Warnungen
+card-holds = { $holds } von { $all }
+card-waived = Die Belege sagen: { $under }. Erlassen von { $owner } bis { $until }: { $reason }
+evidence-needs = Anforderung
+evidence-expected = Erwartet
+evidence-found = Gefunden
+evidence-from = Beleg
+evidence-nothing = nichts
+expected-something = etwas
+expected-at-least = mindestens { $limit }
+expected-at-most = höchstens { $limit }
+expected-below = unter { $limit }
+mend-title = Wie man es behebt
+mend-explain = Was das Kriterium bedeutet, ohne Netz:
+again-title = Noch einmal nachsehen
+again-by-hand = Dieselben Prüfungen von Hand:
+
+# Steps
+step-since-prefix = seit
+step-checklist = Checkliste
+step-after = nach
+step-once-ended = sobald beendet:
+step-exclusive = läuft allein
+step-plan = Plan
+step-plan-lines = { $count } Zeilen
+step-proof = Was gesehen wurde
+step-alone = Dieser Schritt allein
+facts-none = Es wurde nichts festgehalten.
+facts-what = Tatsache
+facts-seen = Gesehen
+facts-where = Wo und wann
+command-copy = Kopieren
+
+# Migration
+tables-title = Tabellen
+tables-none = Der Plan ist noch nicht gemacht, daher ist noch keine Tabelle bekannt.
+tables-problem = Der Fortschritt der Tabellen konnte nicht gelesen werden:
+tables-far = { $done } von { $all } Zeilen sind kopiert; { $complete } von { $tables } Tabellen sind vollständig
+table-name = Tabelle
+table-rows = Zeilen
+table-copied = Kopiert
+table-compared = Verglichen
+table-rate = Zeilen/s
+table-state = Stand
+table-copying = wird kopiert
+table-is-copied = kopiert
+table-verifying = wird verglichen
+table-verified = gleich bewiesen
+
+# Load
+load-latencies = Langsamste Antworten je Szenario (p95)
+load-limit = Die Linie markiert { $limit } ms, die Grenze der Dashboards.
+
+# History
+history-none = Noch kein Lauf ist bis zu seinem Bericht gekommen.
+history-run = Lauf
+history-verdict = Urteil
+history-counts = { $pass } erfüllt, { $fail } nicht, { $unknown } unbekannt, { $waived } erlassen
+history-compare = Was sich zwischen zwei Läufen geändert hat
+history-from = Von
+history-to = Nach
+history-show = Vergleichen
+history-same = Jede Anforderung steht wie zuvor, mit demselben Wert.
+
+# Nothing, and what cannot be read
+nothing-title = Es gibt noch keinen Lauf
+nothing-says = Zuerst den ganzen Ablauf auf Wegwerfservern proben, dann produktiv gehen. Diese Seite zeigt beides, während es geschieht.
+unreadable-title = Der Lauf kann nicht gelesen werden
+unreadable-says = Nichts wird davon gezeigt, weil nichts bekannt ist. Angetroffen wurde:
+
+# Coming in
+login-title = Anmelden
+login-name = Name
+login-password = Passwort
+login-enter = Anmelden
+login-wrong = Name oder Passwort ist falsch.
+login-wait = Zu viele Versuche. Einen Moment warten, dann noch einmal versuchen.
+login-link = Auf diesem Rechner den Link öffnen, den golive serve ausgegeben hat; er gilt einmal. Für einen neuen golive serve noch einmal starten.
+role-viewer = Betrachter
+role-operator = Bediener
+access-you = Sie sind
+access-role = Rolle
+access-since = Seit
+access-may-look = Sie dürfen alles ansehen.
+access-may-act = Sie dürfen alles ansehen und handeln.
+access-operators = Wer sich anmelden darf
+access-nobody = Niemand: nur der Link des Terminals lässt ein. Hinzugefügt wird jemand mit:
+access-trail = Prüfspur
+access-trail-whole = unversehrt
+access-trail-broken = verletzt
+access-trail-at = bei Eintrag { $count }
+access-trail-entries =
+    { $count ->
+        [one] { $count } Eintrag
+       *[other] { $count } Einträge
+    }
+access-trail-head = Prüfsumme des letzten Eintrags; anderswo aufbewahrt beweist sie später, dass nichts entfernt wurde:
+
+# Problems
+problem-title = Nicht möglich
+problem-start = Zum Überblick
+problem-missing = Diese Seite gibt es nicht.
+problem-no-report = Von diesem Lauf gibt es keinen Bericht: er ist im Gange, wurde abgebrochen oder ist nicht da.
+problem-no-run = Es gibt noch keinen Lauf.
+problem-unreadable = Die Dateien des Laufs können nicht gelesen werden.
+problem-login = Bitte zuerst anmelden.
+problem-host = Diese Konsole ist unter dem angefragten Namen nicht bekannt. Die Adresse öffnen, die golive serve ausgegeben hat, oder mit --host starten.
+problem-origin = Das Formular kam nicht von einer Seite dieser Konsole, daher wurde nichts getan. Die Seite neu öffnen und dort wiederholen.
+problem-csrf = Das Formular ist veraltet, daher wurde nichts getan. Die Seite neu öffnen und dort wiederholen.
+problem-form = Das Formular konnte nicht gelesen werden: es ist zu lang oder unvollständig.
+problem-entry = Dieser Link ist verbraucht oder falsch: er lässt einmal ein. Für einen neuen golive serve noch einmal starten.
+problem-audit = Niemand wird eingelassen, solange die Prüfspur nicht geschrieben werden kann. Siehe Protokoll von golive serve.
+problem-operators = Niemand kann sich anmelden: die Datei der Bediener kann nicht gelesen werden. Siehe Protokoll von golive serve.
+problem-busy = Zu viele melden sich gerade an. Gleich noch einmal versuchen.
+problem-unexpected = Etwas Unerwartetes ist geschehen. Siehe Protokoll von golive serve.
+problem-watchers = Es sehen so viele zu, wie können. Die Seite lässt sich inzwischen von Hand neu laden.
+
+# Wie Tatsachen heißen
+fact-demo-token_issued = ein Token der Demo wurde aufgehoben
+fact-survey-tables = Tabellen der Quelle
+fact-survey-rows = Zeilen der Quelle
+fact-survey-blocking = blockierende Befunde
+fact-survey-changing = Befunde, die Werte ändern
+fact-survey-notes = Befunde zur Kenntnis
+fact-schema-tables = angelegte Tabellen
+fact-schema-tiers = Ebenen der Abhängigkeit
+fact-schema-tables_after_up = Tabellen nach dem Vorwärts
+fact-schema-tables_after_down = Tabellen nach dem Rückwärts
+fact-schema-tables_after_second_up = Tabellen nach dem zweiten Vorwärts
+fact-copy-rows = kopierte Zeilen
+fact-copy-set_aside = beiseitegelegte Zeilen
+fact-migrate-rows_per_second = Kopiertempo (Zeilen/s)
+fact-constraints-foreign_keys = vorhandene Fremdschlüssel
+fact-constraints-planned = geplante Fremdschlüssel
+fact-migrate-rows_verified = verglichene Zeilen
+fact-migrate-cells_verified = verglichene Zellen
+fact-migrate-tables_verified = verglichene Tabellen
+fact-migrate-tables_unverified = nicht verglichene Tabellen
+fact-migrate-row_count_mismatches = Tabellen mit anderer Zeilenzahl
+fact-migrate-value_mismatches = abweichende Zellen
+fact-migrate-schema_mismatches = Abweichungen des Schemas
+fact-migrate-tables_excluded = absichtlich ausgelassene Tabellen
+fact-migrate-policies = Entscheidungen zu Befunden
+fact-migrate-rows_set_aside = beiseitegelegte Zeilen
+fact-migrate-switched = auf MariaDB umgestellt
+fact-switch-by = umgestellt von
+fact-switch-at = umgestellt am
+fact-switch-source_digest = Prüfsumme der Quelle
+fact-switch-plan_digest = Prüfsumme des Plans
+fact-switch-record_digest = Prüfsumme der Aufzeichnung
+fact-application-database = Datenbank, die die Anwendung benutzt
+fact-secret-length = Zeichen des geheimen Schlüssels
+fact-secret-known_insecure = der Schlüssel ist ein bekanntes Beispiel
+fact-secret-old_token_refused = alte Tokens werden abgelehnt
+fact-environment-mode = Rechte der Umgebungsdatei
+fact-tenants-demo = Demo-Mandanten
+fact-tenants-demo_active = aktive Demo-Mandanten
+fact-tenants-demo_visible = sichtbare Demo-Mandanten
+fact-tenants-production_active = der echte Mandant ist aktiv
+fact-tenants-production_visible = der echte Mandant ist sichtbar
+fact-admin-hash_algorithm = Hash des Administratorpassworts
+fact-admin-password_length = Zeichen des erzeugten Passworts
+fact-admin-handover_file_private = die Übergabedatei ist privat
+fact-admin-first_login_forces_change = die erste Anmeldung erzwingt ein neues Passwort
+fact-admin-login_works = der Administrator kann sich anmelden
+fact-accounts-total = Konten
+fact-accounts-demo_users_active = aktive Demo-Benutzer
+fact-accounts-known_credentials_active = aktive Konten mit bekanntem Passwort
+fact-accounts-demo_logins_tried = versuchte Demo-Anmeldungen
+fact-accounts-demo_logins_accepted = angenommene Demo-Anmeldungen
+fact-team-members = Mitglieder des Teams
+fact-team-signed_in = Mitglieder, die sich angemeldet haben
+fact-team-in_target = in MariaDB gefundene Mitglieder
+fact-operator-sees_shift = ein Bediener sieht seine Schicht
+fact-operator-submits_entry = ein Bediener gibt eine Meldung ab
+fact-operator-settings_refused = einem Bediener werden die Einstellungen verwehrt
+fact-audit-names_admin = die Prüfspur nennt den Administrator
+fact-audit-demo_users = Demo-Benutzer in der Prüfspur
+fact-redis-latency_ms = Redis antwortet in (ms)
+fact-redis-append_only = Append-only-Datei ist an
+fact-redis-password = ein Passwort wird verlangt
+fact-redis-findings = Befunde zum Server
+fact-revocation-logout_refused = ein Token wird nach dem Abmelden abgelehnt
+fact-revocation-survives_restart = es bleibt nach einem Neustart abgelehnt
+fact-revocation-fails_closed = ohne Redis wird keinem Token vertraut
+fact-rate_limit-allowed = durchgelassene Anfragen
+fact-rate_limit-refused = abgelehnte Anfragen
+fact-rate_limit-enforced = die Grenze wird durchgesetzt
+fact-rate_limit-forged_header_ignored = eine gefälschte Adresse umgeht sie nicht
+fact-rate_limit-shared = alle Instanzen teilen sie
+fact-rate_limit-survives_restart = sie übersteht einen Neustart
+fact-cache-second_read = der zweite Abruf
+fact-logs-request_id_returned = die Kennung der Anfrage kommt zurück
+fact-logs-lines = Zeilen der Anfrage
+fact-logs-complete_lines = Zeilen mit Mandant und Benutzer
+fact-errors-captured = die Ausnahme wurde erfasst
+fact-errors-events = erfasste Ereignisse
+fact-errors-with_release_and_environment = mit Version und Umgebung
+fact-errors-alerted = eine Meldung ging hinaus
+fact-errors-secrets_leaked = Geheimnisse im Gesendeten
+fact-health-live = lebendig
+fact-health-live_ms = Lebenszeichen antwortet in (ms)
+fact-health-ready = bereit
+fact-health-ready_ms = Bereitschaft antwortet in (ms)
+fact-health-deep = die tiefe Prüfung besteht
+fact-health-deep_ms = die tiefe Prüfung antwortet in (ms)
+fact-health-anonymous = keine Anmeldung nötig
+fact-health-not_ready_without_redis = nicht bereit ohne Redis
+fact-health-live_without_redis = lebendig ohne Redis
+fact-health-not_ready_without_database = nicht bereit ohne MariaDB
+fact-health-live_without_database = lebendig ohne MariaDB
+fact-health-recovers = danach wieder bereit
+fact-metrics-status = Status der Metrikseite
+fact-metrics-families = Arten von Metriken
+fact-metrics-latency_histogram = Latenzhistogramm ist da
+fact-backup-age_hours = Alter der neuesten Sicherung (h)
+fact-backup-verified = ihre Prüfsummen stimmen
+fact-backup-size_bytes = Größe der Sicherung (Bytes)
+fact-backup-rows = Zeilen der Sicherung
+fact-backup-retention_days = aufbewahrt für (Tage)
+fact-backup-scheduled_daily = täglich eingeplant
+fact-backup-restored_equal = wiederhergestellt gleicht sie dem Original
+fact-backup-restored_tables = wiederhergestellte Tabellen
+fact-backup-restored_rows = wiederhergestellte Zeilen
+fact-backup-restore_seconds = Wiederherstellung dauerte (s)
+fact-backup-state_files = Dateien des Status
+fact-backup-state_equal = zurückgelesen sind sie gleich
+fact-backup-state_encrypted = verschlüsselt
+fact-recovery-rto_seconds = Zeit bis zur Wiederherstellung (s)
+fact-recovery-rpo_seconds = Datenverlust höchstens (s)
+fact-recovery-documented = die Handbücher sind da
+fact-recovery-scenarios_tested = geübte Notfälle
+fact-recovery-scenarios_failed = gescheiterte Übungen
+fact-outage-redis_recovered = Redis war zurück
+fact-outage-redis_recovery_seconds = bereit nach Rückkehr von Redis (s)
+fact-outage-server_recovery_seconds = bereit nach Rückkehr von MariaDB (s)
+fact-outage-server_recovered = MariaDB war zurück
+fact-outage-partition_not_ready = nicht bereit, solange getrennt
+fact-outage-partition_live = lebendig, solange getrennt
+fact-outage-partition_recovered = bereit nach der Trennung
+fact-outage-partition_recovery_seconds = bereit nach der Trennung (s)
+fact-outage-application_recovery_seconds = bereit nach einem Absturz (s)
+fact-config-variables = geprüfte Variablen
+fact-config-errors = Fehler der Konfiguration
+fact-config-warnings = Warnungen der Konfiguration
+fact-config-not_checked = nicht geprüft
+fact-deploy-files = geprüfte Dateien
+fact-deploy-errors = Fehler in Container- und Proxy-Dateien
+fact-deploy-warnings = Warnungen in Container- und Proxy-Dateien
+fact-tls-grade = TLS-Note
+fact-tls-grade_ignoring_trust = Note ohne Vertrauenskette
+fact-tls-caps = was die Note begrenzt
+fact-tls-warnings = Warnungen
+fact-tls-below_a_plus = was zu A+ fehlt
+fact-tls-unverified = nicht geprüft
+fact-tls-redirects_http = HTTP leitet auf HTTPS um
+fact-load-dashboard_p50_ms = Dashboards, p50 (ms)
+fact-load-dashboard_p95_ms = Dashboards, p95 (ms)
+fact-load-dashboard_p99_ms = Dashboards, p99 (ms)
+fact-load-entry_p95_ms = Eingaben, p95 (ms)
+fact-load-upload_p95_ms = Uploads, p95 (ms)
+fact-load-requests = Anfragen unter Last
+fact-load-requests_per_second = Anfragen je Sekunde
+fact-load-error_rate = Anteil gescheiterter Anfragen
+fact-load-scenarios_missing = fehlende Szenarien
+fact-load-content_failures = Antworten mit falschem Inhalt
+fact-queries-reviewed = geprüfte Abfragen
+fact-queries-explained = erklärte Abfragen
+fact-queries-advice = Ratschläge
+fact-queries-findings = Befunde
+fact-ci-checks = CI-Prüfungen
+fact-ci-failed = gescheiterte CI-Prüfungen
+fact-ci-skipped = übersprungene CI-Prüfungen
