@@ -9,10 +9,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
+use crate::accounts;
 use crate::digest;
 use crate::exec::{self, Mask, ToolError, Tools};
 use crate::inventory::{self, InspectError, Inventory, ObjectKind};
-use crate::manifest::{Content, DatabaseFacts, Manifest, Part, SnapshotMethod, TableFacts};
+use crate::manifest::{AccountFacts, Content, DatabaseFacts, Manifest, Part, SnapshotMethod, TableFacts};
 use crate::pipeline::{BUFFER_BYTES, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
@@ -189,10 +190,10 @@ async fn take(
 ) -> Result<Manifest, CreateBackupError> {
     let staging = repository.begin(now)?;
     let work = collect(server, repository, options, &staging, progress);
-    let (part, facts) = tokio::time::timeout(options.deadline, work)
+    let (parts, facts) = tokio::time::timeout(options.deadline, work)
         .await
         .map_err(|_| CreateBackupError::Timeout { seconds: options.deadline.as_secs() })??;
-    Ok(staging.publish(part, Content::Database(Box::new(facts)))?)
+    Ok(staging.publish(parts, Content::Database(Box::new(facts)))?)
 }
 
 async fn collect(
@@ -201,7 +202,7 @@ async fn collect(
     options: &BackupOptions,
     staging: &Staging,
     progress: &Progress,
-) -> Result<(Part, DatabaseFacts), CreateBackupError> {
+) -> Result<(Vec<Part>, DatabaseFacts), CreateBackupError> {
     let database = options.database.as_str();
     let tool_version = exec::version(&options.tools.dump).await?;
     let mut session = server.connect().await?;
@@ -243,7 +244,13 @@ async fn collect(
         method = SnapshotMethod::Advisory;
     }
     let own_name_only = was_made_elsewhere(&mut session, database, &collation).await?;
-    let notes = notes(&mut session, database, &before, method).await?;
+    let mut notes = notes(&mut session, database, &before, method).await?;
+    let mut parts = vec![dumped.part];
+    let accounts = read_accounts(&mut session, repository, staging, &mut notes).await?;
+    let accounts = accounts.map(|(part, facts)| {
+        parts.push(part);
+        facts
+    });
     let facts = DatabaseFacts {
         name: database.to_owned(),
         character_set,
@@ -257,9 +264,35 @@ async fn collect(
         digest_method: digest::METHOD.to_owned(),
         tables,
         own_name_only,
+        accounts,
         notes,
     };
-    Ok((dumped.part, facts))
+    Ok((parts, facts))
+}
+
+/// The accounts with the part they are sealed in; none, and a note, when the account of the backup may not see them.
+async fn read_accounts(
+    session: &mut Session,
+    repository: &Repository,
+    staging: &Staging,
+    notes: &mut Vec<String>,
+) -> Result<Option<(Part, Vec<AccountFacts>)>, CreateBackupError> {
+    let found = match accounts::read_accounts(&mut session.connection).await {
+        Ok(found) => found,
+        Err(sqlx::Error::Database(refused)) => {
+            notes.push(format!(
+                "accounts and grants are not in this backup: GRANT SELECT ON mysql.* to the account that takes it ({refused})"
+            ));
+            return Ok(None);
+        }
+        Err(source) => return Err(CreateBackupError::Query { doing: "read the accounts", source }),
+    };
+    if !found.dead.is_empty() {
+        notes.push(format!("in the table of accounts, but unknown to the server: {}", found.dead.join(", ")));
+    }
+    let part = accounts::store(&found.accounts, staging.directory(), &repository.keys().recipients)
+        .map_err(CreateBackupError::Write)?;
+    Ok(Some((part, found.accounts.iter().map(accounts::Account::facts).collect())))
 }
 
 async fn digest_tables(

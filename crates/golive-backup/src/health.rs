@@ -394,6 +394,7 @@ mod tests {
                     rounded_digest: None,
                 }],
                 own_name_only: false,
+                accounts: None,
                 notes: Vec::new(),
             })),
         }

@@ -42,6 +42,7 @@
 //! The dump tools of MariaDB are started in this crate and nowhere else. Starting database *servers* is not its
 //! business: a restore target comes in as a [`Server`].
 
+mod accounts;
 mod binlog;
 mod compare;
 mod create;
@@ -66,6 +67,7 @@ mod snapshot;
 mod state;
 mod verify;
 
+pub use accounts::AccountsReport;
 pub use binlog::{
     ArchiveError, ArchiveEvent, ArchiveOptions, ArchiveStatus, ArchivedLog, BinlogArchive, BinlogFinding,
     ChangeKind, FindError, FoundChange, Gap, Gtid, InvalidChangeKind, InvalidGtid, PlanError, RecoverError,
@@ -78,8 +80,8 @@ pub use exec::{ToolError, Tools};
 pub use health::{Expectations, Health, HealthFinding, judge_health};
 pub use inventory::{InspectError, Inventory, Object, ObjectKind};
 pub use manifest::{
-    BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part, PhysicalFacts,
-    SnapshotMethod, StateFacts, StateFile, TableFacts,
+    AccountFacts, BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part,
+    PhysicalFacts, SnapshotMethod, StateFacts, StateFile, TableFacts,
 };
 pub use physical::{
     Engine, EngineAdvice, PhysicalError, PhysicalOptions, RestorePhysicalError, TableProblem, advise_engine,

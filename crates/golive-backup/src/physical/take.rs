@@ -165,7 +165,7 @@ async fn take(
     let (part, facts) = tokio::time::timeout(options.deadline, work)
         .await
         .map_err(|_| PhysicalError::Timeout { seconds: options.deadline.as_secs() })??;
-    Ok(staging.publish(part, Content::Physical(Box::new(facts)))?)
+    Ok(staging.publish(vec![part], Content::Physical(Box::new(facts)))?)
 }
 
 fn base_lsn(repository: &Repository, base: &BackupId) -> Result<u64, PhysicalError> {
@@ -222,6 +222,8 @@ async fn collect(
             digest_method: digest::METHOD.to_owned(),
             tables,
             own_name_only: true,
+            // The files hold them.
+            accounts: None,
             notes: Vec::new(),
         });
     }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use golive_backup::{
     BackupId, BackupOptions, Content, DatabaseFacts, Depth, Key, Keys, Manifest, Progress, Proof, ProofLevel,
-    Repository, RestoreOptions, Retention, Server, create_backup, plan_log_prune, plan_prune, restore_backup,
-    restore_state, verify_backup,
+    Repository, RestoreOptions, RestoreReport, Retention, Server, create_backup, plan_log_prune, plan_prune,
+    restore_backup, restore_state, verify_backup,
 };
 use serde_json::json;
 
@@ -126,6 +126,9 @@ pub(crate) struct RestoreArgs {
     /// A new folder to restore files into, of a backup that holds files; of a physical one, the new data directory.
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     into: Option<PathBuf>,
+    /// Also make the accounts and grants that the server lacks; those that are there are never changed.
+    #[arg(long, conflicts_with = "into")]
+    with_accounts: bool,
     #[command(flatten)]
     moment: moment::Moment,
 }
@@ -303,8 +306,7 @@ fn prune(global: &Global, args: &PruneArgs) -> Result {
 
 async fn restore(global: &Global, args: &RestoreArgs) -> Result {
     if args.moment.to.is_some() || args.moment.before.is_some() {
-        let address = args.target.as_deref();
-        return moment::restore(global, &args.place, args.id.clone(), address, &args.moment).await;
+        return moment::restore(global, args).await;
     }
     let repository = open(global, &args.place)?;
     let id = which(&repository, args.id.clone())?;
@@ -323,22 +325,39 @@ async fn restore(global: &Global, args: &RestoreArgs) -> Result {
     let database = database
         .ok_or_else(|| Failure::usage("choose a database: append /DATABASE to the target's address"))?;
     let meter = Meter::new(global, "restoring");
-    let report =
-        restore_backup(&repository, &id, &server, &database, &RestoreOptions::new(), &moving(&meter)).await;
+    let mut options = RestoreOptions::new();
+    options.accounts = args.with_accounts;
+    let report = restore_backup(&repository, &id, &server, &database, &options, &moving(&meter)).await;
     meter.clear();
     let report = report.map_err(ToFailure::failure)?;
     show(global, &report, || {
-        let mut text =
-            format!("backup {} is in {} after {:.2} s", report.id, report.database, report.seconds);
-        if !report.missing_definers.is_empty() {
-            let missing = report.missing_definers.join(", ");
-            text.push_str(&format!(
-                "\nthese accounts are missing on the server, so what they define fails: {missing}"
-            ));
-        }
-        text
+        let done = format!("backup {} is in {} after {:.2} s", report.id, report.database, report.seconds);
+        format!("{done}{}", about_accounts(&report))
     });
-    Ok(End::Ready)
+    Ok(accounts_end(&report))
+}
+
+/// What an operator should know of accounts after a restore.
+fn about_accounts(report: &RestoreReport) -> String {
+    let mut text = String::new();
+    if let Some(accounts) = &report.accounts {
+        text.push_str(&format!("\n{accounts}"));
+    }
+    if !report.missing_definers.is_empty() {
+        let missing = report.missing_definers.join(", ");
+        text.push_str(&format!(
+            "\nthese accounts are missing on the server, so what they define fails: {missing}"
+        ));
+    }
+    text
+}
+
+/// An account that was asked for and could not be made is one that cannot log in.
+fn accounts_end(report: &RestoreReport) -> End {
+    match &report.accounts {
+        Some(accounts) if !accounts.failed.is_empty() => End::NotReady,
+        _ => End::Ready,
+    }
 }
 
 /// The folder of backups and the file of the key.
