@@ -83,6 +83,8 @@ pub enum HealthFinding {
     Broken {
         /// The backup.
         id: BackupId,
+        /// How deep the look was.
+        level: ProofLevel,
         /// What was found.
         what: String,
     },
@@ -145,7 +147,10 @@ impl fmt::Display for HealthFinding {
             Self::Unverified { hours: None } => formatter.write_str(
                 "no restore was ever compared, so the backups count as none: run `golive backup drill`",
             ),
-            Self::Broken { id, what } => {
+            Self::Broken { id, level: ProofLevel::Restored, what } => {
+                write!(formatter, "backup {id} did not come back as it was: {what}")
+            }
+            Self::Broken { id, what, .. } => {
                 write!(formatter, "backup {id} was found broken: {what}; take a new one and look at the disk")
             }
             Self::Damaged { name, reason } => {
@@ -236,7 +241,7 @@ impl Health {
     }
 }
 
-/// Judges the backups of a database. Touches nothing.
+/// Judges the backups of a database, alone or with its whole server. Touches nothing.
 pub fn judge_health(
     scan: &Scan,
     attempts: &[Attempt],
@@ -245,11 +250,8 @@ pub fn judge_health(
     expected: &Expectations,
     now: DateTime<Utc>,
 ) -> Health {
-    let backups: Vec<&(Manifest, Vec<Proof>)> = scan
-        .backups
-        .iter()
-        .filter(|(manifest, _)| manifest.database().is_some_and(|facts| facts.name == database))
-        .collect();
+    let backups: Vec<&(Manifest, Vec<Proof>)> =
+        scan.backups.iter().filter(|(manifest, _)| manifest.database_named(database).is_some()).collect();
     let newest = backups.last().map(|(manifest, _)| manifest);
     let lag = archive.and_then(|status| status.lag_seconds(now));
     let mut findings: Vec<HealthFinding> = scan.damaged.iter().map(damaged).collect();
@@ -272,11 +274,12 @@ pub fn judge_health(
             if since.is_none_or(|since| since > expected.oldest_proof) {
                 findings.push(HealthFinding::Unverified { hours: since.map(|since| since.num_hours()) });
             }
-            findings.extend(unlike_the_others(&backups, expected));
+            findings.extend(unlike_the_others(&backups, database, expected));
         }
     }
     let after = newest.map(|newest| newest.created_at);
-    let last = attempts.iter().rev().find(|attempt| attempt.database == database);
+    // An attempt at the whole server names no database.
+    let last = attempts.iter().rev().find(|attempt| [database, ""].contains(&attempt.database.as_str()));
     findings.extend(
         last.filter(|last| after.is_none_or(|after| last.at > after))
             .map(|last| HealthFinding::Failed { at: last.at, why: last.why.clone() }),
@@ -305,18 +308,26 @@ fn damaged(entry: &DamagedEntry) -> HealthFinding {
 
 fn broken(manifest: &Manifest, proofs: &[Proof]) -> Option<HealthFinding> {
     let last = proofs.last().filter(|proof| !proof.passed)?;
-    Some(HealthFinding::Broken { id: manifest.id.clone(), what: last.detail.clone() })
+    Some(HealthFinding::Broken { id: manifest.id.clone(), level: last.level, what: last.detail.clone() })
 }
 
 /// A size of a backup.
 type Measure<'a> = &'a dyn Fn(&Manifest) -> u64;
 
 /// Compares the newest with the median of those of its kind before it.
-fn unlike_the_others(backups: &[&(Manifest, Vec<Proof>)], expected: &Expectations) -> Vec<HealthFinding> {
+fn unlike_the_others(
+    backups: &[&(Manifest, Vec<Proof>)],
+    database: &str,
+    expected: &Expectations,
+) -> Vec<HealthFinding> {
     let Some(((newest, _), before)) = backups.split_last() else { return Vec::new() };
-    let before: Vec<&Manifest> =
-        before.iter().rev().take(COMPARED_WITH).map(|(manifest, _)| manifest).collect();
-    let rows = |manifest: &Manifest| manifest.database().map_or(0, crate::manifest::DatabaseFacts::rows);
+    // A dump, the files of a server, and what changed in them since: none says anything about another's size.
+    let kind = |manifest: &Manifest| manifest.physical().map(|facts| facts.base.is_some());
+    let alike = before.iter().rev().map(|(manifest, _)| manifest).filter(|other| kind(other) == kind(newest));
+    let before: Vec<&Manifest> = alike.take(COMPARED_WITH).collect();
+    let rows = |manifest: &Manifest| {
+        manifest.database_named(database).map_or(0, crate::manifest::DatabaseFacts::rows)
+    };
     let measures: [(&'static str, Measure<'_>); 2] = [("bytes", &Manifest::stored_bytes), ("rows", &rows)];
     let mut findings = Vec::new();
     for (what, measure) in measures {
@@ -395,6 +406,7 @@ mod tests {
                 }],
                 own_name_only: false,
                 accounts: None,
+                data_bytes: None,
                 notes: Vec::new(),
             })),
         }

@@ -17,6 +17,7 @@
 //! | take one transaction back | [`undo_transaction`] |
 //! | delete old ones safely | [`plan_prune`], [`Repository::prune`] |
 //! | know whether to rely on them | [`judge_health`], [`Repository::health`] |
+//! | know how much would be lost now | [`Repository::possible_loss`] |
 //! | keep environment and state files | [`back_up_state`], [`restore_state`] |
 //! | run it daily | [`render_systemd`], [`render_cron`] |
 //! | write down the recovery | [`render_runbook`] |
@@ -52,6 +53,7 @@ mod grants;
 mod health;
 mod identifier;
 mod inventory;
+mod loss;
 mod manifest;
 mod physical;
 mod pipeline;
@@ -79,6 +81,7 @@ pub use create::{BackupOptions, CreateBackupError, create_backup};
 pub use exec::{ToolError, Tools};
 pub use health::{Expectations, Health, HealthFinding, judge_health};
 pub use inventory::{InspectError, Inventory, Object, ObjectKind};
+pub use loss::{LossBasis, PossibleLoss};
 pub use manifest::{
     AccountFacts, BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part,
     PhysicalFacts, SnapshotMethod, StateFacts, StateFile, TableFacts,

@@ -215,6 +215,9 @@ pub struct DatabaseFacts {
     /// Accounts and roles of the server, when they could be read; how they log in is in a sealed part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts: Option<Vec<AccountFacts>>,
+    /// Bytes of tables and indexes, as the server estimated them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_bytes: Option<u64>,
     /// What an operator should know about this backup, each a sentence.
     pub notes: Vec<String>,
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod faults;
 mod files;
 mod logged;
+mod loss;
 mod moment;
 mod physical;
 mod proof;

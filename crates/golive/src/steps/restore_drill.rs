@@ -8,7 +8,7 @@ use golive_backup::{Progress, ProofLevel, RestoreOptions, Server, compare_restor
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use secrecy::SecretString;
 
-use super::backup::{newest, repository};
+use super::backup::{newest, repository, signed};
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
@@ -58,15 +58,15 @@ impl Step for RestoreDrill {
             .await
             .doing("compare the restored data")?;
         let seconds = began.elapsed().as_secs_f64();
-        let outcome = format!("{} tables restored in {:.1} s", compared.tables, restored.seconds);
-        let record =
-            golive_backup::Proof::new(context.now(), ProofLevel::Restored, compared.equal(), outcome);
+        let record = compared.proof(context.now(), restored.seconds);
         repository.record(&manifest.id, &record).doing("record the drill with the backup")?;
+        // What the gate reads is what a holder of the key has signed, and when.
+        let signed = signed(&repository, &manifest.id, ProofLevel::Restored)?;
         let mut seen = Witness::new(
-            format!("backup {} restored into a disposable server", manifest.id.as_str()),
-            context.now(),
+            format!("the signed proof of backup {}, restored into a disposable server", manifest.id.as_str()),
+            signed.at,
         );
-        seen.saw("backup.restored_equal", compared.equal())
+        seen.saw("backup.restored_equal", signed.passed)
             .saw("backup.restored_tables", compared.tables)
             .saw("backup.restored_rows", compared.rows)
             .saw("backup.restore_seconds", restored.seconds)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use golive_backup::{Proof, ProofLevel, RestoreOptions, Server, compare_restored, restore_backup};
+use golive_backup::{RestoreOptions, Server, compare_restored, restore_backup};
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use secrecy::SecretString;
 use serde_json::json;
@@ -42,16 +42,16 @@ pub(super) async fn run(global: &Global, place: &Place) -> Result {
         compare_restored(&manifest, &server, &database, &moving(&meter)).await.map_err(Failure::reach)?;
     blocking(move || drop(disposable)).await;
     meter.clear();
-    let detail =
-        format!("{} tables, {} rows restored in {:.1} s", compared.tables, compared.rows, restored.seconds);
-    let proof = Proof::new(clock::now(), ProofLevel::Restored, compared.equal(), detail);
+    let proof = compared.proof(clock::now(), restored.seconds);
     repository.record(&manifest.id, &proof).map_err(ToFailure::failure)?;
     let value = json!({ "equal": compared.equal(), "restore": restored, "comparison": compared });
     show(global, &value, || {
         let mut lines = vec![format!(
-            "backup {}: {}, {}",
+            "backup {}: {} tables, {} rows restored in {:.1} s, {}",
             manifest.id,
-            proof.detail,
+            compared.tables,
+            compared.rows,
+            restored.seconds,
             if compared.equal() { "every table equal" } else { "NOT equal" }
         )];
         lines.extend(compared.differences.iter().map(|difference| format!("  {difference}")));
