@@ -1,6 +1,10 @@
 //! Puts a dump back, into an empty database only. Whether the result equals the snapshot is asked afterwards, by
 //! another path: [`crate::compare`].
 
+mod keys;
+mod lanes;
+mod split;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::Stdio;
@@ -9,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
+use self::lanes::LoadError;
 use crate::accounts::{self, ACCOUNTS_PART, Account, AccountsReport};
 use crate::create::DUMP_PART;
 use crate::exec::{self, Mask, ToolError, Tools};
@@ -21,6 +26,9 @@ use crate::sealing::Key;
 use crate::server::{ConnectError, Server, Session};
 use crate::verify::check_part;
 
+/// More sessions than this only wait for each other.
+const SESSIONS_LIMIT: usize = 16;
+
 /// How to restore.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -31,12 +39,16 @@ pub struct RestoreOptions {
     pub deadline: Duration,
     /// Make the accounts of the backup that the server lacks; those that are there are never changed.
     pub accounts: bool,
+    /// So many sessions take rows at once; at most 16.
+    pub sessions: usize,
 }
 
 impl RestoreOptions {
-    /// Eight hours, programs from the search path.
+    /// Eight hours, programs from the search path, as many sessions as there are processors here, 2 to 4.
     pub fn new() -> Self {
-        Self { tools: Tools::new(), deadline: Duration::from_secs(8 * 60 * 60), accounts: false }
+        // The server works as hard for each as for one alone, and is often on this machine.
+        let sessions = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 4);
+        Self { tools: Tools::new(), deadline: Duration::from_secs(8 * 60 * 60), accounts: false, sessions }
     }
 }
 
@@ -222,7 +234,7 @@ async fn restore(
 
     let mut session = target.connect().await?;
     prepare_database(&mut session, database, &facts).await?;
-    replay(target, database, options, reader, part.clone(), progress).await?;
+    replay(target, database, options, reader, (part.clone(), &facts), progress).await?;
     let accounts = match &accounts {
         Some(wanted) => {
             Some(accounts::restore(wanted, &mut session.connection).await.map_err(|source| {
@@ -309,11 +321,22 @@ async fn replay(
     database: &str,
     options: &RestoreOptions,
     reader: impl Read + Send + 'static,
-    part: Part,
+    (part, facts): (Part, &DatabaseFacts),
     progress: &Progress,
 ) -> Result<(), RestoreError> {
     let read_error = |source| RestoreError::Read { database: database.to_owned(), source };
     let tool_error = |source| RestoreError::Tool { database: database.to_owned(), source };
+    // A name with a newline in it would not read as one line of the dump; one session takes the text as it is.
+    let strange = facts.inventory.objects.iter().any(|object| object.name.contains(char::is_control));
+    let lanes = if strange { 0 } else { options.sessions.clamp(1, SESSIONS_LIMIT) };
+    if lanes > 0 {
+        let what = (part, facts.tables.clone());
+        let loaded = lanes::load(target, database, &options.tools, lanes, reader, what, progress).await;
+        return loaded.map_err(|error| match error {
+            LoadError::Tool(source) => tool_error(source),
+            LoadError::Io(source) => read_error(source),
+        });
+    }
     let defaults = target.defaults_file().map_err(read_error)?;
     let arguments =
         [&defaults.argument(), "--default-character-set=utf8mb4", "--binary-mode", "--batch", "--", database]

@@ -10,5 +10,6 @@ mod loss;
 mod moment;
 mod physical;
 mod proof;
+mod restore;
 mod undo;
 mod world;
