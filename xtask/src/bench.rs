@@ -3,6 +3,7 @@
 //!
 //! Not here: any of the product. The `golive` command is built as it ships and run as a program.
 
+mod backup;
 mod bounds;
 mod examples;
 mod meter;
@@ -35,6 +36,13 @@ cargo xtask bench NAME [OPTIONS]
             library `limits`
               --format json   the results as one JSON document
 
+  backup    a dump, the files, a restore and the archive of the binary log of about a gigabyte, beside mariadb-dump,
+            mariadb-backup and the client in a pipe with zstd at the same level
+              --rows N        rows of the largest table (2000000, which is about 1 GB of InnoDB)
+              --repeats N     rounds, both sides in each (3)
+              --golive FILE   measures this program instead of building it
+              --format json   the results as one JSON document; they are kept under target/bench either way
+
   observe   a small route with the whole of golive-observe beside the bare route, scrubbing, and a flood of log lines
               --format json   the results as one JSON document
 ";
@@ -49,6 +57,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
             examples::run("auth", "golive-auth", "token_cost", options::Options::json_alone(rest)?)
         }
         Some((name, rest)) if name == "migrate" => migrate::run(&options::Options::parse(rest)?),
+        Some((name, rest)) if name == "backup" => backup::run(&options::Options::parse(rest)?),
         Some((name, rest)) if name == "cache" => {
             examples::run("cache", "golive-cache", "cache_bench", options::Options::json_alone(rest)?)
         }

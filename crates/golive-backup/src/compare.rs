@@ -4,16 +4,20 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::digest;
 use crate::inventory::{self, InspectError, Inventory, ObjectKind};
 use crate::manifest::{BackupId, DatabaseFacts, Manifest, SnapshotMethod};
 use crate::progress::{Progress, Stage};
+use crate::repository::{Proof, ProofLevel};
 use crate::server::{ConnectError, Server};
 
 /// Reading every row once must be done within this time.
 const DEADLINE: Duration = Duration::from_secs(4 * 60 * 60);
+/// So many differences a proof tells; all of them are in the comparison.
+const TOLD: usize = 3;
 
 /// One way in which the restored database differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,6 +58,8 @@ pub enum Difference {
     FloatDigits {
         /// The table.
         table: String,
+        /// The columns.
+        columns: Vec<String>,
     },
     /// A table has as many rows, with other content.
     Content {
@@ -71,10 +77,12 @@ impl fmt::Display for Difference {
             Self::Rows { table, expected, actual } => {
                 write!(formatter, "table {table} has {actual} rows, the backup {expected}")
             }
-            Self::FloatDigits { table } => {
+            Self::FloatDigits { table, columns } => {
+                let columns = columns.join(", ");
                 write!(
                     formatter,
-                    "table {table} lost digits of its FLOAT columns, as in any dump; make them DOUBLE"
+                    "table {table} lost digits that no dump carries, in FLOAT columns only: {columns}; make them DOUBLE or \
+                     DECIMAL, or take physical backups, which lose none"
                 )
             }
             Self::Content { table } => write!(formatter, "table {table} has other content"),
@@ -106,6 +114,19 @@ impl Comparison {
     /// Whether nothing differs.
     pub fn equal(&self) -> bool {
         self.differences.is_empty()
+    }
+
+    /// The proof to record for the backup: what was compared, and what differs.
+    pub fn proof(&self, at: DateTime<Utc>, restore_seconds: f64) -> Proof {
+        let mut detail =
+            format!("{} tables, {} rows restored in {restore_seconds:.1} s", self.tables, self.rows);
+        for difference in self.differences.iter().take(TOLD) {
+            detail.push_str(&format!("; {difference}"));
+        }
+        if self.differences.len() > TOLD {
+            detail.push_str(&format!("; and {} more differences", self.differences.len() - TOLD));
+        }
+        Proof::new(at, ProofLevel::Restored, self.equal(), detail)
     }
 
     /// Whether nothing differs but digits of FLOAT columns beyond the sixth.
@@ -201,7 +222,8 @@ async fn compare(
             let rounded =
                 expected.rounded_digest.is_some() && expected.rounded_digest == table.rounded_digest;
             differences.push(if rounded {
-                Difference::FloatDigits { table: name }
+                let columns = inventory::float_columns(&mut connection, database, &name).await?;
+                Difference::FloatDigits { table: name, columns }
             } else {
                 Difference::Content { table: name }
             });

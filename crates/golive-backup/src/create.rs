@@ -1,6 +1,8 @@
 //! Takes a backup: `mariadb-dump` streamed through compression and encryption into the repository, beside it the
 //! digests of the same snapshot. See [`crate::snapshot`] for how the two are aligned.
 
+mod look;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::Stdio;
@@ -9,10 +11,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
+use self::look::{check_grants, database_defaults, notes, was_made_elsewhere};
+pub(crate) use self::look::{data_bytes, database_defaults_or_none};
+use crate::accounts;
 use crate::digest;
 use crate::exec::{self, Mask, ToolError, Tools};
-use crate::inventory::{self, InspectError, Inventory, ObjectKind};
-use crate::manifest::{Content, DatabaseFacts, Manifest, Part, SnapshotMethod, TableFacts};
+use crate::inventory::{self, InspectError, ObjectKind};
+use crate::manifest::{AccountFacts, Content, DatabaseFacts, Manifest, Part, SnapshotMethod, TableFacts};
 use crate::pipeline::{BUFFER_BYTES, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
@@ -189,10 +194,10 @@ async fn take(
 ) -> Result<Manifest, CreateBackupError> {
     let staging = repository.begin(now)?;
     let work = collect(server, repository, options, &staging, progress);
-    let (part, facts) = tokio::time::timeout(options.deadline, work)
+    let (parts, facts) = tokio::time::timeout(options.deadline, work)
         .await
         .map_err(|_| CreateBackupError::Timeout { seconds: options.deadline.as_secs() })??;
-    Ok(staging.publish(part, Content::Database(Box::new(facts)))?)
+    Ok(staging.publish(parts, Content::Database(Box::new(facts)))?)
 }
 
 async fn collect(
@@ -201,7 +206,7 @@ async fn collect(
     options: &BackupOptions,
     staging: &Staging,
     progress: &Progress,
-) -> Result<(Part, DatabaseFacts), CreateBackupError> {
+) -> Result<(Vec<Part>, DatabaseFacts), CreateBackupError> {
     let database = options.database.as_str();
     let tool_version = exec::version(&options.tools.dump).await?;
     let mut session = server.connect().await?;
@@ -243,7 +248,16 @@ async fn collect(
         method = SnapshotMethod::Advisory;
     }
     let own_name_only = was_made_elsewhere(&mut session, database, &collation).await?;
-    let notes = notes(&mut session, database, &before, method).await?;
+    let mut notes = notes(&mut session, database, &before, method).await?;
+    let mut parts = vec![dumped.part];
+    let accounts = read_accounts(&mut session, repository, staging, &mut notes).await?;
+    let accounts = accounts.map(|(part, facts)| {
+        parts.push(part);
+        facts
+    });
+    let size = data_bytes(&mut session, database)
+        .await
+        .map_err(|source| CreateBackupError::Query { doing: "read the size of the tables", source })?;
     let facts = DatabaseFacts {
         name: database.to_owned(),
         character_set,
@@ -257,9 +271,36 @@ async fn collect(
         digest_method: digest::METHOD.to_owned(),
         tables,
         own_name_only,
+        accounts,
+        data_bytes: Some(size),
         notes,
     };
-    Ok((dumped.part, facts))
+    Ok((parts, facts))
+}
+
+/// The accounts with the part they are sealed in; none, and a note, when the account of the backup may not see them.
+async fn read_accounts(
+    session: &mut Session,
+    repository: &Repository,
+    staging: &Staging,
+    notes: &mut Vec<String>,
+) -> Result<Option<(Part, Vec<AccountFacts>)>, CreateBackupError> {
+    let found = match accounts::read_accounts(&mut session.connection).await {
+        Ok(found) => found,
+        Err(sqlx::Error::Database(refused)) => {
+            notes.push(format!(
+                "accounts and grants are not in this backup: GRANT SELECT ON mysql.* to the account that takes it ({refused})"
+            ));
+            return Ok(None);
+        }
+        Err(source) => return Err(CreateBackupError::Query { doing: "read the accounts", source }),
+    };
+    if !found.dead.is_empty() {
+        notes.push(format!("in the table of accounts, but unknown to the server: {}", found.dead.join(", ")));
+    }
+    let part = accounts::store(&found.accounts, staging.directory(), &repository.keys().recipients)
+        .map_err(CreateBackupError::Write)?;
+    Ok(Some((part, found.accounts.iter().map(accounts::Account::facts).collect())))
 }
 
 async fn digest_tables(
@@ -381,115 +422,6 @@ pub(crate) fn ends_with_marker(tail: &[u8]) -> bool {
     let trimmed = tail.trim_ascii_end();
     let line = trimmed.iter().rposition(|byte| *byte == b'\n').map_or(trimmed, |end| &trimmed[end + 1..]);
     line.starts_with(END_MARKER)
-}
-
-async fn database_defaults(
-    session: &mut Session,
-    database: &str,
-) -> Result<(String, String), CreateBackupError> {
-    database_defaults_or_none(session, database)
-        .await
-        .map_err(|source| CreateBackupError::Query { doing: "look for the database", source })?
-        .ok_or_else(|| CreateBackupError::Empty { database: database.to_owned() })
-}
-
-/// Character set and collation of a database, if it is there.
-pub(crate) async fn database_defaults_or_none(
-    session: &mut Session,
-    database: &str,
-) -> Result<Option<(String, String)>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT CAST(DEFAULT_CHARACTER_SET_NAME AS CHAR), CAST(DEFAULT_COLLATION_NAME AS CHAR) \
-         FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?",
-    )
-    .bind(database)
-    .fetch_optional(&mut session.connection)
-    .await
-}
-
-async fn check_grants(session: &mut Session, database: &str) -> Result<(), CreateBackupError> {
-    let grants: Vec<String> = sqlx::raw_sql("SHOW GRANTS")
-        .fetch_all(&mut session.connection)
-        .await
-        .and_then(|rows| rows.iter().map(|row| sqlx::Row::try_get_unchecked(row, 0)).collect())
-        .map_err(|source| CreateBackupError::Query { doing: "read the grants of the account", source })?;
-    let missing = crate::grants::missing(&grants, database);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(CreateBackupError::MissingGrants { database: database.to_owned(), missing: missing.join(", ") })
-}
-
-/// Whether the tool will write `ALTER DATABASE` around a trigger, routine or event, which fixes the database's name.
-async fn was_made_elsewhere(
-    session: &mut Session,
-    database: &str,
-    collation: &str,
-) -> Result<bool, CreateBackupError> {
-    let other: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM (SELECT DATABASE_COLLATION AS c FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ? \
-         UNION ALL SELECT DATABASE_COLLATION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ? \
-         UNION ALL SELECT DATABASE_COLLATION FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ?) AS made \
-         WHERE c <> ?",
-    )
-    .bind(database)
-    .bind(database)
-    .bind(database)
-    .bind(collation)
-    .fetch_one(&mut session.connection)
-    .await
-    .map_err(|source| CreateBackupError::Query { doing: "read the collations of programs", source })?;
-    Ok(other > 0)
-}
-
-async fn notes(
-    session: &mut Session,
-    database: &str,
-    inventory: &Inventory,
-    method: SnapshotMethod,
-) -> Result<Vec<String>, CreateBackupError> {
-    let query = |source| CreateBackupError::Query { doing: "read table engines and column types", source };
-    let mut notes = Vec::new();
-    let outside: Vec<String> = sqlx::query_scalar(
-        "SELECT CAST(CONCAT(TABLE_NAME, ' (', ENGINE, ')') AS CHAR) FROM information_schema.TABLES \
-         WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB' ORDER BY 1",
-    )
-    .bind(database)
-    .fetch_all(&mut session.connection)
-    .await
-    .map_err(query)?;
-    if !outside.is_empty() {
-        notes.push(format!(
-            "not transactional, so not part of the snapshot: {}; convert to InnoDB",
-            outside.join(", ")
-        ));
-    }
-    let single: Vec<String> = sqlx::query_scalar(
-        "SELECT CAST(CONCAT(TABLE_NAME, '.', COLUMN_NAME) AS CHAR) FROM information_schema.COLUMNS \
-         WHERE TABLE_SCHEMA = ? AND DATA_TYPE = 'float' ORDER BY 1",
-    )
-    .bind(database)
-    .fetch_all(&mut session.connection)
-    .await
-    .map_err(query)?;
-    if !single.is_empty() {
-        notes.push(format!(
-            "FLOAT loses digits in any dump: {}; make it DOUBLE or DECIMAL",
-            single.join(", ")
-        ));
-    }
-    if !inventory.definers.is_empty() {
-        notes.push(format!(
-            "accounts that must exist where this is restored: {}",
-            inventory.definers.join(", ")
-        ));
-    }
-    if method == SnapshotMethod::Advisory {
-        notes.push(
-            "no lock could be had: digests may be of a slightly different moment than the dump".to_owned(),
-        );
-    }
-    Ok(notes)
 }
 
 #[cfg(test)]

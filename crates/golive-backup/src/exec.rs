@@ -222,7 +222,7 @@ async fn tail(mut stream: impl AsyncRead + Unpin) -> Vec<u8> {
 }
 
 /// Replaces what stands between single quotes: the client quotes cell values there, names stand in backticks.
-fn hide_quoted(text: &str) -> String {
+pub(crate) fn hide_quoted(text: &str) -> String {
     text.lines()
         .map(|line| match (line.find('\''), line.rfind('\'')) {
             (Some(first), Some(last)) if first < last => {

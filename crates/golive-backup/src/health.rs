@@ -83,6 +83,8 @@ pub enum HealthFinding {
     Broken {
         /// The backup.
         id: BackupId,
+        /// How deep the look was.
+        level: ProofLevel,
         /// What was found.
         what: String,
     },
@@ -145,7 +147,10 @@ impl fmt::Display for HealthFinding {
             Self::Unverified { hours: None } => formatter.write_str(
                 "no restore was ever compared, so the backups count as none: run `golive backup drill`",
             ),
-            Self::Broken { id, what } => {
+            Self::Broken { id, level: ProofLevel::Restored, what } => {
+                write!(formatter, "backup {id} did not come back as it was: {what}")
+            }
+            Self::Broken { id, what, .. } => {
                 write!(formatter, "backup {id} was found broken: {what}; take a new one and look at the disk")
             }
             Self::Damaged { name, reason } => {
@@ -236,7 +241,7 @@ impl Health {
     }
 }
 
-/// Judges the backups of a database. Touches nothing.
+/// Judges the backups of a database, alone or with its whole server. Touches nothing.
 pub fn judge_health(
     scan: &Scan,
     attempts: &[Attempt],
@@ -245,11 +250,8 @@ pub fn judge_health(
     expected: &Expectations,
     now: DateTime<Utc>,
 ) -> Health {
-    let backups: Vec<&(Manifest, Vec<Proof>)> = scan
-        .backups
-        .iter()
-        .filter(|(manifest, _)| manifest.database().is_some_and(|facts| facts.name == database))
-        .collect();
+    let backups: Vec<&(Manifest, Vec<Proof>)> =
+        scan.backups.iter().filter(|(manifest, _)| manifest.database_named(database).is_some()).collect();
     let newest = backups.last().map(|(manifest, _)| manifest);
     let lag = archive.and_then(|status| status.lag_seconds(now));
     let mut findings: Vec<HealthFinding> = scan.damaged.iter().map(damaged).collect();
@@ -272,11 +274,12 @@ pub fn judge_health(
             if since.is_none_or(|since| since > expected.oldest_proof) {
                 findings.push(HealthFinding::Unverified { hours: since.map(|since| since.num_hours()) });
             }
-            findings.extend(unlike_the_others(&backups, expected));
+            findings.extend(unlike_the_others(&backups, database, expected));
         }
     }
     let after = newest.map(|newest| newest.created_at);
-    let last = attempts.iter().rev().find(|attempt| attempt.database == database);
+    // An attempt at the whole server names no database.
+    let last = attempts.iter().rev().find(|attempt| [database, ""].contains(&attempt.database.as_str()));
     findings.extend(
         last.filter(|last| after.is_none_or(|after| last.at > after))
             .map(|last| HealthFinding::Failed { at: last.at, why: last.why.clone() }),
@@ -305,18 +308,26 @@ fn damaged(entry: &DamagedEntry) -> HealthFinding {
 
 fn broken(manifest: &Manifest, proofs: &[Proof]) -> Option<HealthFinding> {
     let last = proofs.last().filter(|proof| !proof.passed)?;
-    Some(HealthFinding::Broken { id: manifest.id.clone(), what: last.detail.clone() })
+    Some(HealthFinding::Broken { id: manifest.id.clone(), level: last.level, what: last.detail.clone() })
 }
 
 /// A size of a backup.
 type Measure<'a> = &'a dyn Fn(&Manifest) -> u64;
 
 /// Compares the newest with the median of those of its kind before it.
-fn unlike_the_others(backups: &[&(Manifest, Vec<Proof>)], expected: &Expectations) -> Vec<HealthFinding> {
+fn unlike_the_others(
+    backups: &[&(Manifest, Vec<Proof>)],
+    database: &str,
+    expected: &Expectations,
+) -> Vec<HealthFinding> {
     let Some(((newest, _), before)) = backups.split_last() else { return Vec::new() };
-    let before: Vec<&Manifest> =
-        before.iter().rev().take(COMPARED_WITH).map(|(manifest, _)| manifest).collect();
-    let rows = |manifest: &Manifest| manifest.database().map_or(0, crate::manifest::DatabaseFacts::rows);
+    // A dump, the files of a server, and what changed in them since: none says anything about another's size.
+    let kind = |manifest: &Manifest| manifest.physical().map(|facts| facts.base.is_some());
+    let alike = before.iter().rev().map(|(manifest, _)| manifest).filter(|other| kind(other) == kind(newest));
+    let before: Vec<&Manifest> = alike.take(COMPARED_WITH).collect();
+    let rows = |manifest: &Manifest| {
+        manifest.database_named(database).map_or(0, crate::manifest::DatabaseFacts::rows)
+    };
     let measures: [(&'static str, Measure<'_>); 2] = [("bytes", &Manifest::stored_bytes), ("rows", &rows)];
     let mut findings = Vec::new();
     for (what, measure) in measures {
@@ -351,106 +362,4 @@ impl Repository {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inventory::Inventory;
-    use crate::manifest::{Content, DatabaseFacts, Part, SnapshotMethod, TableFacts};
-
-    fn day(day: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_795_348_800 + day * 86_400, 0).unwrap()
-    }
-
-    fn manifest(sequence: u32, at: DateTime<Utc>, bytes: u64, rows: u64) -> Manifest {
-        let part = Part {
-            name: "dump".to_owned(),
-            bytes,
-            blake3: String::new(),
-            plain_bytes: bytes,
-            plain_blake3: String::new(),
-        };
-        Manifest {
-            format: 1,
-            id: BackupId::new(sequence, at),
-            created_at: at,
-            duration_seconds: 1.0,
-            golive_version: String::new(),
-            recipients: Vec::new(),
-            parts: vec![part],
-            content: Content::Database(Box::new(DatabaseFacts {
-                name: "kpi".to_owned(),
-                character_set: String::new(),
-                collation: String::new(),
-                server_version: String::new(),
-                tool_version: String::new(),
-                snapshot: SnapshotMethod::Locked,
-                lock_milliseconds: 0,
-                binlog: None,
-                inventory: Inventory::default(),
-                digest_method: String::new(),
-                tables: vec![TableFacts {
-                    name: "t".to_owned(),
-                    rows,
-                    digest: String::new(),
-                    rounded_digest: None,
-                }],
-                own_name_only: false,
-                notes: Vec::new(),
-            })),
-        }
-    }
-
-    fn scan(sizes: &[(u64, u64)]) -> Scan {
-        let backups = sizes.iter().enumerate().map(|(index, (bytes, rows))| {
-            let at = day(index as i64);
-            let proof = Proof::new(at, ProofLevel::Restored, true, "");
-            (manifest(u32::try_from(index).unwrap() + 1, at, *bytes, *rows), vec![proof])
-        });
-        Scan { backups: backups.collect(), damaged: Vec::new() }
-    }
-
-    fn judged(scan: &Scan, now: DateTime<Utc>) -> Vec<HealthFinding> {
-        judge_health(scan, &[], None, "kpi", &Expectations::new(), now).findings
-    }
-
-    #[test]
-    fn what_is_as_usual_is_good_and_each_thing_that_is_not_is_found() {
-        let usual = scan(&[(1000, 50), (1010, 51), (1020, 52)]);
-        assert_eq!(judged(&usual, day(2)), []);
-        assert!(matches!(judged(&usual, day(4))[..], [HealthFinding::Late { hours: 48, .. }]));
-        let late = judged(&usual, day(12));
-        assert!(late.iter().any(|finding| matches!(finding, HealthFinding::Unverified { hours: Some(240) })));
-        assert!(
-            matches!(judged(&usual, day(-300))[0], HealthFinding::Future { .. }),
-            "the clock was set back"
-        );
-        assert_eq!(judged(&scan(&[]), day(0)), [HealthFinding::None]);
-        let shrunk = judged(&scan(&[(1000, 50), (1000, 50), (100, 2)]), day(2));
-        assert!(matches!(
-            shrunk[..],
-            [HealthFinding::Shrank { what: "bytes", .. }, HealthFinding::Shrank { what: "rows", .. }]
-        ));
-        let grown = judged(&scan(&[(1000, 50), (1000, 50), (5000, 52)]), day(2));
-        assert!(matches!(grown[..], [HealthFinding::Grew { what: "bytes", .. }]) && !grown[0].is_failure());
-    }
-
-    #[test]
-    fn failures_broken_backups_and_an_archive_behind_are_said() {
-        let mut backups = scan(&[(1000, 50)]);
-        let failed = [Attempt::new(day(0) + TimeDelta::hours(1), "kpi", "the disk is full")];
-        let health = |scan: &Scan, attempts: &[Attempt], expected: &Expectations| {
-            judge_health(scan, attempts, None, "kpi", expected, day(0) + TimeDelta::hours(2))
-        };
-        let findings = health(&backups, &failed, &Expectations::new()).findings;
-        assert!(matches!(&findings[..], [HealthFinding::Failed { why, .. }] if why == "the disk is full"));
-        let older = [Attempt::new(day(-1), "kpi", "long ago")];
-        assert!(health(&backups, &older, &Expectations::new()).is_good(), "a backup came after it");
-        backups.backups[0].1.push(Proof::new(day(0), ProofLevel::Bytes, false, "its BLAKE3 differs"));
-        backups.damaged.push(DamagedEntry { name: "000009".to_owned(), reason: "no manifest".to_owned() });
-        let mut expected = Expectations::new();
-        expected.archive_lag = Some(TimeDelta::seconds(60));
-        let health = health(&backups, &[], &expected);
-        let texts: Vec<String> = health.findings.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(format!("{}\n---\n{}", texts.join("\n"), health.metrics()));
-        assert!(!health.is_good());
-    }
-}
+mod tests;

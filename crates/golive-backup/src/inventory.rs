@@ -271,6 +271,17 @@ pub(crate) async fn read_tables(
     Ok(facts)
 }
 
+/// The single-precision columns of a table.
+pub(crate) async fn float_columns(
+    connection: &mut MySqlConnection,
+    database: &str,
+    table: &str,
+) -> Result<Vec<String>, InspectError> {
+    let columns = read_columns(connection, database, table).await?;
+    let floats = columns.into_iter().filter(|column| column.data_type.eq_ignore_ascii_case("float"));
+    Ok(floats.map(|column| column.name).collect())
+}
+
 async fn read_digest(
     connection: &mut MySqlConnection,
     database: &str,

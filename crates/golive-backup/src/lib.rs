@@ -17,6 +17,7 @@
 //! | take one transaction back | [`undo_transaction`] |
 //! | delete old ones safely | [`plan_prune`], [`Repository::prune`] |
 //! | know whether to rely on them | [`judge_health`], [`Repository::health`] |
+//! | know how much would be lost now | [`Repository::possible_loss`] |
 //! | keep environment and state files | [`back_up_state`], [`restore_state`] |
 //! | run it daily | [`render_systemd`], [`render_cron`] |
 //! | write down the recovery | [`render_runbook`] |
@@ -42,6 +43,7 @@
 //! The dump tools of MariaDB are started in this crate and nowhere else. Starting database *servers* is not its
 //! business: a restore target comes in as a [`Server`].
 
+mod accounts;
 mod binlog;
 mod compare;
 mod create;
@@ -51,6 +53,7 @@ mod grants;
 mod health;
 mod identifier;
 mod inventory;
+mod loss;
 mod manifest;
 mod physical;
 mod pipeline;
@@ -66,6 +69,7 @@ mod snapshot;
 mod state;
 mod verify;
 
+pub use accounts::AccountsReport;
 pub use binlog::{
     ArchiveError, ArchiveEvent, ArchiveOptions, ArchiveStatus, ArchivedLog, BinlogArchive, BinlogFinding,
     ChangeKind, FindError, FoundChange, Gap, Gtid, InvalidChangeKind, InvalidGtid, PlanError, RecoverError,
@@ -77,9 +81,10 @@ pub use create::{BackupOptions, CreateBackupError, create_backup};
 pub use exec::{ToolError, Tools};
 pub use health::{Expectations, Health, HealthFinding, judge_health};
 pub use inventory::{InspectError, Inventory, Object, ObjectKind};
+pub use loss::{LossBasis, PossibleLoss};
 pub use manifest::{
-    BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part, PhysicalFacts,
-    SnapshotMethod, StateFacts, StateFile, TableFacts,
+    AccountFacts, BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part,
+    PhysicalFacts, SnapshotMethod, StateFacts, StateFile, TableFacts,
 };
 pub use physical::{
     Engine, EngineAdvice, PhysicalError, PhysicalOptions, RestorePhysicalError, TableProblem, advise_engine,

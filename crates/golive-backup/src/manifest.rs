@@ -212,6 +212,12 @@ pub struct DatabaseFacts {
     /// then names the database, so it can be restored under its own name only.
     #[serde(default)]
     pub own_name_only: bool,
+    /// Accounts and roles of the server, when they could be read; how they log in is in a sealed part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<AccountFacts>>,
+    /// Bytes of tables and indexes, as the server estimated them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_bytes: Option<u64>,
     /// What an operator should know about this backup, each a sentence.
     pub notes: Vec<String>,
 }
@@ -221,6 +227,18 @@ impl DatabaseFacts {
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }
+}
+
+/// An account or role, and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AccountFacts {
+    /// `user@host`, or `role name`.
+    pub name: String,
+    /// Whether it is a role.
+    pub role: bool,
+    /// Its grants, as statements without a password.
+    pub grants: Vec<String>,
 }
 
 /// How the manifest and the dump came to describe the same moment.

@@ -445,7 +445,7 @@ impl Staging {
     }
 
     /// Writes the manifest, makes everything durable, and lets the backup appear.
-    pub(crate) fn publish(mut self, part: Part, content: Content) -> Result<Manifest, RepositoryError> {
+    pub(crate) fn publish(mut self, parts: Vec<Part>, content: Content) -> Result<Manifest, RepositoryError> {
         let manifest = Manifest {
             format: FORMAT,
             id: self.id.clone(),
@@ -453,7 +453,7 @@ impl Staging {
             duration_seconds: self.began.elapsed().as_secs_f64(),
             golive_version: env!("CARGO_PKG_VERSION").to_owned(),
             recipients: std::mem::take(&mut self.recipients),
-            parts: vec![part],
+            parts,
             content,
         };
         let text = serde_json::to_vec_pretty(&manifest).expect("a manifest has only plain fields");

@@ -1,6 +1,10 @@
 //! Puts a dump back, into an empty database only. Whether the result equals the snapshot is asked afterwards, by
 //! another path: [`crate::compare`].
 
+mod keys;
+mod lanes;
+mod split;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::Stdio;
@@ -9,15 +13,21 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
+use self::lanes::LoadError;
+use crate::accounts::{self, ACCOUNTS_PART, Account, AccountsReport};
 use crate::create::DUMP_PART;
 use crate::exec::{self, Mask, ToolError, Tools};
 use crate::identifier::quote;
-use crate::manifest::{BackupId, DatabaseFacts, Part};
+use crate::manifest::{BackupId, DatabaseFacts, Manifest, Part};
 use crate::pipeline::{BUFFER_BYTES, open_part};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Repository, RepositoryError};
+use crate::sealing::Key;
 use crate::server::{ConnectError, Server, Session};
 use crate::verify::check_part;
+
+/// More sessions than this only wait for each other.
+const SESSIONS_LIMIT: usize = 16;
 
 /// How to restore.
 #[derive(Debug, Clone)]
@@ -27,12 +37,18 @@ pub struct RestoreOptions {
     pub tools: Tools,
     /// The whole restore must be done within this time.
     pub deadline: Duration,
+    /// Make the accounts of the backup that the server lacks; those that are there are never changed.
+    pub accounts: bool,
+    /// So many sessions take rows at once; at most 16.
+    pub sessions: usize,
 }
 
 impl RestoreOptions {
-    /// Eight hours, programs from the search path.
+    /// Eight hours, programs from the search path, as many sessions as there are processors here, 2 to 4.
     pub fn new() -> Self {
-        Self { tools: Tools::new(), deadline: Duration::from_secs(8 * 60 * 60) }
+        // The server works as hard for each as for one alone, and is often on this machine.
+        let sessions = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 4);
+        Self { tools: Tools::new(), deadline: Duration::from_secs(8 * 60 * 60), accounts: false, sessions }
     }
 }
 
@@ -58,6 +74,9 @@ pub struct RestoreReport {
     pub server_version: String,
     /// Accounts that views, triggers, routines or events run as and that the target lacks: using those fails there.
     pub missing_definers: Vec<String>,
+    /// What became of the accounts, when they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<AccountsReport>,
 }
 
 /// Why a restore did not happen or did not finish.
@@ -93,6 +112,14 @@ pub enum RestoreError {
         database: String,
         /// An object found there.
         found: String,
+    },
+    /// The accounts were asked for, and are not in the backup; nothing was changed.
+    #[error(
+        "restore the accounts of {id}: the account that took it could not read them; restore without them, or choose another backup"
+    )]
+    NoAccounts {
+        /// The backup.
+        id: BackupId,
     },
     /// The dump names its database; nothing was changed.
     #[error(
@@ -149,7 +176,8 @@ pub enum RestoreError {
 /// a damaged backup changes nothing.
 ///
 /// Enabled events run as soon as they are restored, if the scheduler of the target is on: keep it off where the copy
-/// is only looked at. Accounts are not restored; see [`RestoreReport::missing_definers`].
+/// is only looked at. Accounts are made only where [`RestoreOptions::accounts`] asks for it; see
+/// [`RestoreReport::missing_definers`].
 ///
 /// # Errors
 /// When the target is not empty, or anything along the way fails; the message says whether the target was touched.
@@ -190,6 +218,10 @@ async fn restore(
     }
     let key = repository.keys().identity.clone().ok_or(RepositoryError::NoIdentity)?;
     let directory = repository.path(id);
+    let accounts = match options.accounts {
+        true => Some(open_accounts(repository, &manifest, &key, progress)?),
+        false => None,
+    };
     let (checked, reporting) = (part.clone(), progress.clone());
     let path = directory.join(&part.name);
     let reader = tokio::task::spawn_blocking(move || {
@@ -202,7 +234,15 @@ async fn restore(
 
     let mut session = target.connect().await?;
     prepare_database(&mut session, database, &facts).await?;
-    replay(target, database, options, reader, part.clone(), progress).await?;
+    replay(target, database, options, reader, (part.clone(), &facts), progress).await?;
+    let accounts = match &accounts {
+        Some(wanted) => {
+            Some(accounts::restore(wanted, &mut session.connection).await.map_err(|source| {
+                RestoreError::Query { doing: "look at the accounts of the target", source }
+            })?)
+        }
+        None => None,
+    };
     let missing_definers = missing_definers(&mut session, &facts.inventory.definers).await?;
     Ok(RestoreReport {
         id: id.clone(),
@@ -211,7 +251,25 @@ async fn restore(
         bytes: part.plain_bytes,
         server_version: session.version,
         missing_definers,
+        accounts,
     })
+}
+
+/// The accounts of a backup, each stored byte checked.
+fn open_accounts(
+    repository: &Repository,
+    manifest: &Manifest,
+    key: &Key,
+    progress: &Progress,
+) -> Result<Vec<Account>, RestoreError> {
+    let id = &manifest.id;
+    let part = manifest.parts.iter().find(|part| part.name == ACCOUNTS_PART);
+    let part = part.ok_or_else(|| RestoreError::NoAccounts { id: id.clone() })?;
+    let directory = repository.path(id);
+    let opened = check_part(&directory, part, Some(key), manifest, progress).and_then(|()| {
+        accounts::load(&directory.join(&part.name), key, part).map_err(|error| error.to_string())
+    });
+    opened.map_err(|what| RestoreError::Damaged { id: id.clone(), part: part.name.clone(), what })
 }
 
 /// Creates the database, or insists that it is empty and gives it the defaults of the original.
@@ -263,11 +321,22 @@ async fn replay(
     database: &str,
     options: &RestoreOptions,
     reader: impl Read + Send + 'static,
-    part: Part,
+    (part, facts): (Part, &DatabaseFacts),
     progress: &Progress,
 ) -> Result<(), RestoreError> {
     let read_error = |source| RestoreError::Read { database: database.to_owned(), source };
     let tool_error = |source| RestoreError::Tool { database: database.to_owned(), source };
+    // A name with a newline in it would not read as one line of the dump; one session takes the text as it is.
+    let strange = facts.inventory.objects.iter().any(|object| object.name.contains(char::is_control));
+    let lanes = if strange { 0 } else { options.sessions.clamp(1, SESSIONS_LIMIT) };
+    if lanes > 0 {
+        let what = (part, facts.tables.clone());
+        let loaded = lanes::load(target, database, &options.tools, lanes, reader, what, progress).await;
+        return loaded.map_err(|error| match error {
+            LoadError::Tool(source) => tool_error(source),
+            LoadError::Io(source) => read_error(source),
+        });
+    }
     let defaults = target.defaults_file().map_err(read_error)?;
     let arguments =
         [&defaults.argument(), "--default-character-set=utf8mb4", "--binary-mode", "--batch", "--", database]

@@ -100,7 +100,7 @@ pub fn back_up_state(
         stored.push(file);
     }
     let part = archive.into_inner().and_then(PartWriter::finish).map_err(writing)?;
-    Ok(staging.publish(part, Content::State(StateFacts { files: stored }))?)
+    Ok(staging.publish(vec![part], Content::State(StateFacts { files: stored }))?)
 }
 
 fn append(archive: &mut tar::Builder<PartWriter>, path: &Path) -> Result<StateFile, StateError> {

@@ -21,6 +21,32 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
+    /// A ratio, or a size, that may be so large at the most.
+    pub(crate) fn at_most(name: &'static str, limit: f64, value: Option<f64>) -> Self {
+        Self { name, at_most: true, limit, value }
+    }
+
+    /// One that must be so large.
+    pub(crate) fn at_least(name: &'static str, limit: f64, value: Option<f64>) -> Self {
+        Self { name, at_most: false, limit, value }
+    }
+
+    /// A line for people.
+    pub(crate) fn line(&self) -> String {
+        let mark = self.is_kept().map_or('?', |kept| if kept { '✓' } else { '✗' });
+        let value = self.value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.2}"));
+        let sign = if self.at_most { '≤' } else { '≥' };
+        format!("{mark} {:<44}{value:>14}  {sign} {}", self.name, self.limit)
+    }
+
+    /// The same for programs.
+    pub(crate) fn json(&self) -> Value {
+        let relation = if self.at_most { "at_most" } else { "at_least" };
+        json!({
+            "name": self.name, "relation": relation, "limit": self.limit, "value": self.value, "kept": self.is_kept(),
+        })
+    }
+
     pub(crate) fn is_kept(&self) -> Option<bool> {
         self.value.map(|value| if self.at_most { value <= self.limit } else { value >= self.limit })
     }
@@ -39,8 +65,7 @@ pub(crate) struct Results {
 impl Results {
     /// All bounds, each by the median of its ratio in each round: both sides of a ratio ran minutes apart at the most.
     pub(crate) fn bounds(&self) -> Vec<Bound> {
-        let at_most = |name, limit, value| Bound { name, at_most: true, limit, value };
-        let at_least = |name, limit, value| Bound { name, at_most: false, limit, value };
+        let (at_most, at_least) = (Bound::at_most, Bound::at_least);
         let seconds = |round: &Round, side: &str| round.get(side).map(|usage| usage.seconds);
         // Per row, since the peer gets fewer.
         let peer = |round: &Round, side: &str| {
@@ -136,10 +161,7 @@ impl Results {
         }
         text.push('\n');
         for bound in self.bounds() {
-            let mark = bound.is_kept().map_or('?', |kept| if kept { '✓' } else { '✗' });
-            let value = bound.value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.2}"));
-            let sign = if bound.at_most { '≤' } else { '≥' };
-            let _ = writeln!(text, "{mark} {:<44}{value:>14}  {sign} {}", bound.name, bound.limit);
+            let _ = writeln!(text, "{}", bound.line());
         }
         text
     }
@@ -161,22 +183,16 @@ impl Results {
             .iter()
             .filter_map(|(side, _)| Some(((*side).to_owned(), usage(&self.usage(side)?, self.rows_of(side)))))
             .collect();
-        let bounds = self.bounds().into_iter().map(|bound| {
-            let relation = if bound.at_most { "at_most" } else { "at_least" };
-            json!({
-                "name": bound.name, "relation": relation, "limit": bound.limit, "value": bound.value,
-                "kept": bound.is_kept(),
-            })
-        });
+        let bounds = self.bounds();
         json!({
             "schema_version": 1, "rows": self.rows, "peer_rows": self.peer_rows, "bytes": self.bytes,
-            "server": self.server, "medians": medians, "bounds": bounds.collect::<Vec<_>>(),
+            "server": self.server, "medians": medians, "bounds": bounds.iter().map(Bound::json).collect::<Vec<_>>(),
             "rounds": self.rounds.iter().map(round).collect::<Vec<_>>(),
         })
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {

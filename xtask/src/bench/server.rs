@@ -40,9 +40,14 @@ struct Address {
 impl Server {
     /// Starts it through `golive sandbox`.
     pub(crate) fn start(golive: &Path) -> Result<Self, Failure> {
+        Self::start_with(golive, &[])
+    }
+
+    /// With these settings too.
+    pub(crate) fn start_with(golive: &Path, more: &[&str]) -> Result<Self, Failure> {
         let mut sandbox = program(golive);
         sandbox.args(["sandbox", "--format", "json", "--quiet"]);
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().chain(more) {
             sandbox.args(["--setting", setting]);
         }
         sandbox.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -64,6 +69,12 @@ impl Server {
     pub(crate) fn url(&self, database: &str) -> String {
         let Address { user, password, host, port } = &self.address;
         format!("mysql://{user}:{password}@{host}:{port}/{database}")
+    }
+
+    /// An option file for the other programs of MariaDB.
+    pub(crate) fn option_file(&self) -> String {
+        let Address { user, password, host, port } = &self.address;
+        format!("[client]\nuser={user}\npassword={password}\nhost={host}\nport={port}\nprotocol=tcp\n")
     }
 
     /// The mariadb client, about to run statements, over the same loopback as golive.

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use super::{COMPLETED, PHYSICAL_PART};
-use crate::create::{chain, database_defaults_or_none};
+use crate::create::{chain, data_bytes, database_defaults_or_none};
 use crate::digest;
 use crate::exec::{self, Mask, Running, ToolError, Tools};
 use crate::inventory::{self, InspectError, Inventory, ObjectKind};
@@ -165,7 +165,7 @@ async fn take(
     let (part, facts) = tokio::time::timeout(options.deadline, work)
         .await
         .map_err(|_| PhysicalError::Timeout { seconds: options.deadline.as_secs() })??;
-    Ok(staging.publish(part, Content::Physical(Box::new(facts)))?)
+    Ok(staging.publish(vec![part], Content::Physical(Box::new(facts)))?)
 }
 
 fn base_lsn(repository: &Repository, base: &BackupId) -> Result<u64, PhysicalError> {
@@ -209,6 +209,9 @@ async fn collect(
             .await
             .map_err(|source| PhysicalError::Query { doing: "read the defaults of the databases", source })?
             .ok_or_else(|| PhysicalError::SchemaChanged { database: name.clone() })?;
+        let size = data_bytes(&mut session, name)
+            .await
+            .map_err(|source| PhysicalError::Query { doing: "read the sizes of the databases", source })?;
         databases.push(DatabaseFacts {
             name: name.clone(),
             character_set,
@@ -222,6 +225,9 @@ async fn collect(
             digest_method: digest::METHOD.to_owned(),
             tables,
             own_name_only: true,
+            // The files hold them.
+            accounts: None,
+            data_bytes: Some(size),
             notes: Vec::new(),
         });
     }

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as tests")]
 
+mod accounts;
 mod faults;
 mod files;
 mod logged;
+mod loss;
 mod moment;
 mod physical;
 mod proof;
+mod restore;
 mod undo;
 mod world;

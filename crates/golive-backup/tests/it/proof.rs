@@ -276,8 +276,17 @@ async fn digits_that_no_dump_carries_are_told_from_damage() {
     let restore = RestoreOptions::new();
     restore_backup(&world.repository, &manifest.id, &world.server, &copy, &restore, &silent).await.unwrap();
     let comparison = compare_restored(&manifest, &world.server, &copy, &silent).await.unwrap();
-    assert_eq!(comparison.differences, [Difference::FloatDigits { table: "f".into() }]);
+    assert_eq!(
+        comparison.differences,
+        [Difference::FloatDigits { table: "f".into(), columns: vec!["x".into()] }]
+    );
     assert!(!comparison.equal() && comparison.equal_but_for_float_digits());
+    // What an operator reads later names the column and the way out, and sends nobody to look at a healthy disk.
+    world.repository.record(&manifest.id, &comparison.proof(noon(0), 1.0)).unwrap();
+    let health = world.repository.health("single", &golive_backup::Expectations::new(), noon(0)).unwrap();
+    let said = health.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(said.contains("FLOAT columns only: x; make them DOUBLE"), "{said}");
+    assert!(!said.contains("disk"), "{said}");
     execute(&format!("UPDATE {copy}.f SET x = 0.100001 WHERE id = 3"));
     let comparison = compare_restored(&manifest, &world.server, &copy, &silent).await.unwrap();
     assert_eq!(comparison.differences, [Difference::Content { table: "f".into() }]);

@@ -10,11 +10,12 @@ mod physical;
 mod status;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use golive_backup::{
-    BackupId, BackupOptions, Content, DatabaseFacts, Depth, Key, Keys, Manifest, Progress, Proof, ProofLevel,
-    Repository, RestoreOptions, Retention, Server, create_backup, plan_log_prune, plan_prune, restore_backup,
-    restore_state, verify_backup,
+    BackupId, BackupOptions, Content, DatabaseFacts, Depth, EngineAdvice, Key, Keys, Manifest, Progress,
+    Proof, ProofLevel, Repository, RestoreOptions, RestoreReport, Retention, Server, advise_engine,
+    create_backup, plan_log_prune, plan_prune, restore_backup, restore_state, verify_backup,
 };
 use serde_json::json;
 
@@ -74,6 +75,9 @@ pub(crate) struct CreateArgs {
     /// Continue this physical backup instead of taking everything.
     #[arg(long, value_name = "BACKUP_ID", requires = "physical")]
     base: Option<BackupId>,
+    /// A restore must be done within this time: whether a dump or files suit that is said.
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    restore_within_minutes: u32,
 }
 
 /// What `verify` takes.
@@ -126,6 +130,9 @@ pub(crate) struct RestoreArgs {
     /// A new folder to restore files into, of a backup that holds files; of a physical one, the new data directory.
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     into: Option<PathBuf>,
+    /// Also make the accounts and grants that the server lacks; those that are there are never changed.
+    #[arg(long, conflicts_with = "into")]
+    with_accounts: bool,
     #[command(flatten)]
     moment: moment::Moment,
 }
@@ -137,7 +144,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
         Command::Verify(args) => verify(global, &args).await,
         Command::Prune(args) => prune(global, &args),
         Command::Restore(args) => restore(global, &args).await,
-        Command::Status(args) => status::run(global, &args),
+        Command::Status(args) => status::run(global, &args).await,
         Command::Drill(args) => disaster::run(global, &args).await,
         Command::ArchiveBinlog(args) => moment::archive(global, &args).await,
         Command::FindEvent(args) => moment::find(global, &args).await,
@@ -148,7 +155,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
 async fn create(global: &Global, args: &CreateArgs) -> Result {
     let server = Server::parse(&support::target(global, args.target.as_deref())?).map_err(Failure::usage)?;
     if args.physical {
-        return physical::create(global, &args.place, &server, args.base.clone()).await;
+        return physical::create(global, args, &server).await;
     }
     let database = server.database().map(str::to_owned);
     let database = database
@@ -161,18 +168,34 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
             .await;
     meter.clear();
     let manifest = manifest.map_err(ToFailure::failure)?;
-    let value = json!({ "repository": folder, "key": key_file, "backup": manifest });
+    let advice = advice(&manifest, args.restore_within_minutes);
+    let value = json!({ "repository": folder, "key": key_file, "backup": manifest, "engine": advice });
     show(global, &value, || {
-        let rows = manifest.database().map_or(0, DatabaseFacts::rows);
-        format!(
+        let facts = manifest.database();
+        let rows = facts.map_or(0, DatabaseFacts::rows);
+        let mut lines = vec![format!(
             "backup {} of {rows} rows, {} bytes stored in {} s\n{}",
             manifest.id,
             manifest.stored_bytes(),
             manifest.duration_seconds.round(),
             folder.join(manifest.id.as_str()).display()
-        )
+        )];
+        lines.extend(facts.into_iter().flat_map(|facts| &facts.notes).map(|note| format!("  {note}")));
+        lines.extend(advice.iter().map(|advice| format!("  {advice}")));
+        lines.join("\n")
     });
     Ok(End::Ready)
+}
+
+/// Dump or files, by the size that the server had.
+fn advice(manifest: &Manifest, within_minutes: u32) -> Option<EngineAdvice> {
+    let sizes: Vec<u64> = match &manifest.content {
+        Content::Database(facts) => facts.data_bytes.into_iter().collect(),
+        Content::Physical(facts) => facts.databases.iter().filter_map(|facts| facts.data_bytes).collect(),
+        _ => Vec::new(),
+    };
+    let within = Duration::from_secs(60 * u64::from(within_minutes));
+    (!sizes.is_empty()).then(|| advise_engine(sizes.iter().sum(), within))
 }
 
 fn new_key(global: &Global, path: &Path) -> std::result::Result<Key, Failure> {
@@ -303,8 +326,7 @@ fn prune(global: &Global, args: &PruneArgs) -> Result {
 
 async fn restore(global: &Global, args: &RestoreArgs) -> Result {
     if args.moment.to.is_some() || args.moment.before.is_some() {
-        let address = args.target.as_deref();
-        return moment::restore(global, &args.place, args.id.clone(), address, &args.moment).await;
+        return moment::restore(global, args).await;
     }
     let repository = open(global, &args.place)?;
     let id = which(&repository, args.id.clone())?;
@@ -323,22 +345,39 @@ async fn restore(global: &Global, args: &RestoreArgs) -> Result {
     let database = database
         .ok_or_else(|| Failure::usage("choose a database: append /DATABASE to the target's address"))?;
     let meter = Meter::new(global, "restoring");
-    let report =
-        restore_backup(&repository, &id, &server, &database, &RestoreOptions::new(), &moving(&meter)).await;
+    let mut options = RestoreOptions::new();
+    options.accounts = args.with_accounts;
+    let report = restore_backup(&repository, &id, &server, &database, &options, &moving(&meter)).await;
     meter.clear();
     let report = report.map_err(ToFailure::failure)?;
     show(global, &report, || {
-        let mut text =
-            format!("backup {} is in {} after {:.2} s", report.id, report.database, report.seconds);
-        if !report.missing_definers.is_empty() {
-            let missing = report.missing_definers.join(", ");
-            text.push_str(&format!(
-                "\nthese accounts are missing on the server, so what they define fails: {missing}"
-            ));
-        }
-        text
+        let done = format!("backup {} is in {} after {:.2} s", report.id, report.database, report.seconds);
+        format!("{done}{}", about_accounts(&report))
     });
-    Ok(End::Ready)
+    Ok(accounts_end(&report))
+}
+
+/// What an operator should know of accounts after a restore.
+fn about_accounts(report: &RestoreReport) -> String {
+    let mut text = String::new();
+    if let Some(accounts) = &report.accounts {
+        text.push_str(&format!("\n{accounts}"));
+    }
+    if !report.missing_definers.is_empty() {
+        let missing = report.missing_definers.join(", ");
+        text.push_str(&format!(
+            "\nthese accounts are missing on the server, so what they define fails: {missing}"
+        ));
+    }
+    text
+}
+
+/// An account that was asked for and could not be made is one that cannot log in.
+fn accounts_end(report: &RestoreReport) -> End {
+    match &report.accounts {
+        Some(accounts) if !accounts.failed.is_empty() => End::NotReady,
+        _ => End::Ready,
+    }
 }
 
 /// The folder of backups and the file of the key.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use golive_backup::{
-    Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, Repository, Retention,
-    ScheduleOptions, Server, plan_prune, render_cron, render_systemd, verify_backup,
+    BackupId, Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, ProofLevel, Repository,
+    Retention, ScheduleOptions, Server, plan_prune, render_cron, render_systemd, verify_backup,
 };
 use golive_sandbox::{ProcessSpec, run_to_end};
 use secrecy::ExposeSecret;
@@ -68,17 +68,19 @@ impl Step for TakeBackup {
     async fn prove(&self, context: &Context) -> Result<Proof, StepError> {
         let repository = repository(context)?;
         let newest = newest(context, &repository)?;
-        let mut seen = Witness::new(
-            format!("backup {} in {}", newest.id.as_str(), folder(context).display()),
-            context.now(),
-        );
         let verified =
             verify_backup(&repository, &newest.id, Depth::Contents, context.now(), &Progress::silent())
                 .await
                 .doing("read the backup again")?;
+        // What the gate reads is what a holder of the key has signed, and when.
+        let signed = signed(&repository, &newest.id, ProofLevel::Contents)?;
+        let mut seen = Witness::new(
+            format!("the signed proof of backup {} in {}", newest.id.as_str(), folder(context).display()),
+            signed.at,
+        );
         let age = context.now() - newest.created_at;
         seen.saw("backup.age_hours", age.num_seconds() as f64 / 3600.0)
-            .saw("backup.verified", verified.passed())
+            .saw("backup.verified", signed.passed)
             .saw("backup.size_bytes", newest.stored_bytes())
             .saw("backup.rows", newest.database().map_or(0, golive_backup::DatabaseFacts::rows))
             .saw("backup.retention_days", retention(context).days);
@@ -87,7 +89,10 @@ impl Step for TakeBackup {
         let spoilt = |finding: &&HealthFinding| {
             matches!(
                 finding,
-                HealthFinding::Shrank { .. } | HealthFinding::Broken { .. } | HealthFinding::Future { .. }
+                HealthFinding::Shrank { .. }
+                    | HealthFinding::Broken { .. }
+                    | HealthFinding::Future { .. }
+                    | HealthFinding::Failed { .. }
             )
         };
         for finding in health.findings.iter().filter(spoilt) {
@@ -219,6 +224,17 @@ pub(crate) fn repository(context: &Context) -> Result<Repository, StepError> {
 /// Where the key lies that opens the backups.
 pub(crate) fn key_file(context: &Context) -> PathBuf {
     context.directory.secret_path("backup-key")
+}
+
+/// The last look at a backup at this depth that a holder of the key has signed.
+pub(crate) fn signed(
+    repository: &Repository,
+    id: &BackupId,
+    level: ProofLevel,
+) -> Result<golive_backup::Proof, StepError> {
+    let proofs = repository.proofs(id).doing("read the proofs of the backup")?;
+    let last = proofs.into_iter().rev().find(|proof| proof.level == level);
+    last.ok_or_else(|| StepError::unknown(format!("no proof of backup {id} at this depth bears a signature")))
 }
 
 /// The newest backup of the database.

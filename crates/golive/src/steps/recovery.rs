@@ -1,10 +1,11 @@
 //! 4.3: the recovery procedure, written with what the drills measured. What was not drilled is not claimed.
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use golive_backup::{MeasuredRecovery, RunbookInputs, Scenario, render_runbook};
 use golive_gate::Fact;
 
-use super::backup::{database, folder, key_file, server};
+use super::backup::{database, folder, key_file, repository, server};
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
@@ -40,7 +41,7 @@ impl Step for Recovery {
             config,
             context.now(),
         );
-        inputs.backup_every_hours = DAILY_HOURS;
+        inputs.backup_every_hours = DAILY_HOURS as f64;
         inputs.readiness_url.clone_from(&context.config.http.ready);
         inputs.measured = drills(context).iter().filter_map(|drill| drill.measured(context)).collect();
         std::fs::write(runbook(context), render_runbook(&inputs)).doing("write the recovery runbook")
@@ -79,9 +80,16 @@ impl Step for Recovery {
                 name(drill.scenario)
             ));
         }
-        // Without archived binary logs, whatever was written since the last daily backup is gone.
-        seen.source("daily backups without archived binary logs")
-            .saw("recovery.rpo_seconds", DAILY_HOURS * 3600.0);
+        let (repository, database) = (repository(context)?, database(&server(context)?)?);
+        let (every, now) = (TimeDelta::hours(DAILY_HOURS), context.now());
+        let measure = move || repository.possible_loss(&database, every, now);
+        let loss = tokio::task::spawn_blocking(measure).await.expect("reading an archive does not panic");
+        match loss.doing("measure what would be lost now")? {
+            Some(loss) => {
+                seen.at(now).source(loss.basis.to_string()).saw("recovery.rpo_seconds", loss.seconds)
+            }
+            None => seen.could_not("there is no backup, so what would be lost cannot be said"),
+        };
         Ok(seen.done())
     }
 }
@@ -144,4 +152,4 @@ fn runbook(context: &Context) -> std::path::PathBuf {
     context.directory.path("recovery.md")
 }
 
-const DAILY_HOURS: f64 = 24.0;
+const DAILY_HOURS: i64 = 24;

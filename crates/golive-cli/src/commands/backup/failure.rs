@@ -48,9 +48,10 @@ impl ToFailure for RestoreError {
     fn failure(self) -> Failure {
         match self {
             Self::Repository(error) => error.failure(),
-            Self::NotADatabase { .. } | Self::NotEmpty { .. } | Self::OwnNameOnly { .. } => {
-                Failure::usage(self)
-            }
+            Self::NotADatabase { .. }
+            | Self::NotEmpty { .. }
+            | Self::OwnNameOnly { .. }
+            | Self::NoAccounts { .. } => Failure::usage(self),
             _ => Failure::reach(self),
         }
     }

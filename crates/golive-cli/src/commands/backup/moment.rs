@@ -4,13 +4,13 @@
 
 use chrono::{DateTime, Utc};
 use golive_backup::{
-    ArchiveEvent, ArchiveOptions, BackupId, ChangeKind, Gtid, RecoverOptions, Search, Server, Target, Tools,
+    ArchiveEvent, ArchiveOptions, ChangeKind, Gtid, RecoverOptions, Search, Server, Target, Tools,
     archive_binlogs, find_changes, plan_recovery, recover, undo_transaction,
 };
 use serde_json::json;
 
 use super::failure::ToFailure;
-use super::{Place, moving, open};
+use super::{Place, RestoreArgs, about_accounts, accounts_end, moving, open};
 use crate::args::Global;
 use crate::commands::support::{self, Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
@@ -146,15 +146,10 @@ fn say(event: &ArchiveEvent, meter: &Meter, quiet: bool) {
 }
 
 /// A restore to a moment.
-pub(super) async fn restore(
-    global: &Global,
-    place: &Place,
-    base: Option<BackupId>,
-    address: Option<&str>,
-    moment: &Moment,
-) -> Result {
-    let repository = open(global, place)?;
-    let server = Server::parse(&support::target(global, address)?).map_err(Failure::usage)?;
+pub(super) async fn restore(global: &Global, args: &RestoreArgs) -> Result {
+    let (base, moment) = (args.id.clone(), &args.moment);
+    let repository = open(global, &args.place)?;
+    let server = Server::parse(&support::target(global, args.target.as_deref())?).map_err(Failure::usage)?;
     let database = moment.database.clone().or_else(|| server.database().map(str::to_owned));
     let database = database.ok_or_else(|| {
         Failure::usage("choose a database: give --database NAME, or append /DATABASE to the target's address")
@@ -176,20 +171,23 @@ pub(super) async fn restore(
         show(global, &json!({ "plan": plan }), || format!("{plan}nothing was changed"));
         return Ok(End::Ready);
     }
-    let report = recover(&repository, &plan, &server, &RecoverOptions::new(), &moving(&meter)).await;
+    let mut options = RecoverOptions::new();
+    options.restore.accounts = args.with_accounts;
+    let report = recover(&repository, &plan, &server, &options, &moving(&meter)).await;
     meter.clear();
     let report = report.map_err(ToFailure::failure)?;
     show(global, &json!({ "plan": plan, "recovery": report }), || {
         format!(
-            "{plan}done in {:.2} s ({:.2} s of it the replay): {} stands at {}, as of {}",
+            "{plan}done in {:.2} s ({:.2} s of it the replay): {} stands at {}, as of {}{}",
             report.seconds,
             report.replay_seconds,
             report.database,
             report.stands_at,
-            report.data_as_of.format("%Y-%m-%dT%H:%M:%SZ")
+            report.data_as_of.format("%Y-%m-%dT%H:%M:%SZ"),
+            about_accounts(&report.restore)
         )
     });
-    Ok(End::Ready)
+    Ok(accounts_end(&report.restore))
 }
 
 fn target(moment: &Moment) -> std::result::Result<Target, Failure> {

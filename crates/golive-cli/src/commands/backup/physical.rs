@@ -10,7 +10,7 @@ use golive_backup::{
 use serde_json::json;
 
 use super::failure::ToFailure;
-use super::{Place, moving, open_to_write};
+use super::{CreateArgs, advice, moving, open_to_write};
 use crate::args::Global;
 use crate::clock;
 use crate::commands::support::{Meter, show};
@@ -19,20 +19,16 @@ use crate::exit::{End, Result};
 /// Bringing files back takes a fraction of loading a dump; eight hours is a large server.
 const WITHIN: Duration = Duration::from_secs(8 * 60 * 60);
 
-pub(super) async fn create(
-    global: &Global,
-    place: &Place,
-    server: &Server,
-    base: Option<BackupId>,
-) -> Result {
-    let repository = open_to_write(global, place)?;
+pub(super) async fn create(global: &Global, args: &CreateArgs, server: &Server) -> Result {
+    let repository = open_to_write(global, &args.place)?;
     let mut options = PhysicalOptions::new();
-    options.base = base;
+    options.base.clone_from(&args.base);
     let meter = Meter::new(global, "copying the server's files");
     let manifest = create_physical(server, &repository, &options, clock::now(), &moving(&meter)).await;
     meter.clear();
     let manifest = manifest.map_err(ToFailure::failure)?;
-    let value = json!({ "repository": repository.directory(), "backup": manifest });
+    let advice = advice(&manifest, args.restore_within_minutes);
+    let value = json!({ "repository": repository.directory(), "backup": manifest, "engine": advice });
     show(global, &value, || {
         let facts = manifest.physical().expect("a physical backup was taken");
         let rows: u64 = facts.databases.iter().map(DatabaseFacts::rows).sum();
@@ -41,12 +37,13 @@ pub(super) async fn create(
             _ => "of about the same moment: a difference may be a write meanwhile",
         };
         format!(
-            "backup {} of the files of {} databases with {rows} rows, digests {exact}; {} bytes stored in {} s, commits held for {} ms",
+            "backup {} of the files of {} databases with {rows} rows, digests {exact}; {} bytes stored in {} s, commits held for {} ms{}",
             manifest.id,
             facts.databases.len(),
             manifest.stored_bytes(),
             manifest.duration_seconds.round(),
-            facts.lock_milliseconds
+            facts.lock_milliseconds,
+            advice.as_ref().map(|advice| format!("\n  {advice}")).unwrap_or_default()
         )
     });
     Ok(End::Ready)
