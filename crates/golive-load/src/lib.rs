@@ -5,6 +5,7 @@
 //!   cannot hide its stall). Every answer is held against an [`Expect`]: an application that answers defaults while its
 //!   database is down fails, however fast it is.
 //! - [`review_queries`] finds the statements that cost most, explains their plans and says which index is missing.
+//! - [`prove_indexes`] tries such indexes on a disposable copy and keeps those that paid.
 //! - [`size_server`] computes the memory settings of a MariaDB server from its facts, with the arithmetic shown.
 //!
 //! What must not be here: knowledge of any particular application, its paths or its tables.
@@ -12,6 +13,7 @@
 mod check;
 mod measure;
 mod plan;
+mod prove;
 mod report;
 mod review;
 mod review_rules;
@@ -22,9 +24,14 @@ mod template;
 
 pub use check::{Expect, JsonCheck, JsonTest};
 pub use plan::{Body, LoadPlan, RequestTemplate, Scenario, ScenarioKind};
+pub use prove::{
+    DisposableCopy, IndexProof, IndexVerdict, ProveError, ProveOptions, QueryCost, TriedIndex, TriedQuery,
+    prove_indexes, render_index_migration,
+};
 pub use report::{KindReport, Latency, LoadReport, Sample, ScenarioReport, StopReason};
 pub use review::{
-    Finding, FindingKind, QueryReview, QuerySource, ReviewError, ReviewOptions, ReviewedQuery, review_queries,
+    Finding, FindingKind, QueryReview, QuerySource, ReviewError, ReviewOptions, ReviewedQuery, Workload,
+    collect_workload, review_queries,
 };
 pub use review_rules::{ReviewRule, review_rules};
 pub use run::{LoadError, Progress, Sampler, run, run_sampled};

@@ -5,8 +5,10 @@
 
 mod advise;
 mod collect;
+mod examine;
 mod fingerprint;
 mod plan;
+mod structure;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -17,8 +19,13 @@ use serde::{Deserialize, Serialize};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{Connection, Row};
 
-use collect::Candidate;
-use plan::Node;
+pub(crate) use advise::{Wanted, wanted};
+pub(crate) use collect::Candidate;
+pub use collect::{Workload, collect_workload};
+pub(crate) use examine::plan_of;
+pub(crate) use fingerprint::tables;
+pub(crate) use plan::{analyzed, nodes};
+pub(crate) use structure::{indexes_of, quote};
 
 /// What to review.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +43,8 @@ pub struct ReviewOptions {
     pub statement_timeout: Duration,
     /// Time for the whole review.
     pub timeout: Duration,
+    /// An index that nothing has used is told of only when the server has been counting for so long.
+    pub unused_after: Duration,
 }
 
 impl Default for ReviewOptions {
@@ -47,6 +56,7 @@ impl Default for ReviewOptions {
             statements: Vec::new(),
             statement_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(120),
+            unused_after: Duration::from_secs(24 * 3600),
         }
     }
 }
@@ -77,6 +87,8 @@ pub struct QueryReview {
     pub server_version: String,
     /// Most costly first.
     pub queries: Vec<ReviewedQuery>,
+    /// What is wrong with the tables' indexes, whatever is asked.
+    pub structure: Vec<Finding>,
     /// What limits the result: a source that was off, stand-in values.
     pub notes: Vec<String>,
 }
@@ -107,7 +119,7 @@ pub struct ReviewedQuery {
     pub total_seconds: Option<f64>,
     /// Why it could not be explained.
     pub not_explained: Option<String>,
-    /// What is wrong with its plan.
+    /// What is wrong with its plan, or with how it is asked.
     pub findings: Vec<Finding>,
 }
 
@@ -140,6 +152,20 @@ pub enum FindingKind {
     Filesort,
     /// The result goes through a temporary table.
     TemporaryTable,
+    /// An index cannot be used because values of two types or collations are compared.
+    ImplicitConversion,
+    /// An index cannot be used because its column stands inside a function.
+    FunctionOverIndex,
+    /// The same statement again and again in one session: a SELECT inside a loop.
+    QueryInLoop,
+    /// Two indexes on the same columns.
+    DuplicateIndex,
+    /// An index that is the beginning of another.
+    RedundantIndex,
+    /// An index that nothing has read since the server counts.
+    UnusedIndex,
+    /// A column that looks like a reference to another table, without an index.
+    MissingReferenceIndex,
 }
 
 /// Why a review could not be made.
@@ -200,12 +226,18 @@ pub enum ReviewError {
 /// When the server cannot be reached or asked, or no source has a statement. A statement that cannot be explained is part
 /// of the result.
 pub async fn review_queries(url: &SecretString, options: &ReviewOptions) -> Result<QueryReview, ReviewError> {
-    let connect = MySqlConnectOptions::from_str(url.expose_secret()).map_err(|_| ReviewError::Url)?;
-    let database = connect.get_database().filter(|name| !name.is_empty()).ok_or(ReviewError::Url)?.to_owned();
+    let (connect, database) = address(url)?;
     let seconds = options.timeout.as_secs();
     tokio::time::timeout(options.timeout, review(connect, &database, options))
         .await
         .map_err(|_| ReviewError::Timeout { seconds })?
+}
+
+/// Where to connect, and the database there.
+pub(crate) fn address(url: &SecretString) -> Result<(MySqlConnectOptions, String), ReviewError> {
+    let connect = MySqlConnectOptions::from_str(url.expose_secret()).map_err(|_| ReviewError::Url)?;
+    let database = connect.get_database().filter(|name| !name.is_empty()).ok_or(ReviewError::Url)?.to_owned();
+    Ok((connect, database))
 }
 
 async fn review(
@@ -223,131 +255,23 @@ async fn review(
         );
     }
     run(&mut connection, "a read-only transaction", "START TRANSACTION READ ONLY").await?;
+    let indexes = structure::indexes_of(&mut connection, database).await?;
+    let notes_on_keys = examine::ask_for_notes(&mut connection).await;
+    if !notes_on_keys {
+        notes.push(
+            "this server does not say which keys a comparison cannot use: implicit conversions are unknown"
+                .to_owned(),
+        );
+    }
     let mut queries = Vec::new();
     for candidate in candidates {
-        queries.push(review_one(&mut connection, database, options, candidate).await?);
+        queries.push(examine::review_one(&mut connection, database, options, &indexes, candidate).await?);
     }
+    let structure = structure::findings(&mut connection, database, options, &indexes, &mut notes).await?;
     run(&mut connection, "the end of the transaction", "ROLLBACK").await?;
     // The result stands, whether or not the server says good-bye.
     let _ = connection.close().await;
-    Ok(QueryReview { source, server_version, queries, notes })
-}
-
-async fn review_one(
-    connection: &mut MySqlConnection,
-    database: &str,
-    options: &ReviewOptions,
-    candidate: Candidate,
-) -> Result<ReviewedQuery, ReviewError> {
-    let mut reviewed = ReviewedQuery {
-        statement: candidate.fingerprint.clone(),
-        executions: candidate.executions,
-        total_seconds: candidate.total_seconds,
-        not_explained: None,
-        findings: Vec::new(),
-    };
-    match explain(connection, &candidate.sample, options.statement_timeout).await {
-        Ok(plan) => {
-            let nodes = plan::nodes(&plan);
-            reviewed.findings = findings(connection, database, options, &candidate, &nodes).await?;
-        }
-        Err(reason) => reviewed.not_explained = Some(reason),
-    }
-    Ok(reviewed)
-}
-
-/// The server's own message may quote the statement, so only its number is passed on.
-async fn explain(
-    connection: &mut MySqlConnection,
-    sample: &str,
-    timeout: Duration,
-) -> Result<serde_json::Value, String> {
-    if !fingerprint::is_single_select(sample) {
-        return Err("not a single SELECT".to_owned());
-    }
-    let statement = format!(
-        "SET STATEMENT max_statement_time={} FOR EXPLAIN FORMAT=JSON {sample}",
-        timeout.as_secs().max(1)
-    );
-    let row =
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_one(connection).await.map_err(
-            |error| match error
-                .as_database_error()
-                .map(|e| e.downcast_ref::<sqlx::mysql::MySqlDatabaseError>().number())
-            {
-                Some(number) => format!("the server refused to explain it, error {number}"),
-                None => "the connection was lost while explaining it".to_owned(),
-            },
-        )?;
-    let text: String = row.try_get_unchecked(0).map_err(|_| "the plan could not be read".to_owned())?;
-    serde_json::from_str(&text).map_err(|_| "the plan is no JSON".to_owned())
-}
-
-async fn findings(
-    connection: &mut MySqlConnection,
-    database: &str,
-    options: &ReviewOptions,
-    candidate: &Candidate,
-    nodes: &[Node],
-) -> Result<Vec<Finding>, ReviewError> {
-    let tables = fingerprint::tables(&candidate.fingerprint);
-    let largest = nodes.iter().map(|node| node.rows).max().unwrap_or(0);
-    let sorted = nodes.iter().any(|node| node.filesort);
-    let mut found = Vec::new();
-    for node in nodes.iter().filter(|node| node.reads_everything() && node.rows >= options.large_table_rows) {
-        let table = tables.get(&node.table.to_lowercase()).map(String::as_str);
-        let order = if sorted && tables.len() == 1 {
-            fingerprint::order_by(&candidate.fingerprint)
-        } else {
-            Vec::new()
-        };
-        let index = match table {
-            Some(table) => advise::index_for(connection, database, table, node, &order).await?,
-            None => None,
-        };
-        found.push(scan_finding(node, table, index));
-    }
-    if largest >= options.large_table_rows {
-        found.extend(sort_findings(nodes));
-    }
-    Ok(found)
-}
-
-fn scan_finding(node: &Node, table: Option<&str>, index: Option<String>) -> Finding {
-    let name = table.unwrap_or(&node.table);
-    let kind = if node.join_buffer { FindingKind::JoinWithoutIndex } else { FindingKind::FullScan };
-    let what = if node.join_buffer { "each row of the join reads" } else { "reads" };
-    let next = if index.is_some() {
-        "create the index"
-    } else {
-        "narrow the query down, or accept it if it is rare"
-    };
-    Finding {
-        kind,
-        table: Some(name.to_owned()),
-        rows: Some(node.rows),
-        says: format!("{what} about {} rows of `{name}`: {next}", node.rows),
-        index,
-    }
-}
-
-fn sort_findings(nodes: &[Node]) -> Vec<Finding> {
-    let finding =
-        |kind, says: &str| Finding { kind, table: None, rows: None, says: says.to_owned(), index: None };
-    let mut found = Vec::new();
-    if nodes.iter().any(|node| node.filesort) {
-        found.push(finding(
-            FindingKind::Filesort,
-            "the result is sorted after reading: an index that ends in the ORDER BY columns avoids it",
-        ));
-    }
-    if nodes.iter().any(|node| node.temporary) {
-        found.push(finding(
-            FindingKind::TemporaryTable,
-            "the result goes through a temporary table: group by columns of one index, not by an expression",
-        ));
-    }
-    found
+    Ok(QueryReview { source, server_version, queries, structure, notes })
 }
 
 pub(crate) async fn ask(
@@ -362,7 +286,7 @@ pub(crate) async fn ask(
     row.try_get_unchecked(0).map_err(|source| ReviewError::Query { what, source })
 }
 
-async fn run(
+pub(crate) async fn run(
     connection: &mut MySqlConnection,
     what: &'static str,
     statement: &'static str,

@@ -27,16 +27,24 @@ pub fn review_rules() -> Vec<ReviewRule> {
     KINDS.iter().map(|kind| kind.rule()).collect()
 }
 
-const KINDS: [FindingKind; 4] = [
+const KINDS: [FindingKind; 11] = [
     FindingKind::FullScan,
     FindingKind::JoinWithoutIndex,
     FindingKind::Filesort,
     FindingKind::TemporaryTable,
+    FindingKind::ImplicitConversion,
+    FindingKind::FunctionOverIndex,
+    FindingKind::QueryInLoop,
+    FindingKind::DuplicateIndex,
+    FindingKind::RedundantIndex,
+    FindingKind::UnusedIndex,
+    FindingKind::MissingReferenceIndex,
 ];
 
 impl FindingKind {
     /// What it means. A kind that is added must be told here, or this does not compile.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one table of texts, without a decision in it")]
     pub fn rule(self) -> ReviewRule {
         let (id, title, why, remedy) = match self {
             Self::FullScan => (
@@ -62,6 +70,48 @@ impl FindingKind {
                 "the result goes through a temporary table",
                 "it is built anew for every request, on disk when it is large",
                 "group or order by the columns of one index",
+            ),
+            Self::ImplicitConversion => (
+                "implicit_conversion",
+                "a comparison of two types or collations keeps an index from use",
+                "each row's value is converted before it is compared, so every row is read although the index is there",
+                "bind the value with the column's own type, or give both columns one type and collation",
+            ),
+            Self::FunctionOverIndex => (
+                "function_over_index",
+                "a function around a column keeps its index from use",
+                "the index is sorted by the column, not by what the function makes of it",
+                "compare the bare column with a range, or index a generated column that holds the function's value",
+            ),
+            Self::QueryInLoop => (
+                "query_in_loop",
+                "the same SELECT runs again and again in one session",
+                "each takes a way over the network, so a page gets slower with every row that it shows",
+                "read all rows with one IN or one join, as an ORM's eager loading does",
+            ),
+            Self::DuplicateIndex => (
+                "duplicate_index",
+                "two indexes have the same columns",
+                "every write keeps both, no read needs the second",
+                "drop the one that is named",
+            ),
+            Self::RedundantIndex => (
+                "redundant_index",
+                "an index is the beginning of another",
+                "every write keeps both, and the longer one serves the same queries",
+                "drop the shorter one, unless it is much smaller and a hot query reads it alone",
+            ),
+            Self::UnusedIndex => (
+                "unused_index",
+                "nothing has read an index since the server counts",
+                "every write keeps it for nobody",
+                "set it IGNORED for a usual period, then drop it; month-end reports count as usual",
+            ),
+            Self::MissingReferenceIndex => (
+                "missing_reference_index",
+                "a column that looks like a reference to another table has no index",
+                "a join over it, and a deletion of what it refers to, read the whole table",
+                "declare the foreign key, which brings its index, or create the index alone",
             ),
         };
         ReviewRule { id, title, why, remedy }

@@ -156,3 +156,60 @@ async fn no_statement_and_no_server_are_told_apart() {
     let url = SecretString::from("mysql://127.0.0.1");
     assert!(matches!(review_queries(&url, &ReviewOptions::default()).await, Err(ReviewError::Url)));
 }
+
+#[tokio::test]
+async fn what_keeps_an_index_from_use_and_what_is_wrong_with_indexes_is_told() {
+    let server = start(&["userstat=ON"]);
+    server
+        .execute(
+            "USE shop; ALTER TABLE entries ADD COLUMN code VARCHAR(20) NOT NULL DEFAULT '7', ADD INDEX by_code (code), \
+             ADD INDEX by_day (production_date), ADD INDEX by_day_too (production_date), \
+             ADD INDEX by_day_and_shift (production_date, shift); ANALYZE TABLE entries; \
+             SELECT COUNT(*) FROM entries FORCE INDEX (by_code) WHERE code = '7'",
+        )
+        .unwrap();
+    let mut options = given(&[
+        "SELECT COUNT(*) FROM entries e WHERE e.code = 7",
+        "SELECT COUNT(*) FROM entries e WHERE YEAR(e.production_date) = 2026",
+    ]);
+    options.unused_after = std::time::Duration::ZERO;
+    let review = review(&server, &options).await.unwrap();
+    let kinds = |at: usize| review.queries[at].findings.iter().map(|f| f.kind).collect::<Vec<_>>();
+    assert!(kinds(0).contains(&FindingKind::ImplicitConversion), "{review:#?}");
+    assert!(kinds(1).contains(&FindingKind::FunctionOverIndex), "{review:#?}");
+    assert!(
+        !kinds(0).contains(&FindingKind::FunctionOverIndex)
+            && !kinds(1).contains(&FindingKind::ImplicitConversion)
+    );
+    let told = |kind| -> Vec<&str> {
+        let of_kind = review.structure.iter().filter(|finding| finding.kind == kind);
+        of_kind.map(|finding| finding.says.split('`').nth(1).unwrap()).collect()
+    };
+    assert_eq!(told(FindingKind::DuplicateIndex), ["by_day_too"]);
+    assert_eq!(told(FindingKind::RedundantIndex), ["by_day"]);
+    assert_eq!(told(FindingKind::MissingReferenceIndex), ["client_id"]);
+    let unused = told(FindingKind::UnusedIndex);
+    assert!(unused.contains(&"by_day") && !unused.contains(&"by_code"), "{unused:?}");
+}
+
+#[tokio::test]
+async fn a_select_inside_a_loop_is_found_and_the_same_select_by_many_is_not() {
+    let server = start(&["performance_schema=OFF"]);
+    server
+        .execute("SET GLOBAL log_output='TABLE', GLOBAL long_query_time=0, GLOBAL slow_query_log=ON")
+        .unwrap();
+    let one_by_one: String =
+        (1..=20).map(|id| format!("SELECT note FROM entries WHERE id = {id};")).collect();
+    server.execute(&format!("USE shop; {one_by_one}")).unwrap();
+    for id in 1..=12 {
+        server.execute(&format!("USE shop; SELECT shift FROM entries WHERE id = {id}")).unwrap();
+    }
+    let review = review(&server, &ReviewOptions::default()).await.unwrap();
+    let looped: Vec<_> = review
+        .queries
+        .iter()
+        .filter(|query| query.findings.iter().any(|finding| finding.kind == FindingKind::QueryInLoop))
+        .map(|query| (query.statement.as_str(), query.executions))
+        .collect();
+    assert_eq!(looped, [("SELECT note FROM entries WHERE id = ?", Some(20))], "{review:#?}");
+}

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use sqlx::Row;
+use secrecy::SecretString;
 use sqlx::mysql::MySqlConnection;
+use sqlx::{Connection, Row};
 
 use super::fingerprint::{fingerprint, is_single_select};
 use super::{QuerySource, ReviewError, ReviewOptions, ask};
@@ -23,6 +24,54 @@ pub(crate) struct Candidate {
     pub(crate) stand_ins: bool,
     pub(crate) executions: Option<u64>,
     pub(crate) total_seconds: Option<f64>,
+    /// How often it ran in a row in one session, where the source tells sessions apart.
+    pub(crate) longest_run: Option<u64>,
+}
+
+/// Statements with their literals, to be tried on a copy. They are never shown: `Debug` and [`Workload::statements`] have `?`
+/// in their place.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Workload {
+    /// Where they came from.
+    pub source: QuerySource,
+    /// What limits them.
+    pub notes: Vec<String>,
+    pub(crate) candidates: Vec<Candidate>,
+}
+
+impl Workload {
+    /// The statements, most costly first, with `?` for their literals.
+    pub fn statements(&self) -> impl Iterator<Item = &str> {
+        self.candidates.iter().map(|candidate| candidate.fingerprint.as_str())
+    }
+}
+
+impl std::fmt::Debug for Workload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let statements: Vec<&str> = self.statements().collect();
+        f.debug_struct("Workload")
+            .field("source", &self.source)
+            .field("statements", &statements)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The most costly SELECTs of the database in `url`, as [`review_queries`](super::review_queries) takes them.
+///
+/// # Errors
+/// When the server cannot be reached or asked, or no source has a statement.
+pub async fn collect_workload(url: &SecretString, options: &ReviewOptions) -> Result<Workload, ReviewError> {
+    let (connect, database) = super::address(url)?;
+    let work = async {
+        let mut connection = MySqlConnection::connect_with(&connect)
+            .await
+            .map_err(|source| ReviewError::Connect { source })?;
+        let (source, candidates, notes) = collect(&mut connection, &database, options).await?;
+        Ok(Workload { source, notes, candidates })
+    };
+    let seconds = options.timeout.as_secs();
+    tokio::time::timeout(options.timeout, work).await.map_err(|_| ReviewError::Timeout { seconds })?
 }
 
 type Collected = (QuerySource, Vec<Candidate>, Vec<String>);
@@ -96,6 +145,7 @@ async fn from_digests(
             stand_ins: true,
             executions: text(1).parse().ok(),
             total_seconds: text(2).parse::<f64>().ok().map(|picoseconds| picoseconds / 1e12),
+            longest_run: None,
         });
     }
     if found.is_empty() {
@@ -113,8 +163,8 @@ async fn from_slow_log_table(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Candidate>, ReviewError> {
     let rows = sqlx::query(
-        "SELECT CAST(sql_text AS CHAR), CAST(TIME_TO_SEC(query_time) + MICROSECOND(query_time) / 1e6 AS CHAR) \
-         FROM mysql.slow_log WHERE db = ? ORDER BY start_time DESC LIMIT 100000",
+        "SELECT CAST(sql_text AS CHAR), CAST(TIME_TO_SEC(query_time) + MICROSECOND(query_time) / 1e6 AS CHAR), \
+         CAST(thread_id AS CHAR) FROM mysql.slow_log WHERE db = ? ORDER BY start_time DESC LIMIT 100000",
     )
     .bind(database)
     .fetch_all(connection)
@@ -125,7 +175,7 @@ async fn from_slow_log_table(
     };
     let entries = rows.iter().map(|row| {
         let text = |index| row.try_get_unchecked::<String, _>(index).unwrap_or_default();
-        (text(0), text(1).parse().unwrap_or(0.0))
+        Entry { statement: text(0), seconds: text(1).parse().unwrap_or(0.0), session: text(2).parse().ok() }
     });
     let found = most_costly(entries.collect(), top);
     if found.is_empty() {
@@ -135,20 +185,24 @@ async fn from_slow_log_table(
 }
 
 /// Executions that differ in literals only are one; the most time in all comes first.
-fn most_costly(entries: Vec<(String, f64)>, top: usize) -> Vec<Candidate> {
+fn most_costly(entries: Vec<Entry>, top: usize) -> Vec<Candidate> {
     let mut by_fingerprint: BTreeMap<String, Candidate> = BTreeMap::new();
-    for (statement, seconds) in entries {
+    let mut runs: BTreeMap<u64, (String, u64)> = BTreeMap::new();
+    for Entry { statement, seconds, session } in entries {
+        let key = fingerprint(&statement);
+        let run = session.map(|session| run_of(&mut runs, session, &key));
         if !is_single_select(&statement) {
             continue;
         }
-        let key = fingerprint(&statement);
         let candidate = by_fingerprint.entry(key.clone()).or_insert_with(|| Candidate {
             fingerprint: key,
             sample: statement.trim().trim_end_matches(';').to_owned(),
             stand_ins: false,
             executions: Some(0),
             total_seconds: Some(0.0),
+            longest_run: None,
         });
+        candidate.longest_run = candidate.longest_run.max(run);
         candidate.executions = candidate.executions.map(|count| count + 1);
         candidate.total_seconds = candidate.total_seconds.map(|total| total + seconds);
     }
@@ -156,6 +210,21 @@ fn most_costly(entries: Vec<(String, f64)>, top: usize) -> Vec<Candidate> {
     found.sort_by(|a, b| b.total_seconds.unwrap_or(0.0).total_cmp(&a.total_seconds.unwrap_or(0.0)));
     found.truncate(top);
     found
+}
+
+/// How often this session has now asked the same in a row. What drivers send around a statement is no interruption.
+fn run_of(runs: &mut BTreeMap<u64, (String, u64)>, session: u64, key: &str) -> u64 {
+    let chatter = ["PREPARE", "CLOSE", "RESET", "SET ", "BEGIN", "COMMIT"];
+    let (last, count) = runs.entry(session).or_default();
+    if chatter.iter().any(|word| key.to_ascii_uppercase().starts_with(word)) {
+        return *count;
+    }
+    if last == key {
+        *count += 1;
+    } else {
+        (*last, *count) = (key.to_owned(), 1);
+    }
+    *count
 }
 
 fn given(statements: &[String], top: usize) -> Vec<Candidate> {
@@ -168,6 +237,7 @@ fn given(statements: &[String], top: usize) -> Vec<Candidate> {
             stand_ins,
             executions: None,
             total_seconds: None,
+            longest_run: None,
         }
     });
     candidates.take(top).collect()
@@ -178,20 +248,28 @@ fn with_stand_ins(statement: &str) -> String {
     statement.replace("...", "1").replace('?', "1")
 }
 
+/// One execution out of a log.
+struct Entry {
+    statement: String,
+    seconds: f64,
+    session: Option<u64>,
+}
+
 /// Statements of `database` and their seconds from a slow log. An entry of which the database is not known is left out
 /// only when another database was named before it.
-fn parse_slow_log(log: &str, database: &str) -> Vec<(String, f64)> {
+fn parse_slow_log(log: &str, database: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let (mut seconds, mut ours, mut statement) = (0.0, true, String::new());
+    let (mut seconds, mut ours, mut session, mut statement) = (0.0, true, None, String::new());
     for line in log.lines().chain(["# end"]) {
         if line.starts_with('#') || line.starts_with("SET timestamp=") {
             if !statement.is_empty() && ours {
-                entries.push((std::mem::take(&mut statement), seconds));
+                entries.push(Entry { statement: std::mem::take(&mut statement), seconds, session });
             }
             statement.clear();
         }
         if let Some(fields) = line.strip_prefix("# ") {
             seconds = field(fields, "Query_time:").and_then(|text| text.parse().ok()).unwrap_or(seconds);
+            session = field(fields, "Thread_id:").and_then(|text| text.parse().ok()).or(session);
             ours = field(fields, "Schema:").map_or(ours, |schema| schema == database);
         } else if let Some(name) = line.strip_prefix("use ") {
             ours = name.trim_end_matches(';').trim_matches('`') == database;

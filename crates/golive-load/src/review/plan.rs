@@ -21,6 +21,8 @@ pub(crate) struct Node {
     pub(crate) equal: Vec<String>,
     /// Columns that are compared otherwise in a way that an index serves.
     pub(crate) range: Vec<String>,
+    /// Function and column, where a column stands inside a function.
+    pub(crate) wrapped: Vec<(String, String)>,
 }
 
 impl Node {
@@ -69,9 +71,10 @@ fn walk(value: &Value, above: Above, out: &mut Vec<Node>) {
 fn node(table: &Value, above: Above) -> Option<Node> {
     let name = table.get("table_name")?.as_str()?.to_owned();
     let text = |key: &str| table.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (mut equal, mut range) = (Vec::new(), Vec::new());
+    let (mut equal, mut range, mut wrapped) = (Vec::new(), Vec::new(), Vec::new());
     for key in ["attached_condition", "index_condition"] {
         conditions(text(key), &name, &mut equal, &mut range);
+        functions(text(key), &name, &mut wrapped);
     }
     Some(Node {
         access_type: text("access_type").to_owned(),
@@ -82,7 +85,47 @@ fn node(table: &Value, above: Above) -> Option<Node> {
         table: name,
         equal,
         range,
+        wrapped,
     })
+}
+
+/// Columns of `table` that are the first argument of a function at the start of a conjunct: `year(t.day) = 2026`.
+fn functions(condition: &str, table: &str, wrapped: &mut Vec<(String, String)>) {
+    for part in conjuncts(&tokens(condition)) {
+        let [Token::Word(function), open, rest @ ..] = part.as_slice() else { continue };
+        if !open.is("(") || ["in", "not", "exists"].iter().any(|word| function.eq_ignore_ascii_case(word)) {
+            continue;
+        }
+        if let Some((column, _)) = column_of(rest, table) {
+            wrapped.push((function.to_lowercase(), column));
+        }
+    }
+}
+
+/// What a statement really cost: rows read and pages touched, over all tables of an `ANALYZE FORMAT=JSON`; pages are `None`
+/// when the server does not count them.
+pub(crate) fn analyzed(plan: &Value) -> (u64, Option<u64>) {
+    let (mut rows, mut pages) = (0.0, None);
+    sum(plan, &mut rows, &mut pages);
+    (rows as u64, pages)
+}
+
+fn sum(value: &Value, rows: &mut f64, pages: &mut Option<u64>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| sum(item, rows, pages)),
+        Value::Object(fields) => {
+            if fields.contains_key("table_name") {
+                let number = |key: &str| fields.get(key).and_then(Value::as_f64).unwrap_or(0.0);
+                *rows += number("r_loops") * number("r_rows");
+                if let Some(stats) = fields.get("r_engine_stats") {
+                    let accessed = stats.get("pages_accessed").and_then(Value::as_u64).unwrap_or(0);
+                    *pages = Some(pages.unwrap_or(0) + accessed);
+                }
+            }
+            fields.values().for_each(|field| sum(field, rows, pages));
+        }
+        _ => {}
+    }
 }
 
 /// Columns of `table` in a conjunction; whatever is joined by OR, negated or computed gives none.
