@@ -17,6 +17,8 @@ use thiserror::Error;
 use crate::finding::{Finding, sort};
 use crate::suppress;
 
+/// Files that one nginx configuration may include.
+const MOST_INCLUDED: usize = 256;
 /// A deployment file larger than this is something else.
 const MAX_FILE_BYTES: u64 = 2 * 1024 * 1024;
 
@@ -69,16 +71,67 @@ pub struct AuditFile {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// What each `include` of an nginx file brings, as far as it was found.
+    pub includes: Vec<Include>,
+}
+
+/// An `include` of an nginx file.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Include {
+    /// As it is written.
+    pub pattern: String,
+    /// The files it brings, in the order of their names.
+    pub files: Vec<AuditFile>,
+}
+
+impl Include {
+    /// An include that brings these files.
+    pub fn new(pattern: impl Into<String>, files: impl IntoIterator<Item = AuditFile>) -> Self {
+        Self { pattern: pattern.into(), files: files.into_iter().collect() }
+    }
 }
 
 impl AuditFile {
     /// Text that is at hand.
     pub fn new(kind: AuditKind, name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { kind, name: name.into(), text: text.into() }
+        Self { kind, name: name.into(), text: text.into(), includes: Vec::new() }
     }
 
-    /// Reads a file.
+    /// Reads a file. Of an nginx file the includes below its folder are read as well: what lies elsewhere on this machine
+    /// is not what the file will find where it is deployed.
     pub fn read(kind: AuditKind, path: &Path) -> Result<Self, AuditError> {
+        let mut file = Self::read_one(kind, path)?;
+        if kind == AuditKind::Nginx {
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            let mut left = MOST_INCLUDED;
+            file.read_includes(&folder, &mut left);
+        }
+        Ok(file)
+    }
+
+    /// nginx resolves a pattern from the folder of its main file. What cannot be read stays unseen, which the audit says.
+    fn read_includes(&mut self, folder: &Path, left: &mut usize) {
+        for pattern in nginx_syntax::includes(&self.text) {
+            let wanted = folder.join(&pattern);
+            let is_inside = wanted.starts_with(folder) && !pattern.contains("..");
+            let found = wanted.to_str().filter(|_| is_inside).and_then(|wanted| glob::glob(wanted).ok());
+            let mut files = Vec::new();
+            for path in found.into_iter().flatten().flatten() {
+                let Some(rest) = left.checked_sub(1) else { return };
+                *left = rest;
+                if let Ok(mut file) = Self::read_one(AuditKind::Nginx, &path) {
+                    file.read_includes(folder, left);
+                    files.push(file);
+                }
+            }
+            if !files.is_empty() {
+                self.includes.push(Include { pattern, files });
+            }
+        }
+    }
+
+    fn read_one(kind: AuditKind, path: &Path) -> Result<Self, AuditError> {
         let read = |source| AuditError::Read { path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(read)?;
         let mut bytes = Vec::new();
@@ -118,10 +171,11 @@ pub fn audit_files(inputs: &AuditInputs) -> Vec<Finding> {
     let mut findings: Vec<Finding> = inputs
         .files
         .iter()
+        .filter(|file| !is_included(inputs, file))
         .flat_map(|file| match file.kind {
             AuditKind::Dockerfile => audit_dockerfile(&file.name, &file.text),
             AuditKind::Compose => audit_compose(&file.name, &file.text),
-            AuditKind::Nginx => audit_nginx(&file.name, &file.text),
+            AuditKind::Nginx => whole(nginx::audit(file), &with_included(file)),
         })
         .collect();
     sort(&mut findings);
@@ -130,24 +184,48 @@ pub fn audit_files(inputs: &AuditInputs) -> Vec<Finding> {
 
 /// Audits the text of a Dockerfile; `name` stands for the file in findings.
 pub fn audit_dockerfile(name: &str, text: &str) -> Vec<Finding> {
-    whole(dockerfile::audit(name, text), name, text)
+    whole(dockerfile::audit(name, text), &[&AuditFile::new(AuditKind::Dockerfile, name, text)])
 }
 
 /// Audits the text of a compose file; `name` stands for the file in findings.
 pub fn audit_compose(name: &str, text: &str) -> Vec<Finding> {
-    whole(compose::audit(name, text), name, text)
+    whole(compose::audit(name, text), &[&AuditFile::new(AuditKind::Compose, name, text)])
 }
 
 /// Audits the text of an nginx configuration; `name` stands for the file in findings.
 pub fn audit_nginx(name: &str, text: &str) -> Vec<Finding> {
-    whole(nginx::audit(name, text), name, text)
+    let file = AuditFile::new(AuditKind::Nginx, name, text);
+    whole(nginx::audit(&file), &[&file])
 }
 
-/// With what comments in the file say, with places in the lines, in order.
-fn whole(mut findings: Vec<Finding>, name: &str, text: &str) -> Vec<Finding> {
-    suppress::ignore(&mut findings, name, text);
-    place::place(&mut findings, text);
+/// A file and all that it includes.
+fn with_included(file: &AuditFile) -> Vec<&AuditFile> {
+    let included = file.includes.iter().flat_map(|include| &include.files).flat_map(with_included);
+    std::iter::once(file).chain(included).collect()
+}
+
+/// A part of another of the files is judged there; files that include each other are judged each.
+fn is_included(inputs: &AuditInputs, file: &AuditFile) -> bool {
+    let includes = |one: &AuditFile, other: &AuditFile| {
+        with_included(one).into_iter().skip(1).any(|included| included.name == other.name)
+    };
+    inputs
+        .files
+        .iter()
+        .any(|other| other.name != file.name && includes(other, file) && !includes(file, other))
+}
+
+/// With what comments in the files say, with places in the lines, in order, each once: a part may be included twice.
+fn whole(mut findings: Vec<Finding>, files: &[&AuditFile]) -> Vec<Finding> {
+    for (index, file) in files.iter().enumerate() {
+        if files[..index].iter().any(|earlier| earlier.name == file.name) {
+            continue;
+        }
+        suppress::ignore(&mut findings, &file.name, &file.text);
+        place::place(&mut findings, &file.name, &file.text);
+    }
     sort(&mut findings);
+    findings.dedup();
     findings
 }
 

@@ -31,7 +31,8 @@ mod suppress;
 pub mod tls;
 
 pub use audit::{
-    AuditError, AuditFile, AuditInputs, AuditKind, audit_compose, audit_dockerfile, audit_files, audit_nginx,
+    AuditError, AuditFile, AuditInputs, AuditKind, Include, audit_compose, audit_dockerfile, audit_files,
+    audit_nginx,
 };
 pub use config::{
     ConfigReport, ConfigRule, ConfigRules, PoolLimits, Settings, SettingsError, TrackedCheck, VariableNames,

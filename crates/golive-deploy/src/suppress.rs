@@ -159,7 +159,8 @@ pub(crate) fn ignore(findings: &mut Vec<Finding>, name: &str, text: &str) {
         for id in ids {
             let mut hits = findings
                 .iter_mut()
-                .filter(|finding| finding.line == Some(target) && finding.id.eq_ignore_ascii_case(id))
+                .filter(|finding| finding.file.as_deref() == Some(name) && finding.line == Some(target))
+                .filter(|finding| finding.id.eq_ignore_ascii_case(id))
                 .peekable();
             if hits.peek().is_none() {
                 let message = format!("this comment ignores {id}, which is not found there");

@@ -1,24 +1,25 @@
 //! The audit of an nginx configuration: what each block really sends, after inheritance.
 //!
-//! `include` is not followed: each file is audited as it is given, and what an include may bring is not missed.
+//! An `include` whose files are at hand counts as written out; what another may bring is not missed.
 
-use super::nginx_syntax::{Directive, parse};
+use super::AuditFile;
+use super::nginx_syntax::{Directive, Place, parse_whole};
 use crate::finding::Finding;
 
 /// Six months: less gives no A+.
 const HSTS_SECONDS: u64 = 15_552_000;
 
-pub(super) fn audit(name: &str, text: &str) -> Vec<Finding> {
-    let mut audit = Audit { name, findings: Vec::new() };
-    match parse(text) {
-        Ok(directives) => {
-            let http = directives.iter().find(|directive| directive.name == "http");
-            let inside = http.map_or(directives.as_slice(), Directive::children);
-            audit.http(inside);
-        }
-        Err(error) => {
-            audit.find("DEP-001", error.line, format!("is not an nginx configuration: {}", error.reason));
-        }
+pub(super) fn audit(file: &AuditFile) -> Vec<Finding> {
+    let whole = parse_whole(file);
+    let mut audit = Audit { files: &whole.files, findings: Vec::new() };
+    for (file, error) in &whole.errors {
+        let place = Place { file: *file, line: error.line };
+        audit.find("DEP-001", place, format!("is not an nginx configuration: {}", error.reason));
+    }
+    // Without its first file there is nothing to judge.
+    if !whole.errors.iter().any(|(file, _)| *file == 0) {
+        let http = whole.directives.iter().find(|directive| directive.name == "http");
+        audit.http(http.map_or(whole.directives.as_slice(), Directive::children));
     }
     audit.findings
 }
@@ -26,20 +27,21 @@ pub(super) fn audit(name: &str, text: &str) -> Vec<Finding> {
 /// A header that a block sends.
 #[derive(Clone, Debug)]
 struct Header {
-    line: u32,
+    place: Place,
     name: String,
     value: String,
     always: bool,
 }
 
 struct Audit<'a> {
-    name: &'a str,
+    files: &'a [&'a AuditFile],
     findings: Vec<Finding>,
 }
 
 impl Audit<'_> {
-    fn find(&mut self, id: &'static str, line: u32, message: impl Into<String>) {
-        self.findings.push(Finding::of(id, message).at(self.name, line));
+    fn find(&mut self, id: &'static str, place: Place, message: impl Into<String>) {
+        let name = self.files.get(place.file).map_or("", |file| file.name.as_str());
+        self.findings.push(Finding::of(id, message).at(name, place.line));
     }
 
     /// What of its line the last finding is about.
@@ -65,13 +67,13 @@ impl Audit<'_> {
             if encrypted && !redirects(server) {
                 self.find(
                     "DEP-306",
-                    server.line,
+                    server.place,
                     "this server answers plain http without redirecting all of it to https",
                 );
             }
         }
         if !servers.is_empty() && !encrypted {
-            self.find("DEP-306", servers[0].line, "no server listens with ssl");
+            self.find("DEP-306", servers[0].place, "no server listens with ssl");
         }
     }
 
@@ -84,7 +86,7 @@ impl Audit<'_> {
         if !encrypted {
             for header in all_headers(server).iter().filter(|header| is(header, "Strict-Transport-Security"))
             {
-                self.find("DEP-302", header.line, "HSTS is sent by a server that does not listen with ssl");
+                self.find("DEP-302", header.place, "HSTS is sent by a server that does not listen with ssl");
                 self.about(&header.name);
             }
         }
@@ -98,7 +100,7 @@ impl Audit<'_> {
             .or_else(|| value(http, "server_tokens"))
             .is_some_and(|word| word == "off");
         if !off {
-            self.find("DEP-307", server.line, "the version of nginx is told in every answer");
+            self.find("DEP-307", server.place, "the version of nginx is told in every answer");
         }
         self.inside(block, &effective);
     }
@@ -117,7 +119,7 @@ impl Audit<'_> {
             return;
         };
         if names.words.iter().all(local) && !loopback {
-            self.find("DEP-301", names.line, "server_name is a local name on a public listener");
+            self.find("DEP-301", names.place, "server_name is a local name on a public listener");
             self.about(names.first());
         }
     }
@@ -125,12 +127,12 @@ impl Audit<'_> {
     /// The headers that a server sends where nothing below it interferes.
     fn sent(&mut self, server: &Directive, sent: &[Header], encrypted: bool) {
         let get = |name: &str| sent.iter().find(|header| is(header, name));
-        let line = server.line;
+        let place = server.place;
         // An included file may send what is not seen here.
         let included = brings_headers(server.children());
         match get("Content-Security-Policy") {
             None if included => {}
-            None => self.find("DEP-303", line, "no Content-Security-Policy is sent"),
+            None => self.find("DEP-303", place, "no Content-Security-Policy is sent"),
             Some(policy) => {
                 let scripts = directive_of(&policy.value, "script-src")
                     .or_else(|| directive_of(&policy.value, "default-src"))
@@ -141,7 +143,7 @@ impl Audit<'_> {
                 {
                     self.find(
                         "DEP-316",
-                        policy.line,
+                        policy.place,
                         "the policy allows inline scripts, eval, or a local address",
                     );
                 }
@@ -150,11 +152,11 @@ impl Audit<'_> {
         if encrypted {
             match get("Strict-Transport-Security") {
                 None if included => {}
-                None => self.find("DEP-308", line, "no Strict-Transport-Security is sent over https"),
+                None => self.find("DEP-308", place, "no Strict-Transport-Security is sent over https"),
                 Some(header) if max_age(&header.value).is_none_or(|seconds| seconds < HSTS_SECONDS) => {
                     self.find(
                         "DEP-308",
-                        header.line,
+                        header.place,
                         format!("HSTS lasts less than six months ({HSTS_SECONDS} seconds)"),
                     );
                     self.about(&header.value);
@@ -170,11 +172,11 @@ impl Audit<'_> {
             (get("Referrer-Policy").is_some(), "Referrer-Policy"),
         ] {
             if !there && !included {
-                self.find("DEP-311", line, format!("no {what} is sent"));
+                self.find("DEP-311", place, format!("no {what} is sent"));
             }
         }
         for header in sent.iter().filter(|header| is_security(&header.name) && !header.always) {
-            self.find("DEP-309", header.line, format!("{} is not sent with error pages", header.name));
+            self.find("DEP-309", header.place, format!("{} is not sent with error pages", header.name));
             self.about(&header.name);
         }
     }
@@ -184,14 +186,14 @@ impl Audit<'_> {
         let get = |name: &str| block.iter().chain(http).find(|directive| directive.name == name);
         for name in ["ssl_certificate", "ssl_certificate_key"] {
             if get(name).is_none() {
-                self.find("DEP-318", server.line, format!("listens with ssl without {name}"));
+                self.find("DEP-318", server.place, format!("listens with ssl without {name}"));
             }
         }
         match get("ssl_protocols") {
             // nginx before 1.23.4 speaks 1.0 and 1.1 when it is not told otherwise.
             None => self.find(
                 "DEP-305",
-                server.line,
+                server.place,
                 "ssl_protocols is not set, so that old nginx versions speak TLS 1.0 and 1.1",
             ),
             Some(protocols) => {
@@ -200,7 +202,7 @@ impl Audit<'_> {
                     .iter()
                     .filter(|word| ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1"].contains(&word.as_str()))
                 {
-                    self.find("DEP-305", protocols.line, format!("{old} is spoken"));
+                    self.find("DEP-305", protocols.place, format!("{old} is spoken"));
                     self.about(old);
                 }
             }
@@ -208,18 +210,18 @@ impl Audit<'_> {
         match get("ssl_ciphers") {
             None => self.find(
                 "DEP-310",
-                server.line,
+                server.place,
                 "ssl_ciphers is not set, so that nginx offers CBC and RSA key exchange",
             ),
             Some(ciphers) => {
                 for weak in weak_ciphers(ciphers.first()) {
-                    self.find("DEP-310", ciphers.line, format!("ssl_ciphers allows {weak}"));
+                    self.find("DEP-310", ciphers.place, format!("ssl_ciphers allows {weak}"));
                     self.about(weak);
                 }
             }
         }
         if get("ssl_session_tickets").is_none_or(|tickets| tickets.first() != "off") {
-            self.find("DEP-319", server.line, "session tickets are on");
+            self.find("DEP-319", server.place, "session tickets are on");
         }
     }
 
@@ -245,7 +247,7 @@ impl Audit<'_> {
                 if !lost.is_empty() && !internal && !brings_headers(inner) {
                     self.find(
                         "DEP-304",
-                        first.line,
+                        first.place,
                         format!("add_header in this {} drops {}", directive.name, lost.join(", ")),
                     );
                 }
@@ -264,7 +266,7 @@ impl Audit<'_> {
             if prefix.is_some_and(|path| !path.ends_with('/')) && alias.first().ends_with('/') && !regular {
                 self.find(
                     "DEP-312",
-                    alias.line,
+                    alias.place,
                     "the location does not end with a slash, and its alias does",
                 );
                 self.about(alias.first());
@@ -282,7 +284,7 @@ impl Audit<'_> {
             if any && !set("X-Forwarded-Proto") && !included {
                 self.find(
                     "DEP-314",
-                    directive.line,
+                    directive.place,
                     "the application is not told whether the visitor came by https",
                 );
             }
@@ -301,7 +303,7 @@ impl Audit<'_> {
                 if decoded {
                     self.find(
                         "DEP-313",
-                        directive.line,
+                        directive.place,
                         format!("{} sends the decoded $uri back", directive.name),
                     );
                     self.about("uri");
@@ -311,16 +313,16 @@ impl Audit<'_> {
                 if directive.first().eq_ignore_ascii_case("Host")
                     && directive.words.iter().any(|word| word.contains("$http_host")) =>
             {
-                self.find("DEP-315", directive.line, "the Host header is passed on as the client wrote it");
+                self.find("DEP-315", directive.place, "the Host header is passed on as the client wrote it");
                 self.about("$http_host");
             }
             "include" if brings_headers(std::slice::from_ref(directive)) => {
                 let message = format!("{} was not seen", directive.first());
-                self.find("DEP-320", directive.line, message);
+                self.find("DEP-320", directive.place, message);
                 self.about(directive.first());
             }
             "autoindex" if directive.first() == "on" => {
-                self.find("DEP-317", directive.line, "directories are listed");
+                self.find("DEP-317", directive.place, "directories are listed");
             }
             _ => {}
         }
@@ -359,7 +361,7 @@ fn headers(block: &[Directive]) -> Vec<Header> {
     let added = block.iter().filter(|directive| directive.name == "add_header");
     added
         .map(|directive| Header {
-            line: directive.line,
+            place: directive.place,
             name: directive.first().to_owned(),
             value: directive.words.get(1).cloned().unwrap_or_default(),
             always: directive.words.get(2).is_some_and(|word| word == "always"),

@@ -1,9 +1,19 @@
-//! The syntax of nginx files: words, quotes, comments, `;`, `{` and `}`, with lines. No meaning.
+//! The syntax of nginx files: words, quotes, comments, `;`, `{` and `}`, with places; `include` where its files are at hand.
+//! No meaning.
+
+use super::AuditFile;
+
+/// Where something stands: which of the files, counted from the first, and the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) file: usize,
+    pub(super) line: u32,
+}
 
 /// A directive with its words, and its block when it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Directive {
-    pub(super) line: u32,
+    pub(super) place: Place,
     pub(super) name: String,
     pub(super) words: Vec<String>,
     pub(super) block: Option<Vec<Directive>>,
@@ -17,6 +27,8 @@ pub(super) struct SyntaxError {
 }
 
 const MAX_DEPTH: usize = 32;
+/// Files that include one another; nginx itself knows no end.
+const MAX_INCLUDES_DEEP: usize = 8;
 /// Far more than any configuration has; the audit compares blocks with one another.
 const MAX_DIRECTIVES: usize = 20_000;
 
@@ -39,8 +51,77 @@ enum Token {
     End,
 }
 
+/// A file with what its includes bring, as far as that was read.
+pub(super) struct Whole<'a> {
+    pub(super) directives: Vec<Directive>,
+    /// The file and the included ones, as places count them.
+    pub(super) files: Vec<&'a AuditFile>,
+    /// Files that cannot be parsed.
+    pub(super) errors: Vec<(usize, SyntaxError)>,
+}
+
+/// Parses a file and puts in place of each `include` what it brings. One whose files are not at hand stays.
+pub(super) fn parse_whole(file: &AuditFile) -> Whole<'_> {
+    let mut whole = Whole { directives: Vec::new(), files: Vec::new(), errors: Vec::new() };
+    whole.directives = read(&mut whole, file, 0).unwrap_or_default();
+    whole
+}
+
+fn read<'a>(whole: &mut Whole<'a>, file: &'a AuditFile, depth: usize) -> Option<Vec<Directive>> {
+    let index = whole.files.len();
+    whole.files.push(file);
+    match parse(&file.text, index) {
+        Ok(directives) => Some(expand(whole, file, directives, depth)),
+        Err(error) => {
+            whole.errors.push((index, error));
+            None
+        }
+    }
+}
+
+fn expand<'a>(
+    whole: &mut Whole<'a>,
+    file: &'a AuditFile,
+    directives: Vec<Directive>,
+    depth: usize,
+) -> Vec<Directive> {
+    let mut out = Vec::new();
+    for mut directive in directives {
+        let brought = file.includes.iter().find(|include| {
+            directive.name == "include" && include.pattern == directive.first() && depth < MAX_INCLUDES_DEEP
+        });
+        if let Some(include) = brought {
+            for included in &include.files {
+                match read(whole, included, depth + 1) {
+                    Some(directives) => out.extend(directives),
+                    None => out.push(directive.clone()),
+                }
+            }
+            continue;
+        }
+        directive.block = directive.block.take().map(|block| expand(whole, file, block, depth));
+        out.push(directive);
+    }
+    out
+}
+
+/// The patterns of every `include` in a text; none when it cannot be parsed.
+pub(super) fn includes(text: &str) -> Vec<String> {
+    fn collect(directives: &[Directive], found: &mut Vec<String>) {
+        for directive in directives {
+            if directive.name == "include" && !found.iter().any(|known| known == directive.first()) {
+                found.push(directive.first().to_owned());
+            }
+            collect(directive.children(), found);
+        }
+    }
+    let mut found = Vec::new();
+    collect(&parse(text, 0).unwrap_or_default(), &mut found);
+    found
+}
+
 /// Parses a file, or a part of one.
-pub(super) fn parse(text: &str) -> Result<Vec<Directive>, SyntaxError> {
+fn parse(text: &str, file: usize) -> Result<Vec<Directive>, SyntaxError> {
     let tokens = tokenize(text)?;
     let mut stack: Vec<(Directive, Vec<Directive>)> = Vec::new();
     let mut current: Vec<Directive> = Vec::new();
@@ -55,12 +136,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<Directive>, SyntaxError> {
         }
         match token {
             Token::Word(word) => words.push((line, word)),
-            Token::End => current.push(directive(&mut words, line)?),
+            Token::End => current.push(directive(&mut words, Place { file, line })?),
             Token::Open => {
                 if stack.len() >= MAX_DEPTH {
                     return Err(SyntaxError { line, reason: "nested too deeply" });
                 }
-                let opened = directive(&mut words, line)?;
+                let opened = directive(&mut words, Place { file, line })?;
                 stack.push((opened, std::mem::take(&mut current)));
             }
             Token::Close => {
@@ -76,7 +157,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Directive>, SyntaxError> {
         }
     }
     if let Some((opened, _)) = stack.pop() {
-        return Err(SyntaxError { line: opened.line, reason: "this block is never closed" });
+        return Err(SyntaxError { line: opened.place.line, reason: "this block is never closed" });
     }
     if !words.is_empty() {
         return Err(SyntaxError { line: last, reason: "a semicolon is missing at the end" });
@@ -84,10 +165,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<Directive>, SyntaxError> {
     Ok(current)
 }
 
-fn directive(words: &mut Vec<(u32, String)>, line: u32) -> Result<Directive, SyntaxError> {
+fn directive(words: &mut Vec<(u32, String)>, end: Place) -> Result<Directive, SyntaxError> {
     let mut taken = std::mem::take(words).into_iter();
-    let (line, name) = taken.next().ok_or(SyntaxError { line, reason: "a directive without a name" })?;
-    Ok(Directive { line, name, words: taken.map(|(_, word)| word).collect(), block: None })
+    let nameless = SyntaxError { line: end.line, reason: "a directive without a name" };
+    let (line, name) = taken.next().ok_or(nameless)?;
+    let place = Place { line, ..end };
+    Ok(Directive { place, name, words: taken.map(|(_, word)| word).collect(), block: None })
 }
 
 fn tokenize(text: &str) -> Result<Vec<(u32, Token)>, SyntaxError> {
@@ -158,10 +241,10 @@ mod tests {
     #[test]
     fn the_usual_shapes() {
         let text = "user www; # c\nhttp {\n  log_format m '$a \"$b\"'\n    'more';\n  server { listen [::]:443 ssl; location ~ \\.php$ { return 301 https://${host}$uri; } }\n}\n";
-        let parsed = parse(text).expect("valid");
+        let parsed = parse(text, 0).expect("valid");
         assert_eq!(parsed[0].words, ["www"]);
         let http = parsed[1].children();
-        assert_eq!((http[0].line, http[0].words.len()), (3, 3));
+        assert_eq!((http[0].place.line, http[0].words.len()), (3, 3));
         let server = http[1].children();
         assert_eq!(server[0].words, ["[::]:443", "ssl"]);
         assert_eq!(server[1].words, ["~", "\\.php$"]);
@@ -170,17 +253,17 @@ mod tests {
 
     #[test]
     fn errors_name_their_line() {
-        assert_eq!(parse("a b;\nhttp {\n").map_err(|e| e.line), Err(2));
-        assert_eq!(parse("a b;\n}").map_err(|e| e.line), Err(2));
-        assert_eq!(parse("a \"b").map_err(|e| e.line), Err(1));
-        assert!(parse("server { listen 80 }").is_err());
-        assert!(parse(&"a;".repeat(30_000)).is_err() && parse(&"a{".repeat(100)).is_err());
+        assert_eq!(parse("a b;\nhttp {\n", 0).map_err(|e| e.line), Err(2));
+        assert_eq!(parse("a b;\n}", 0).map_err(|e| e.line), Err(2));
+        assert_eq!(parse("a \"b", 0).map_err(|e| e.line), Err(1));
+        assert!(parse("server { listen 80 }", 0).is_err());
+        assert!(parse(&"a;".repeat(30_000), 0).is_err() && parse(&"a{".repeat(100), 0).is_err());
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in "[a-z$\\\\{};'\"# \n]{0,200}") {
-            let _ = parse(&text);
+            let _ = parse(&text, 0);
         }
     }
 }

@@ -3,9 +3,9 @@
 use crate::finding::{Finding, Span};
 
 /// Underlines what each finding is about: its token, else the first word of the line.
-pub(super) fn place(findings: &mut [Finding], text: &str) {
+pub(super) fn place(findings: &mut [Finding], name: &str, text: &str) {
     let lines: Vec<&str> = text.lines().collect();
-    for finding in findings {
+    for finding in findings.iter_mut().filter(|finding| finding.file.as_deref() == Some(name)) {
         let number = finding.line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
         let Some(line) = number.and_then(|number| lines.get(number)) else { continue };
         let token = finding.token.as_deref().filter(|token| !token.is_empty() && line.contains(token));
@@ -51,7 +51,7 @@ mod tests {
             Finding::of("DEP-307", "m").at("f", 9),
             Finding::of("DEP-307", "m"),
         ];
-        place(&mut findings, text);
+        place(&mut findings, "f", text);
         let spans: Vec<_> = findings.iter().map(|f| f.span.map(|span| (span.column, span.length))).collect();
         assert_eq!(spans, [Some((11, 7)), Some((3, 6)), Some((3, 6)), None, None]);
         assert_eq!(findings[0].excerpt.as_deref(), Some("  listen  täst:80;"));

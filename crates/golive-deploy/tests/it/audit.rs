@@ -248,6 +248,52 @@ fn what_an_include_brings_is_not_guessed() {
 }
 
 #[test]
+fn includes_that_are_at_hand_count_as_written_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        (AuditKind::Nginx, path)
+    };
+    let main =
+        write("nginx.conf", "events {}\nhttp {\n    include mime.types;\n    include conf.d/*.conf;\n}\n");
+    let policy =
+        "    add_header Content-Security-Policy \"default-src 'self'; frame-ancestors 'none'\" always;\n";
+    let site = write("conf.d/site.conf", &NGINX.replace(policy, "    include snippets/policy.conf;\n"));
+    let snippet = write("snippets/policy.conf", policy);
+    let audit = |files: &[_]| audit_files(&AuditInputs::read(files).unwrap());
+    let all = [main.clone(), site.clone(), snippet.clone()];
+    assert_eq!(audit(std::slice::from_ref(&main)), Vec::new());
+    assert_eq!(audit(&all), Vec::new(), "parts are judged within the whole");
+
+    write("snippets/policy.conf", &policy.replace("'self'", "'self' 'unsafe-inline'"));
+    let findings = audit(std::slice::from_ref(&main));
+    only(&findings, "DEP-316");
+    assert_eq!(findings[0].file.as_deref(), snippet.1.to_str(), "it is found where it stands");
+    assert_eq!((findings[0].line, findings.len()), (Some(1), 1));
+
+    write("snippets/policy.conf", "    add_header\n");
+    assert!(
+        ids(&audit(std::slice::from_ref(&main)))
+            .is_superset(&["DEP-001", "DEP-320"].map(String::from).into())
+    );
+    std::fs::remove_file(&snippet.1).unwrap();
+    only(&audit(std::slice::from_ref(&main)), "DEP-320");
+    write(
+        "snippets/policy.conf",
+        "    include ../snippets/policy.conf;\n    include snippets/policy.conf;\n",
+    );
+    only(&audit(std::slice::from_ref(&main)), "DEP-320");
+    let outside = write("outside.conf", &NGINX.replace(policy, "    include /etc/passwd;\n"));
+    only(&audit(&[outside]), "DEP-320");
+
+    let one = write("one.conf", "include two.conf;\nserver { listen 80; server_name localhost; }\n");
+    let two = write("two.conf", "include one.conf;\n");
+    assert!(ids(&audit(&[one, two])).contains("DEP-301"), "files that include each other are judged");
+}
+
+#[test]
 fn switches_are_no_secrets() {
     let switch = "    environment: { MARIADB_RANDOM_ROOT_PASSWORD: \"yes\" }\n    ports";
     assert_eq!(audit_compose("c", &COMPOSE.replace("    ports", switch)), Vec::new());
