@@ -43,6 +43,9 @@ cargo xtask bench NAME [OPTIONS]
               --golive FILE   measures this program instead of building it
               --format json   the results as one JSON document; they are kept under target/bench either way
 
+  deploy    the grade of a good nginx, beside sslscan and testssl.sh, which must be installed
+              --format json   the results as one JSON document
+
   observe   a small route with the whole of golive-observe beside the bare route, scrubbing, and a flood of log lines
               --format json   the results as one JSON document
 ";
@@ -60,6 +63,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         Some((name, rest)) if name == "backup" => backup::run(&options::Options::parse(rest)?),
         Some((name, rest)) if name == "cache" => {
             examples::run("cache", "golive-cache", "cache_bench", options::Options::json_alone(rest)?)
+        }
+        Some((name, rest)) if name == "deploy" => {
+            examples::run("deploy", "golive-deploy", "grade_bench", options::Options::json_alone(rest)?)
         }
         Some((name, rest)) if name == "observe" => {
             examples::run("observe", "golive-observe", "observe_bench", options::Options::json_alone(rest)?)

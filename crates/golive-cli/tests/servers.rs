@@ -117,6 +117,10 @@ fn what_is_rendered_is_graded_a_plus_and_untrusted_without_its_authority() {
     ];
     let trusted = run(here, "", &[&grade[..], &["--ca", "ca.pem"]].concat()).with(0);
     assert_eq!(trusted.json()["grade"], "A+");
+    let checked =
+        run(here, "", &[&grade[..], &["--ca", "ca.pem", "--cross-check", "sslscan"]].concat()).with(0);
+    assert_eq!(checked.json()["cross_check"]["differences"], serde_json::json!([]));
+    assert!(checked.json()["cross_check"]["agreed"].as_u64() > Some(8), "{}", checked.all());
     let untrusted = run(here, "", &grade).with(10);
     assert_eq!(untrusted.json()["grade"], "T");
 }

@@ -8,6 +8,7 @@
 
 mod answer;
 mod chain;
+mod cross_check;
 mod facts;
 #[cfg(fuzzing)]
 mod fuzzed;
@@ -19,6 +20,7 @@ mod rating;
 mod report;
 mod suites;
 
+pub use cross_check::{CrossCheck, CrossCheckError, Difference, cross_check_sslscan};
 pub use facts::{
     CertificateFacts, HstsFact, HttpFacts, ProtocolFact, SuiteFact, Support, TlsFacts, TlsVersion,
     TrustProblem,

@@ -38,6 +38,10 @@ pub enum Requirement {
     Prometheus,
     /// Checks metrics and rules; only golive's own tests use it.
     Promtool,
+    /// Another scanner of TLS, beside which a grade may be checked.
+    Sslscan,
+    /// Judges units; only golive's own tests use it.
+    SystemdAnalyze,
 }
 
 /// Package names by system family.
@@ -66,6 +70,10 @@ impl Requirement {
         Self::Setpriv,
     ];
 
+    /// Those that golive's own tests use besides.
+    pub(crate) const OF_TESTS: [Self; 5] =
+        [Self::Galera, Self::Prometheus, Self::Promtool, Self::Sslscan, Self::SystemdAnalyze];
+
     /// The program's usual name.
     #[must_use]
     pub fn program(self) -> &'static str {
@@ -91,6 +99,8 @@ impl Requirement {
             Self::Galera => &["libgalera_smm.so"],
             Self::Prometheus => &["prometheus"],
             Self::Promtool => &["promtool"],
+            Self::Sslscan => &["sslscan"],
+            Self::SystemdAnalyze => &["systemd-analyze"],
         }
     }
 
@@ -108,6 +118,8 @@ impl Requirement {
             Self::Setpriv => ("util-linux", "util-linux", ""),
             Self::Galera => ("galera-4", "galera", ""),
             Self::Prometheus | Self::Promtool => ("prometheus", "golang-github-prometheus", "prometheus"),
+            Self::Sslscan => ("sslscan", "sslscan", "sslscan"),
+            Self::SystemdAnalyze => ("systemd", "systemd", ""),
         };
         Packages { debian, fedora, macos }
     }
@@ -185,8 +197,7 @@ pub fn look() -> Vec<Found> {
 #[must_use]
 pub fn look_for_tests() -> Vec<Found> {
     let mut found = look();
-    found
-        .extend([Requirement::Galera, Requirement::Prometheus, Requirement::Promtool].map(Requirement::look));
+    found.extend(Requirement::OF_TESTS.map(Requirement::look));
     found
 }
 

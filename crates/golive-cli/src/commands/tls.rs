@@ -1,8 +1,12 @@
 //! `tls`: the grade of an endpoint, by the strictest public guide.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use golive_deploy::tls::{GradeError, GradeOptions, GradeTarget, Letter, TlsReport, grade};
+use golive_deploy::tls::{
+    CrossCheck, GradeError, GradeOptions, GradeTarget, Letter, TlsReport, cross_check_sslscan, grade,
+};
+use golive_sandbox::{ProcessSpec, Requirement, run_to_end};
 
 use crate::args::Global;
 use crate::clock;
@@ -30,6 +34,16 @@ pub(crate) struct GradeArgs {
     /// The plain port that must redirect; 80 where the endpoint's port is 443.
     #[arg(long, value_name = "PORT")]
     http_port: Option<u16>,
+    /// Hold what was seen against another scanner, which must be installed; differences are told, the grade stays.
+    #[arg(long, value_enum, value_name = "SCANNER")]
+    cross_check: Option<Scanner>,
+}
+
+/// Other scanners.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Scanner {
+    /// sslscan 2.
+    Sslscan,
 }
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
@@ -51,9 +65,51 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
         GradeError::ServerName { .. } | GradeError::Pem { .. } => Failure::usage(error),
         _ => Failure::reach(error),
     })?;
-    show(global, &report, || text(&report));
+    let check = match args.cross_check {
+        Some(Scanner::Sslscan) => Some(sslscan(&target, &report)?),
+        None => None,
+    };
+    show(global, &Shown { report: &report, cross_check: check.as_ref() }, || {
+        let agreement = check.as_ref().map(agreement).unwrap_or_default();
+        text(&report) + &agreement
+    });
     Ok(if report.grade == Letter::APlus { End::Ready } else { End::NotReady })
 }
+
+/// The report, and what another scanner said to it.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    report: &'a TlsReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cross_check: Option<&'a CrossCheck>,
+}
+
+fn sslscan(target: &GradeTarget, report: &TlsReport) -> std::result::Result<CrossCheck, Failure> {
+    let program = Requirement::Sslscan.find().map_err(Failure::reach)?;
+    let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
+    let spec = ProcessSpec::new(program)
+        .arguments(["--xml=-", "--timeout=5"])
+        .argument(format!("--sni-name={}", report.server_name))
+        .argument(format!("{host}:{}", target.port));
+    let finished = run_to_end(spec, SSLSCAN_WITHIN).map_err(Failure::reach)?;
+    cross_check_sslscan(&report.facts, &finished.output).map_err(Failure::reach)
+}
+
+fn agreement(check: &CrossCheck) -> String {
+    let mut lines = vec![format!(
+        "\n  sslscan agrees on {} facts, and differs on {}",
+        check.agreed,
+        check.differences.len()
+    )];
+    for difference in &check.differences {
+        lines.push(format!("    {}: {} here, {} there", difference.fact, difference.ours, difference.theirs));
+    }
+    lines.join("\n")
+}
+
+/// It makes a connection for each suite.
+const SSLSCAN_WITHIN: Duration = Duration::from_secs(300);
 
 fn split(endpoint: &str) -> std::result::Result<(String, u16), Failure> {
     let wrong = || Failure::usage(format!("read the endpoint `{endpoint}`: give HOST or HOST:PORT"));

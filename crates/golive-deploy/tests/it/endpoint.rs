@@ -59,6 +59,11 @@ impl Endpoint {
     }
 
     pub(crate) fn grade(&self) -> TlsReport {
+        self.grade_and(|_| ()).0
+    }
+
+    /// Grades it, and has something else look at its port meanwhile.
+    pub(crate) fn grade_and<T>(&self, look: impl FnOnce(u16) -> T) -> (TlsReport, T) {
         let port = free_port().expect("a port");
         let text = format!(
             "events {{ worker_connections 64; }}\nhttp {{\n{{temporary_paths}}\naccess_log off;\nserver {{\n\
@@ -72,7 +77,7 @@ impl Endpoint {
             vec![("server.pem".into(), self.certificate.clone()), ("server.key".into(), self.key.clone())];
         options.files.extend(self.files.iter().cloned());
         let _nginx = Nginx::start(&options).expect("nginx starts");
-        run(port, self.host, &self.options()).expect("a grade")
+        (run(port, self.host, &self.options()).expect("a grade"), look(port))
     }
 
     pub(crate) fn letter(&self) -> Letter {

@@ -4,7 +4,8 @@ use golive_deploy::tls::{Letter, TlsVersion, TrustProblem};
 
 use crate::endpoint::Endpoint;
 
-const RSA: (&str, &str) = (include_str!("../fixtures/rsa2048.pem"), include_str!("../fixtures/rsa2048.key"));
+pub(crate) const RSA: (&str, &str) =
+    (include_str!("../fixtures/rsa2048.pem"), include_str!("../fixtures/rsa2048.key"));
 
 fn rsa() -> Endpoint {
     Endpoint::fixture(RSA.0, RSA.1)

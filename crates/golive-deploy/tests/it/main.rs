@@ -2,6 +2,7 @@
 
 mod audit;
 mod config;
+mod cross_check;
 mod endpoint;
 mod golden;
 mod rendered;
