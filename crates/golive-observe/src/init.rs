@@ -205,11 +205,16 @@ pub fn init(mut options: ObserveOptions) -> Result<Guard, InitError> {
         scrubber: scrubber.clone(),
         errors: Arc::clone(&errors),
     };
-    let traces = tracer
-        .as_ref()
-        .map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer.tracer("golive-observe")));
-    let subscriber = Registry::default().with(filter.clone()).with(traces).with(layer);
-    subscriber.try_init().map_err(|_| InitError::AlreadyInstalled)?;
+    let subscriber = Registry::default().with(filter.clone());
+    // Two kinds of subscribers: a layer that does nothing would still be asked at every turn of a span.
+    let installed = match &tracer {
+        Some(tracer) => {
+            let traces = tracing_opentelemetry::layer().with_tracer(tracer.tracer("golive-observe"));
+            subscriber.with(traces).with(layer).try_init()
+        }
+        None => subscriber.with(layer).try_init(),
+    };
+    installed.map_err(|_| InitError::AlreadyInstalled)?;
     level::install(filter, &options.level);
     otlp::say_whether_exporting(tracer.is_some());
     #[cfg(feature = "axum")]

@@ -321,7 +321,9 @@ impl Metrics {
     /// Counts a request into the share that alerts go by. Probes and scrapes are not asked for: they would thin it out.
     pub(crate) fn count_request(&self, has_failed: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.failures.fetch_add(u64::from(has_failed), Ordering::Relaxed);
+        if has_failed {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn add_active_requests(&self, change: i64) {
