@@ -38,6 +38,8 @@ pub enum Requirement {
     Prometheus,
     /// Checks metrics and rules; only golive's own tests use it.
     Promtool,
+    /// Drives a browser without a screen, which comes with it; only golive's own tests use it.
+    Chromedriver,
 }
 
 /// Package names by system family.
@@ -91,6 +93,7 @@ impl Requirement {
             Self::Galera => &["libgalera_smm.so"],
             Self::Prometheus => &["prometheus"],
             Self::Promtool => &["promtool"],
+            Self::Chromedriver => &["chromedriver"],
         }
     }
 
@@ -108,6 +111,7 @@ impl Requirement {
             Self::Setpriv => ("util-linux", "util-linux", ""),
             Self::Galera => ("galera-4", "galera", ""),
             Self::Prometheus | Self::Promtool => ("prometheus", "golang-github-prometheus", "prometheus"),
+            Self::Chromedriver => ("chromium-driver", "chromedriver", "chromedriver"),
         };
         Packages { debian, fedora, macos }
     }
@@ -185,8 +189,9 @@ pub fn look() -> Vec<Found> {
 #[must_use]
 pub fn look_for_tests() -> Vec<Found> {
     let mut found = look();
-    found
-        .extend([Requirement::Galera, Requirement::Prometheus, Requirement::Promtool].map(Requirement::look));
+    let tests =
+        [Requirement::Galera, Requirement::Prometheus, Requirement::Promtool, Requirement::Chromedriver];
+    found.extend(tests.map(Requirement::look));
     found
 }
 
