@@ -73,9 +73,10 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    /// What refuses or cannot be looked at now would stop the run too.
+    /// Whether the run could begin: what is refused, or cannot be looked at now, would end it before it changed anything. What is
+    /// not described is no hindrance; it stays unknown.
     pub(crate) fn is_ready(&self) -> bool {
-        self.steps.iter().all(|step| step.status == golive_gate::StepStatus::Planned && step.error.is_none())
+        self.steps.iter().all(|step| step.status != golive_gate::StepStatus::Failed && step.error.is_none())
     }
 }
 
