@@ -42,6 +42,8 @@ pub enum Requirement {
     Sslscan,
     /// Judges units; only golive's own tests use it.
     SystemdAnalyze,
+    /// Drives a browser without a screen, which comes with it; only golive's own tests use it.
+    Chromedriver,
 }
 
 /// Package names by system family.
@@ -71,8 +73,14 @@ impl Requirement {
     ];
 
     /// Those that golive's own tests use besides.
-    pub(crate) const OF_TESTS: [Self; 5] =
-        [Self::Galera, Self::Prometheus, Self::Promtool, Self::Sslscan, Self::SystemdAnalyze];
+    pub(crate) const OF_TESTS: [Self; 6] = [
+        Self::Galera,
+        Self::Prometheus,
+        Self::Promtool,
+        Self::Sslscan,
+        Self::SystemdAnalyze,
+        Self::Chromedriver,
+    ];
 
     /// The program's usual name.
     #[must_use]
@@ -101,6 +109,7 @@ impl Requirement {
             Self::Promtool => &["promtool"],
             Self::Sslscan => &["sslscan"],
             Self::SystemdAnalyze => &["systemd-analyze"],
+            Self::Chromedriver => &["chromedriver"],
         }
     }
 
@@ -120,6 +129,7 @@ impl Requirement {
             Self::Prometheus | Self::Promtool => ("prometheus", "golang-github-prometheus", "prometheus"),
             Self::Sslscan => ("sslscan", "sslscan", "sslscan"),
             Self::SystemdAnalyze => ("systemd", "systemd", ""),
+            Self::Chromedriver => ("chromium-driver", "chromedriver", "chromedriver"),
         };
         Packages { debian, fedora, macos }
     }

@@ -40,7 +40,7 @@ use sessions::{Sessions, digest, is_same, random_token};
 /// What a role may do in the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
-    /// Start, go on with and end runs.
+    /// Plan, start, take up and end runs.
     Act,
     /// See who may log in, and the state of the audit trail.
     Administer,

@@ -63,10 +63,11 @@ impl Watcher {
             }
             self.site.access.session(&self.headers)?;
             let seeing = self.site.looker.look().await;
-            if self.last.as_deref() != Some(seeing.version.as_str()) {
-                self.last = Some(seeing.version.clone());
+            let version = self.site.version(&seeing);
+            if self.last.as_ref() != Some(&version) {
+                self.last = Some(version.clone());
                 self.told = Some(Instant::now());
-                return Some(state(&seeing));
+                return Some(state(&seeing, &version));
             }
             // At once to whoever has seen it all before: that the stream stands is news too.
             if self.told.is_none_or(|told| told.elapsed() >= BEAT) {
@@ -78,14 +79,14 @@ impl Watcher {
     }
 }
 
-fn state(seeing: &Seeing) -> Event {
+fn state(seeing: &Seeing, version: &str) -> Event {
     let (run, state) = match &*seeing.seen {
         Seen::Nothing => (None, "nothing"),
         Seen::Unreadable(_) => (None, "unreadable"),
         Seen::Run(look) => (Some(look.standing.run.clone()), state_word(look.standing.state)),
     };
-    let data = json!({ "version": seeing.version, "run": run, "state": state, "at": seeing.at });
-    Event::default().event("state").id(seeing.version.clone()).retry(RETRY).data(data.to_string())
+    let data = json!({ "version": version, "run": run, "state": state, "at": seeing.at });
+    Event::default().event("state").id(version).retry(RETRY).data(data.to_string())
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(400);

@@ -35,6 +35,7 @@
 //! ```
 
 mod access;
+mod acting;
 mod api;
 mod assets;
 mod clock;
@@ -47,6 +48,7 @@ mod router;
 mod serve;
 
 pub use access::{OpenAuditError, Operator, OperatorsError, OperatorsFile, Role};
+pub use acting::Acts;
 pub use options::{Limits, ServerOptions, TlsFiles};
 pub use router::{Console, router};
 pub use serve::{ServeError, Server, bind};

@@ -158,12 +158,15 @@ impl Seeing {
     }
 }
 
+/// The runs that came to a report, the newest first.
+pub(crate) type Past = Arc<Vec<(Kind, PastRun)>>;
+
 /// Looks at most so often, whoever asks, and shares what it saw.
 pub(crate) struct Looker {
     base: PathBuf,
     policy: Policy,
     last: Mutex<Option<(Instant, Arc<Seeing>)>>,
-    past: Mutex<Option<(Instant, Arc<Vec<(Kind, PastRun)>>)>>,
+    past: Mutex<Option<(Instant, Past)>>,
 }
 
 impl Looker {
@@ -198,7 +201,7 @@ impl Looker {
     }
 
     /// The runs that came to a report, runs and rehearsals, the newest first.
-    pub(crate) async fn past(&self) -> Result<Arc<Vec<(Kind, PastRun)>>, String> {
+    pub(crate) async fn past(&self) -> Result<Past, String> {
         let mut past = self.past.lock().await;
         if let Some((when, runs)) = &*past
             && when.elapsed() < PAST_FRESH

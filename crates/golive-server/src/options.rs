@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use golive_gate::Policy;
 
+use crate::acting::Acts;
+
 /// What is served, to whom, and within which limits.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -34,6 +36,8 @@ pub struct ServerOptions {
     pub behind_tls: bool,
     /// What the gate asks for, `[gate]` of golive.toml: to judge a run that has not come to its report.
     pub policy: Policy,
+    /// What operators may plan and run from the console; without it the console only looks.
+    pub acts: Option<Acts>,
     /// What is too much and too long.
     pub limits: Limits,
 }
@@ -52,6 +56,7 @@ impl ServerOptions {
             mount: String::new(),
             behind_tls: false,
             policy: Policy::default(),
+            acts: None,
             limits: Limits::default(),
         }
     }

@@ -3,6 +3,7 @@
 //! Not here: who may see them (`access`), and reading a run (`look`).
 
 mod access;
+mod act;
 mod gate;
 mod graph;
 mod history;
@@ -21,6 +22,7 @@ use maud::{DOCTYPE, Markup, html};
 use secrecy::ExposeSecret;
 
 pub(crate) use access::access;
+pub(crate) use act::{act, end as act_end, plan as act_plan, resume as act_resume, start as act_start};
 pub(crate) use gate::gate;
 pub(crate) use history::history;
 pub(crate) use login::login_page;
@@ -122,11 +124,11 @@ pub(crate) fn frame(
         (DOCTYPE)
         html lang=(words.language().tag()) {
             (head(site, title))
-            body data-events=[seeing.map(|_| format!("{mount}/events"))] data-version=[seeing.map(|seeing| seeing.version.as_str())] {
+            body data-events=[seeing.map(|_| format!("{mount}/events"))] data-version=[seeing.map(|seeing| site.version(seeing))] {
                 a.skip href="#content" { (words.t("skip")) }
                 (top(site, visitor))
                 div.columns {
-                    @if visitor.session.is_some() { (menu(visitor, mount)) }
+                    @if visitor.session.is_some() { (menu(site, visitor)) }
                     main #content tabindex="-1" {
                         div.title {
                             h1 { (title) }
@@ -190,12 +192,13 @@ fn top(site: &Site, visitor: &Visitor) -> Markup {
     }
 }
 
-fn menu(visitor: &Visitor, mount: &str) -> Markup {
-    let words = visitor.words;
+fn menu(site: &Site, visitor: &Visitor) -> Markup {
+    let (words, mount) = (visitor.words, site.options.mount.as_str());
+    let acts = (site.actor.is_some() && visitor.may_act).then_some(("/run", "page-act"));
     html! {
         nav.menu aria-label=(words.t("menu")) {
             ul {
-                @for (path, name) in MENU {
+                @for (path, name) in MENU.into_iter().chain(acts) {
                     @let current = visitor.path == path;
                     li { a href={ (mount) (path) } aria-current=[current.then_some("page")] { (words.t(name)) } }
                 }

@@ -19,7 +19,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use crate::access::{self, Access, OpenAuditError, Visitor};
-use crate::look::Looker;
+use crate::acting::Actor;
+use crate::look::{Looker, Seeing};
 use crate::options::ServerOptions;
 use crate::{api, assets, events, pages};
 
@@ -29,6 +30,16 @@ pub(crate) struct Shared {
     pub(crate) looker: Looker,
     pub(crate) access: Access,
     pub(crate) watchers: Arc<Semaphore>,
+    /// Where operators may act.
+    pub(crate) actor: Option<Arc<Actor>>,
+}
+
+impl Shared {
+    /// The identity of everything that is shown: of the run, and of what the console itself does.
+    pub(crate) fn version(&self, seeing: &Seeing) -> String {
+        let doing = self.actor.as_ref().map_or(0, |actor| actor.version());
+        format!("{}-{doing}", seeing.version)
+    }
 }
 
 pub(crate) type Site = Arc<Shared>;
@@ -61,7 +72,15 @@ impl Console {
         let options = options.clone();
         let looker = Looker::new(options.base.clone(), options.policy.clone());
         let watchers = Arc::new(Semaphore::new(options.limits.watchers));
-        Ok(Self { site: Arc::new(Shared { options, looker, access, watchers }) })
+        let actor = options.acts.clone().map(|acts| Actor::new(acts, &options.base));
+        Ok(Self { site: Arc::new(Shared { options, looker, access, watchers, actor }) })
+    }
+
+    /// Ends what an operator began, in order, and waits for it: to be awaited before the process ends.
+    pub async fn end(&self) {
+        if let Some(actor) = &self.site.actor {
+            actor.end_and_wait().await;
+        }
     }
 
     /// The path, with its token, that lets in whoever opens it first; for a terminal and for nothing that keeps it.
@@ -73,7 +92,6 @@ impl Console {
     /// The router, to be nested where [`ServerOptions::mount`] says. It carries its own checks, limits and headers; serve it
     /// with [`into_make_service_with_connect_info`](Router::into_make_service_with_connect_info) of a
     /// [`SocketAddr`], or guessing passwords is slowed down for all who ask together.
-    #[must_use]
     pub fn router(&self) -> Router {
         let site = Arc::clone(&self.site);
         let limits = &site.options.limits;
@@ -84,6 +102,11 @@ impl Console {
             .route("/migration", get(pages::migration))
             .route("/history", get(pages::history))
             .route("/access", get(pages::access))
+            .route("/run", get(pages::act))
+            .route("/run/plan", post(pages::act_plan))
+            .route("/run/start", post(pages::act_start))
+            .route("/run/resume", post(pages::act_resume))
+            .route("/run/end", post(pages::act_end))
             .route("/report/{form}", get(pages::download))
             .route("/about/{topic}", get(pages::topic))
             .route("/login", get(access::form).post(access::log_in))

@@ -193,6 +193,7 @@ impl Server {
                 None => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
+        self.console.end().await;
         drop(stop);
         let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(LAST_MOMENT, door.places.acquire_many(all)).await;

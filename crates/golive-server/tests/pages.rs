@@ -28,7 +28,7 @@ const PAGES: [&str; 12] = [
 
 /// Two runs: everything passed, then one criterion failed and one was not looked at.
 async fn with_runs() -> Served {
-    let base = tempfile::tempdir().unwrap();
+    let base = tempfile::tempdir().expect("a folder of its own");
     let at = now() - TimeDelta::hours(2);
     ended_run(base.path(), "runs", "20260101T000000.000Z", &results(at), at);
     let at = now();
@@ -283,7 +283,7 @@ async fn next_event(stream: &mut reqwest::Response) -> String {
     let mut text = String::new();
     while !text.contains("\n\n") {
         let chunk = timeout(Duration::from_secs(15), stream.chunk()).await.expect("an event in time");
-        text.push_str(&String::from_utf8_lossy(&chunk.unwrap().expect("the stream goes on")));
+        text.push_str(&String::from_utf8_lossy(&chunk.expect("a whole chunk").expect("the stream goes on")));
     }
     text
 }

@@ -55,7 +55,7 @@ impl ProductionOptions {
 /// the report.
 pub async fn run(
     options: ProductionOptions,
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
     observer: Observer,
 ) -> Result<Outcome, RunError> {
     steps::check_names(&options.flow)?;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use golive_server::{OperatorsFile, ServeError, ServerOptions, TlsFiles};
+use golive_server::{Acts, OperatorsFile, ServeError, ServerOptions, TlsFiles};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -87,6 +87,8 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Result {
     options.hosts.clone_from(&args.hosts);
     options.behind_tls = args.behind_tls;
     options.policy = config.gate.clone();
+    // Without a golive.toml there is nothing to run.
+    options.acts = global.config.exists().then(|| Acts::new(config.clone(), clock::environment));
     // The link is for whoever sits here: a pipe or a log would keep it.
     options.entry_link = output::is_terminal();
     if let (Some(certificate), Some(key)) = (&args.certificate, &args.key) {

@@ -88,6 +88,8 @@
   addEventListener("hashchange", unfold);
   unfold();
   copies();
+  // On a narrow screen the menu is a strip: the page that is open is in sight.
+  document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
   if (!line || !address || !("EventSource" in window)) return;
   say("connecting", line.dataset.connecting);

@@ -1,0 +1,200 @@
+//! Acting: the plan in full, one confirmation, and the end of a run that is at work.
+//!
+//! Not here: what acting does (`acting`).
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use golive::RunState;
+use golive_gate::StepResult;
+use maud::{Markup, html};
+use secrecy::ExposeSecret;
+
+use super::parts::{self, Tone};
+use super::{frame, problem, show};
+use crate::access::{Fields, Visitor};
+use crate::acting::{Actor, Doing, Planned, Refusal};
+use crate::clock;
+use crate::look::Kind;
+use crate::router::Site;
+
+/// The page.
+pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<Visitor>) -> Response {
+    let Some(actor) = actor(&site, &visitor) else { return refused(&site, &visitor) };
+    let seeing = site.looker.look().await;
+    let words = visitor.words;
+    let (doing, failed) = actor.doing();
+    let look = seeing.run().filter(|look| look.kind == Kind::Run);
+    let other = look.is_some_and(|look| look.standing.state == RunState::GoesOn);
+    let cut_off = look.is_some_and(|look| !other && look.standing.state != RunState::Ended);
+    let button = |action: &str, word: &str, main: bool| {
+        html! {
+            form method="post" action={ (site.options.mount) "/run/" (action) } {
+                (csrf(&visitor))
+                button.main[main] type="submit" { (words.t(word)) }
+            }
+        }
+    };
+    let body = html! {
+        @if let Some(failed) = &failed { p.notice.fail role="alert" { (Tone::Fail.icon()) " " (words.t("act-failed")) " " (parts::prose(failed, 1200)) } }
+        @match &doing {
+            Doing::Planning { since } => { p { (parts::badge(Tone::Running, &words.t("act-planning"))) " " (words.t("step-since-prefix")) " " (parts::time(*since)) } }
+            Doing::Running { since, by, resumes, ending } => {
+                section.panel {
+                    p { (parts::badge(Tone::Running, &words.t(if *ending { "act-ending" } else { "act-running" }))) }
+                    p {
+                        (words.with("act-by", &[("by", show::line(by, 80).into())])) " · " (words.t("step-since-prefix")) " " (parts::time(*since))
+                        @if *resumes { " · " (words.t("act-resumed")) }
+                    }
+                    p { a href={ (site.options.mount) "/" } { (words.t("act-watch")) } }
+                    @if !ending { p.quiet { (words.t("act-end-says")) } (button("end", "act-end", false)) }
+                }
+            }
+            Doing::Nothing | Doing::Planned { .. } if other => {
+                p { (parts::badge(Tone::Running, &words.t("run-goes-on"))) " " (words.t("act-elsewhere")) }
+            }
+            Doing::Nothing => {
+                section.panel {
+                    p { (words.t("act-says")) }
+                    (button("plan", "act-plan", true))
+                    @if cut_off { p { (words.t("next-resume")) } (button("resume", "act-resume", false)) }
+                }
+            }
+            Doing::Planned { plan } => {
+                (confirm(&site, &visitor, actor, plan))
+                (button("plan", "act-plan-again", false))
+                @for step in &plan.steps { (planned(words, step)) }
+            }
+        }
+    };
+    (StatusCode::OK, frame(&site, &visitor, &words.t("page-act"), Some(&seeing), body)).into_response()
+}
+
+/// The one question before anything is changed, above the plan that it is about.
+fn confirm(site: &Site, visitor: &Visitor, actor: &Actor, plan: &Planned) -> Markup {
+    let words = visitor.words;
+    html! {
+        section.panel.confirm {
+            p { (words.t("act-planned")) " " (parts::time_ago(words, plan.at, clock::now())) }
+            @if plan.is_ready() {
+                form method="post" action={ (site.options.mount) "/run/start" } {
+                    (csrf(visitor))
+                    input type="hidden" name="plan" value=(plan.id);
+                    p { strong { (words.t("act-warning")) } }
+                    label for="application" { (words.with("act-type", &[("name", show::line(actor.application(), 80).into())])) }
+                    input #application name="application" autocomplete="off" required;
+                    button.main type="submit" { (words.t("act-start")) }
+                }
+            } @else {
+                p.notice.fail { (Tone::Fail.icon()) " " (words.t("act-not-ready")) }
+            }
+        }
+    }
+}
+
+fn planned(words: crate::i18n::Words, step: &StepResult) -> Markup {
+    let why = step.error.as_deref().or(step.reason.as_deref());
+    let tone = match step.status {
+        golive_gate::StepStatus::Planned => Tone::Idle,
+        golive_gate::StepStatus::Failed => Tone::Fail,
+        _ => Tone::Unknown,
+    };
+    html! {
+        section.card.(tone.class()) {
+            div.inside {
+                h2.name { (words.step(&step.id, &step.title)) }
+                @if let Some(why) = why { p.notice.(tone.class()) { (tone.icon()) " " (parts::prose(why, 1200)) } }
+                ul.plan { @for line in &step.plan { li { (parts::prose(line, 400)) } } }
+            }
+        }
+    }
+}
+
+pub(crate) async fn plan(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    _checked: Fields,
+) -> Response {
+    done(&site, &visitor, "plan a run", Actor::plan).await
+}
+
+pub(crate) async fn start(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    fields: Fields,
+) -> Response {
+    let Some(actor) = actor(&site, &visitor) else { return refused(&site, &visitor) };
+    if fields.get("application").trim() != actor.application() {
+        return problem(&site, &visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-confirm");
+    }
+    let plan = fields.get("plan").parse().unwrap_or(0);
+    let by = name(&visitor);
+    done(&site, &visitor, "start a run", |actor| actor.run(plan, &by)).await
+}
+
+pub(crate) async fn resume(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    _checked: Fields,
+) -> Response {
+    let by = name(&visitor);
+    done(&site, &visitor, "resume a run", |actor| actor.resume(&by)).await
+}
+
+pub(crate) async fn end(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    _checked: Fields,
+) -> Response {
+    done(&site, &visitor, "end a run", |actor| {
+        actor.end();
+        Ok(())
+    })
+    .await
+}
+
+/// Records it, does it, and shows what goes on; what cannot be recorded is not done.
+async fn done(
+    site: &Site,
+    visitor: &Visitor,
+    action: &str,
+    deed: impl FnOnce(&Arc<Actor>) -> Result<(), Refusal>,
+) -> Response {
+    let Some(actor) = actor(site, visitor) else { return refused(site, visitor) };
+    let recorded =
+        site.access.audit().record(&name(visitor), action, actor.application(), clock::now()).await;
+    if recorded.is_err() {
+        return problem(site, visitor, StatusCode::SERVICE_UNAVAILABLE, "problem-audit");
+    }
+    match deed(actor) {
+        Ok(()) => {
+            let page = HeaderValue::from_str(&format!("{}/run", site.options.mount));
+            (StatusCode::SEE_OTHER, [(header::LOCATION, page.expect("the mount is a path"))]).into_response()
+        }
+        Err(Refusal::Busy) => problem(site, visitor, StatusCode::CONFLICT, "problem-act-busy"),
+        Err(Refusal::OtherPlan) => problem(site, visitor, StatusCode::CONFLICT, "problem-other-plan"),
+    }
+}
+
+/// Whoever acts, for who may.
+fn actor<'s>(site: &'s Site, visitor: &Visitor) -> Option<&'s Arc<Actor>> {
+    site.actor.as_ref().filter(|_| visitor.may_act)
+}
+
+fn refused(site: &Site, visitor: &Visitor) -> Response {
+    match &site.actor {
+        Some(_) => problem(site, visitor, StatusCode::FORBIDDEN, "problem-may-not"),
+        None => problem(site, visitor, StatusCode::NOT_FOUND, "problem-acts-not"),
+    }
+}
+
+fn name(visitor: &Visitor) -> String {
+    visitor.session.as_ref().map_or_else(|| "nobody".to_owned(), |session| session.name.clone())
+}
+
+fn csrf(visitor: &Visitor) -> Markup {
+    html! { input type="hidden" name="csrf" value=(visitor.csrf.expose_secret()); }
+}
