@@ -28,8 +28,7 @@ pub(super) fn about(text: &str, chosen: &str) -> About {
         about.changes.extend(name(&mut tokens).map(|(_, name)| name));
         return about;
     }
-    loop {
-        let Some((database, _)) = name(&mut tokens) else { break };
+    while let Some((database, _)) = name(&mut tokens) {
         about.changes.insert(database.unwrap_or_else(|| chosen.to_owned()));
         // Only these take a list, and a rename names both ends.
         let goes_on = match tokens.peek() {
