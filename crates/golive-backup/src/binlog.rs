@@ -1,10 +1,11 @@
 //! The binary log: archived as it is written, and used to recover to a moment.
 //!
-//! The parts: `event`, `reader`, `gtid`, `statement` understand the bytes and touch nothing; `settings` judges the
+//! The parts: `event`, `reader`, `gtid`, `statement`, `about` understand the bytes and touch nothing; `settings` judges the
 //! server; `archive` is where logs lie, `archiver` with `arrival` and `questions` how they come there, `source` how they
 //! are read again; `plan` and `walk` decide what a recovery replays, and `replay` does it; `find` searches; `undo` takes
 //! one transaction back; `retain` says which logs may go.
 
+mod about;
 pub(crate) mod archive;
 mod archiver;
 mod arrival;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
@@ -32,6 +33,8 @@ pub struct Tools {
     pub physical: PathBuf,
     /// `mbstream`.
     pub stream: PathBuf,
+    /// `redis-cli`.
+    pub redis: PathBuf,
 }
 
 impl Tools {
@@ -43,6 +46,7 @@ impl Tools {
             binlog: PathBuf::from("mariadb-binlog"),
             physical: PathBuf::from("mariadb-backup"),
             stream: PathBuf::from("mbstream"),
+            redis: PathBuf::from("redis-cli"),
         }
     }
 }
@@ -58,7 +62,7 @@ impl Default for Tools {
 #[non_exhaustive]
 pub enum ToolError {
     /// It could not be started.
-    #[error("start {}; install the MariaDB client programs (Debian and Ubuntu: mariadb-client) or give their path", program.display())]
+    #[error("start {}; install the client programs (Debian and Ubuntu: mariadb-client, mariadb-backup, redis-tools) or give their path", program.display())]
     Start {
         /// The program.
         program: PathBuf,
@@ -112,6 +116,20 @@ pub(crate) fn start(
     start_watched(program, arguments, stdin, stdout, None)
 }
 
+/// Starts a program that reads nothing and takes a secret from its environment, where other users cannot see it.
+pub(crate) fn start_with_secret(
+    program: &Path,
+    arguments: &[String],
+    secret: Option<(&str, &SecretString)>,
+) -> Result<Running, ToolError> {
+    let mut command = command(program, arguments);
+    if let Some((name, value)) = secret {
+        command.env(name, value.expose_secret());
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    spawn(program, command, None)
+}
+
 /// [`start`], and every line of the error output goes to `lines` as it comes.
 pub(crate) fn start_watched(
     program: &Path,
@@ -120,7 +138,13 @@ pub(crate) fn start_watched(
     stdout: Stdio,
     lines: Option<mpsc::UnboundedSender<String>>,
 ) -> Result<Running, ToolError> {
-    #[expect(clippy::disallowed_methods, reason = "the one place of this crate that starts programs")]
+    let mut command = command(program, arguments);
+    command.stdin(stdin).stdout(stdout);
+    spawn(program, command, lines)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place of this crate that starts programs")]
+fn command(program: &Path, arguments: &[String]) -> Command {
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -128,10 +152,17 @@ pub(crate) fn start_watched(
         .env("LC_ALL", "C")
         .env("TZ", "UTC")
         .env_remove("MYSQL_PWD")
-        .stdin(stdin)
-        .stdout(stdout)
+        .env_remove("REDISCLI_AUTH")
         .stderr(Stdio::piped())
         .kill_on_drop(true);
+    command
+}
+
+fn spawn(
+    program: &Path,
+    mut command: Command,
+    lines: Option<mpsc::UnboundedSender<String>>,
+) -> Result<Running, ToolError> {
     let mut child =
         command.spawn().map_err(|source| ToolError::Start { program: program.to_owned(), source })?;
     let stderr = child.stderr.take().expect("stderr was asked for as a pipe");

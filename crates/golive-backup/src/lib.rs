@@ -19,6 +19,7 @@
 //! | know whether to rely on them | [`judge_health`], [`Repository::health`] |
 //! | know how much would be lost now | [`Repository::possible_loss`] |
 //! | keep environment and state files | [`back_up_state`], [`restore_state`] |
+//! | keep what Redis holds | [`create_redis`], [`restore_redis`] |
 //! | run it daily | [`render_systemd`], [`render_cron`] |
 //! | write down the recovery | [`render_runbook`] |
 //!
@@ -58,6 +59,8 @@ mod manifest;
 mod physical;
 mod pipeline;
 mod progress;
+mod rdb;
+mod redis;
 mod repository;
 mod restore;
 mod retention;
@@ -84,13 +87,15 @@ pub use inventory::{InspectError, Inventory, Object, ObjectKind};
 pub use loss::{LossBasis, PossibleLoss};
 pub use manifest::{
     AccountFacts, BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part,
-    PhysicalFacts, SnapshotMethod, StateFacts, StateFile, TableFacts,
+    PhysicalFacts, RedisFacts, SnapshotMethod, StateFacts, StateFile, TableFacts,
 };
 pub use physical::{
     Engine, EngineAdvice, PhysicalError, PhysicalOptions, RestorePhysicalError, TableProblem, advise_engine,
     check_tables, create_physical, restore_physical,
 };
 pub use progress::{Progress, ProgressEvent, Stage};
+pub use rdb::RdbError;
+pub use redis::{RedisError, RedisServer, create_redis, restore_redis};
 pub use repository::{Attempt, DamagedEntry, Proof, ProofLevel, Repository, RepositoryError, Scan};
 pub use restore::{RestoreError, RestoreOptions, RestoreReport, restore_backup};
 pub use retention::{Candidate, Kept, PrunePlan, Pruned, Retention, plan_prune};

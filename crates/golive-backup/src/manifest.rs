@@ -119,7 +119,7 @@ impl Manifest {
         match &self.content {
             Content::Database(facts) => Some(&**facts).filter(|facts| facts.name == name),
             Content::Physical(facts) => facts.databases.iter().find(|facts| facts.name == name),
-            Content::State(_) => None,
+            Content::State(_) | Content::Redis(_) => None,
         }
     }
 
@@ -140,6 +140,33 @@ pub enum Content {
     Physical(Box<PhysicalFacts>),
     /// Files: provider state, environment, deployment configuration.
     State(StateFacts),
+    /// The data set of a Redis server.
+    Redis(RedisFacts),
+}
+
+/// What a Redis server held when its data set was fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RedisFacts {
+    /// Version of the server.
+    pub server_version: String,
+    /// Keys of all databases before it was fetched.
+    pub keys_before: u64,
+    /// And after.
+    pub keys_after: u64,
+    /// Keys with a time to live; those whose time has come are not loaded again.
+    pub expiring: u64,
+    /// Whether the file bears a checksum, which then held.
+    pub is_checked: bool,
+}
+
+impl RedisFacts {
+    /// Whether a server that loaded the file may have so many keys: no more than there were, and no fewer than those
+    /// without a time to live.
+    pub fn may_have(&self, keys: u64) -> bool {
+        let (least, most) = (self.keys_before.min(self.keys_after), self.keys_before.max(self.keys_after));
+        (least.saturating_sub(self.expiring)..=most).contains(&keys)
+    }
 }
 
 /// What a whole server held at the moment at which its files were consistent.

@@ -81,6 +81,7 @@ impl Candidate {
             Content::Database(facts) => format!("database {}", facts.name),
             Content::Physical(_) => "server".to_owned(),
             Content::State(_) => "state".to_owned(),
+            Content::Redis(_) => "redis".to_owned(),
         };
         let needs = manifest.physical().and_then(|facts| facts.base.clone());
         let new = Self::new(manifest.id.clone(), stream, manifest.created_at, proven(proofs));

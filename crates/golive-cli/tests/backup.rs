@@ -121,6 +121,8 @@ fn disasters_are_rehearsed_with_a_copy_of_the_data_and_nothing_confirmed_is_lost
         "corruption",
         "--disaster",
         "server-loss",
+        "--disaster",
+        "full-disk",
         "--page",
         page.to_str().unwrap(),
         "--format",
@@ -128,7 +130,7 @@ fn disasters_are_rehearsed_with_a_copy_of_the_data_and_nothing_confirmed_is_lost
     ])
     .with(0);
     let reports = drilled.json()["reports"].as_array().unwrap().clone();
-    assert_eq!(reports.len(), 3);
+    assert_eq!(reports.len(), 4);
     for report in &reports {
         let seen = |field: &str| report[field].as_f64().unwrap();
         assert!(seen("committed") >= 40.0 && seen("recovery_seconds") > 0.0, "{report}");

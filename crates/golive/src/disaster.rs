@@ -5,6 +5,7 @@
 //! Not here: how backups and archives work (golive-backup). Disasters of the running application, as a lost Redis or a
 //! cut network, are steps of the rehearsal.
 
+mod full_disk;
 mod page;
 mod stage;
 
@@ -30,11 +31,13 @@ pub enum Disaster {
     ServerLoss,
     /// Bytes of a table's file are overwritten.
     Corruption,
+    /// The disk of the backups runs full while one is taken.
+    FullDisk,
 }
 
 impl Disaster {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::DroppedTable, Self::ServerLoss, Self::Corruption];
+    pub const ALL: [Self; 4] = [Self::DroppedTable, Self::ServerLoss, Self::Corruption, Self::FullDisk];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
@@ -42,6 +45,7 @@ impl Disaster {
             Self::DroppedTable => "dropped-table",
             Self::ServerLoss => "server-loss",
             Self::Corruption => "corruption",
+            Self::FullDisk => "full-disk",
         }
     }
 }
@@ -51,7 +55,7 @@ impl std::str::FromStr for Disaster {
 
     fn from_str(word: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|disaster| disaster.word() == word);
-        found.ok_or_else(|| "choose dropped-table, server-loss or corruption".to_owned())
+        found.ok_or_else(|| "choose dropped-table, server-loss, corruption or full-disk".to_owned())
     }
 }
 
@@ -156,8 +160,36 @@ pub enum DisasterError {
         seconds: u64,
     },
     /// The damage was not noticed: a recovery would never have begun.
-    #[error("notice that the file of a table was overwritten: every table was found in order")]
+    #[error("notice the damage: every table was found in order, or half a backup was taken for a whole one")]
     Unnoticed,
+}
+
+impl DisasterError {
+    /// Whether it is a finding about the recovery; else nothing was learnt, and the stage is to be looked at.
+    pub fn is_finding(&self) -> bool {
+        matches!(self, Self::Command { .. } | Self::Unnoticed)
+    }
+}
+
+/// A disaster that was not survived, or could not be rehearsed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DisasterFailure {
+    /// Which.
+    pub disaster: Disaster,
+    /// When it was tried.
+    pub at: DateTime<Utc>,
+    /// Whether the recovery failed; else nothing is known.
+    pub is_finding: bool,
+    /// Why, a sentence.
+    pub said: String,
+}
+
+impl DisasterFailure {
+    /// What a failed rehearsal leaves.
+    pub fn new(disaster: Disaster, at: DateTime<Utc>, error: &DisasterError) -> Self {
+        Self { disaster, at, is_finding: error.is_finding(), said: crate::step::error_chain(error) }
+    }
 }
 
 /// Rehearses one disaster. Blocks for as long as it takes; everything it starts ends with it.
@@ -177,6 +209,7 @@ pub fn rehearse_disaster(
         Disaster::DroppedTable => dropped_table(options, &stage, writer),
         Disaster::ServerLoss => server_loss(options, &stage, writer),
         Disaster::Corruption => corruption(options, &stage, writer),
+        Disaster::FullDisk => full_disk::rehearse(options, &stage, writer),
     }
 }
 

@@ -47,7 +47,8 @@ pub use config::{
 };
 pub use context::{Addresses, Context};
 pub use disaster::{
-    Disaster, DisasterError, DisasterOptions, DisasterReport, Executed, rehearse_disaster, render_disasters,
+    Disaster, DisasterError, DisasterFailure, DisasterOptions, DisasterReport, Executed, rehearse_disaster,
+    render_disasters,
 };
 pub use event::{Event, Observer, nobody};
 pub use flow::{AbortAt, FlowOptions, Mode};

@@ -201,9 +201,10 @@ pub enum PlanError {
         /// The transaction.
         gtid: Gtid,
     },
-    /// One transaction changed rows of this database and of another.
+    /// One transaction changed this database and another, or cannot be done without another.
     #[error(
-        "replay transaction {gtid}: it changes rows of {database} and of {other}; recover both on one server from a physical backup"
+        "replay transaction {gtid}: it is about {database} and about {other}; recover both on one server from a physical backup, \
+         or stop before it"
     )]
     Straddles {
         /// The transaction.

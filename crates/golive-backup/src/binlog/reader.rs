@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::about::about;
 use super::event::{self, Event, EventError, Parser};
 use super::gtid::{Gtid, GtidState};
 use super::statement::{self, ChangeKind};
@@ -34,8 +35,10 @@ pub(crate) struct Group {
 pub(crate) struct Touches {
     /// Databases of changed rows.
     pub(crate) rows: BTreeSet<String>,
-    /// Default databases of statements that change something.
+    /// Databases that statements change.
     pub(crate) statements: BTreeSet<String>,
+    /// Databases without which a statement fails.
+    pub(crate) needs: BTreeSet<String>,
     /// A statement speaks of the database that is looked for, whatever its own default is.
     pub(crate) mentioned: bool,
     /// Accounts or grants.
@@ -295,9 +298,19 @@ fn add_statement(kind: ChangeKind, query: &event::QueryEvent<'_>, looking: &Look
     if kind == ChangeKind::Account {
         touches.accounts = true;
     } else {
-        touches.statements.insert(query.database.to_owned());
         let wanted = looking.database.as_deref();
-        touches.mentioned |= wanted.is_some_and(|name| statement::mentions_database(&query.text, name));
+        let about = about(&query.text, query.database);
+        if about.changes.is_empty() {
+            touches.statements.insert(query.database.to_owned());
+            touches.mentioned |= wanted.is_some_and(|name| statement::mentions_database(&query.text, name));
+        }
+        // Some servers write names as they were typed and do not tell KPI from kpi.
+        let spelled = |name: String| match wanted {
+            Some(wanted) if wanted.eq_ignore_ascii_case(&name) => wanted.to_owned(),
+            _ => name,
+        };
+        touches.statements.extend(about.changes.into_iter().map(spelled));
+        touches.needs.extend(about.needs.into_iter().map(spelled));
     }
     let text = kind.is_structural().then(|| query.text.chars().take(TEXT_CHARACTERS).collect());
     let names_table = looking.table.as_deref().is_some_and(|table| statement::mentions(&query.text, table));
@@ -337,9 +350,11 @@ impl Touches {
         self.mentioned || self.rows.contains(database) || self.statements.contains(database)
     }
 
-    /// Another database whose rows it changed in the same transaction.
-    pub(crate) fn other_rows(&self, database: &str) -> Option<&str> {
-        self.rows.iter().map(String::as_str).find(|name| *name != database)
+    /// Another database that it changed in the same transaction, or without which it fails.
+    pub(crate) fn other(&self, database: &str) -> Option<&str> {
+        let all = self.rows.iter().chain(&self.statements).chain(&self.needs).map(String::as_str);
+        // Without a chosen database, a statement says of itself where it belongs.
+        all.filter(|name| !name.is_empty()).find(|name| *name != database)
     }
 }
 

@@ -162,7 +162,7 @@ pub(crate) fn mentions_database(text: &str, database: &str) -> bool {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+pub(super) enum Token {
     Word(String),
     Quoted(String),
     Sign(u8),
@@ -179,12 +179,12 @@ impl Token {
 
 /// Words, quoted names and signs; comments and values in single quotes are passed over. What stands in an executable
 /// comment counts.
-struct Tokens<'a> {
+pub(super) struct Tokens<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Tokens<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self { rest: text.as_bytes() }
     }
 

@@ -205,7 +205,7 @@ fn judge(
     later: &[Structural],
 ) -> Result<Vec<(String, ChangeKind)>, UndoError> {
     let gtid = group.gtid;
-    if let Some(other) = group.touches.other_rows(database) {
+    if let Some(other) = group.touches.other(database) {
         let (database, other) = (database.to_owned(), other.to_owned());
         return Err(UndoError::OtherDatabase { gtid, database, other });
     }

@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
             self.problem = Some((ordinal, PlanError::Unreadable { gtid: group.gtid }));
         }
         if touches.concerns(self.database) {
-            if let (Some(other), None) = (touches.other_rows(self.database), &self.problem) {
+            if let (Some(other), None) = (touches.other(self.database), &self.problem) {
                 let (database, other) = (self.database.to_owned(), other.to_owned());
                 self.problem = Some((ordinal, PlanError::Straddles { gtid: group.gtid, database, other }));
             }

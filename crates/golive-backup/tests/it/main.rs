@@ -10,6 +10,7 @@ mod loss;
 mod moment;
 mod physical;
 mod proof;
+mod redis;
 mod restore;
 mod undo;
 mod world;

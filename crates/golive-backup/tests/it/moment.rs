@@ -364,3 +364,25 @@ async fn logs_go_when_no_backup_needs_them_and_not_before() {
     assert_eq!(std::fs::read_dir(archive.directory().join("logs")).unwrap().count(), 1);
     assert_eq!(rows_at(&logged, Target::Latest).await, "504");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_about_another_database_stops_no_recovery_half_way() {
+    let logged = Logged::new(LEDGER);
+    logged.execute("CREATE DATABASE elsewhere");
+    logged.back_up().await;
+    // Run with `kpi` chosen, each of them would fail where only `kpi` is.
+    logged.execute("CREATE TABLE elsewhere.t (a INT); CREATE TABLE elsewhere.like_ours LIKE ledger");
+    logged.execute("CREATE INDEX i ON elsewhere.t (a); DROP TABLE elsewhere.like_ours");
+    logged.execute("INSERT INTO ledger (amount) VALUES (501 * 7)");
+    let whole = logged.gtid();
+    logged.execute("CREATE TABLE linked LIKE elsewhere.t");
+    let needing = logged.gtid();
+    logged.execute("DROP TABLE linked, elsewhere.t");
+    logged.catch_up().await;
+    assert_eq!(rows_at(&logged, Target::After(whole)).await, "501");
+    for target in [Target::After(needing), Target::Latest] {
+        let refused = plan_recovery(&logged.repository, "kpi", target, None, false);
+        let Err(PlanError::Straddles { gtid, other, .. }) = &refused else { panic!("{target}: {refused:?}") };
+        assert_eq!((*gtid, other.as_str()), (needing, "elsewhere"));
+    }
+}

@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Disaster, DisasterReport};
+use super::{Disaster, DisasterFailure, DisasterReport};
 
-/// Renders the page as markdown.
-pub fn render_disasters(application: &str, reports: &[DisasterReport]) -> String {
+/// Renders the page as markdown. What failed stands in it too: a page that is silent about it would be taken for all.
+pub fn render_disasters(
+    application: &str,
+    reports: &[DisasterReport],
+    failures: &[DisasterFailure],
+) -> String {
     let mut text = format!(
         "# Rehearsed disasters of the database of {application}\n\nEach was rehearsed on disposable servers with a copy of \
          the data, while rows were written. The commands are those that were run; `$REPOSITORY` and `$KEY` stand for the \
@@ -22,6 +26,19 @@ pub fn render_disasters(application: &str, reports: &[DisasterReport]) -> String
             report.committed,
             report.recovered,
             report.at.format("%Y-%m-%d %H:%M UTC")
+        );
+    }
+    for failure in failures {
+        let came = if failure.is_finding { "DID NOT COME BACK" } else { "not rehearsed" };
+        let when = failure.at.format("%Y-%m-%d %H:%M UTC");
+        let _ = writeln!(text, "| {} | {came} | unknown | | | {when} |", title(failure.disaster));
+    }
+    for failure in failures {
+        let _ = write!(
+            text,
+            "\n## {}\n\nFailed: {}.\n",
+            title(failure.disaster),
+            failure.said.trim_end_matches('.')
         );
     }
     for report in reports {
@@ -44,6 +61,7 @@ fn title(disaster: Disaster) -> &'static str {
         Disaster::DroppedTable => "a dropped table",
         Disaster::ServerLoss => "a lost server",
         Disaster::Corruption => "an overwritten table file",
+        Disaster::FullDisk => "a full disk under the backups",
     }
 }
 
@@ -70,9 +88,17 @@ mod tests {
                 seconds: 3.5,
             }],
         };
-        let text = render_disasters("shop", &[report]);
+        let failure = DisasterFailure {
+            disaster: Disaster::ServerLoss,
+            at: DateTime::from_timestamp(1_795_348_800, 0).unwrap(),
+            is_finding: true,
+            said: "recover by `golive backup restore`: no such luck".to_owned(),
+        };
+        let text = render_disasters("shop", &[report], &[failure]);
         for line in [
             "| a dropped table | 4.2 s | 0.00 s | 40 | 40 | 2026-11-22 12:00 UTC |",
+            "| a lost server | DID NOT COME BACK | unknown | | | 2026-11-22 12:00 UTC |",
+            "Failed: recover by `golive backup restore`: no such luck.",
             "Noticed: the application's statements failed, and find-event named the DROP.",
             "golive backup restore --before 0-1-42 --target env:TARGET --repository \"$REPOSITORY\" --key \"$KEY\"   # 3.50 s",
         ] {

@@ -76,6 +76,11 @@ impl Stage {
         })
     }
 
+    /// The repository and its key file.
+    pub(super) fn places(&self) -> (&std::path::Path, &std::path::Path) {
+        (&self.repository, &self.key_file)
+    }
+
     pub(super) fn url(&self) -> String {
         self.server.url(&self.database)
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use golive::{Disaster, DisasterError, DisasterOptions, rehearse_disaster, render_disasters};
+use golive::{Disaster, DisasterFailure, DisasterOptions, rehearse_disaster, render_disasters};
 use serde_json::json;
 
 use super::failure::ToFailure;
@@ -17,7 +17,8 @@ use crate::{clock, commands};
 pub(crate) struct DrillArgs {
     #[command(flatten)]
     place: Place,
-    /// Rehearse a disaster with a copy of the data instead: dropped-table, server-loss or corruption. Again for more.
+    /// Rehearse a disaster with a copy of the data instead: dropped-table, server-loss, corruption or
+    /// full-disk. Again for more.
     #[arg(long, value_name = "DISASTER")]
     disaster: Vec<Disaster>,
     /// Write the page of the runbook here, with the commands that were run and what they took.
@@ -42,33 +43,31 @@ pub(super) async fn run(global: &Global, args: &DrillArgs) -> Result {
     let options =
         DisasterOptions::new(program, absolute(folder)?, absolute(key_file)?, id, database, clock::now);
     let meter = Meter::new(global, "rehearsing");
-    let mut reports = Vec::new();
+    let (mut reports, mut failures) = (Vec::new(), Vec::new());
     for disaster in args.disaster.clone() {
         meter.say(format!("rehearsing {}", disaster.word()));
         let options = options.clone();
-        let report = blocking(move || rehearse_disaster(&options, disaster)).await;
-        match report {
+        let began = clock::now();
+        match blocking(move || rehearse_disaster(&options, disaster)).await {
             Ok(report) => reports.push(report),
-            // It was tried, and the data did not come back: that is a finding.
-            Err(error @ (DisasterError::Command { .. } | DisasterError::Unnoticed)) => {
-                meter.clear();
-                let said = golive::error_chain(&error);
-                show(global, &json!({ "reports": reports, "failed": disaster, "said": said }), || {
-                    format!("{}: the data did NOT come back: {said}", disaster.word())
-                });
-                return Ok(End::NotReady);
-            }
-            Err(error) => return Err(Failure::reach(error)),
+            // The others are rehearsed all the same, and the page tells of all of them.
+            Err(error) => failures.push(DisasterFailure::new(disaster, began, &error)),
         }
     }
     meter.clear();
     let config = commands::config_or_nothing(global)?;
-    let page = render_disasters(&config.application.name, &reports);
+    let page = render_disasters(&config.application.name, &reports, &failures);
     if let Some(path) = &args.page {
         std::fs::write(path, &page).map_err(Failure::reach)?;
     }
     let lost_nothing = reports.iter().all(golive::DisasterReport::lost_nothing);
-    show(global, &json!({ "reports": reports, "lost_nothing": lost_nothing }), || page);
+    show(global, &json!({ "reports": reports, "failed": failures, "lost_nothing": lost_nothing }), || page);
+    if failures.iter().any(|failure| failure.is_finding) {
+        return Ok(End::NotReady);
+    }
+    if let Some(unknown) = failures.first() {
+        return Err(Failure::reach(format!("rehearse {}: {}", unknown.disaster.word(), unknown.said)));
+    }
     // What was lost with a lost server is a measurement, and the gate's policy judges it.
     Ok(End::Ready)
 }
