@@ -35,5 +35,7 @@ pub use review::{
 };
 pub use review_rules::{ReviewRule, review_rules};
 pub use run::{LoadError, Progress, Sampler, run, run_sampled};
-pub use size::{ServerFacts, Setting, SizingAdvice, Subtraction, size_server};
+pub use size::{
+    HostFacts, ServerFacts, Setting, SizingAdvice, Subtraction, observe_host, observe_server, size_server,
+};
 pub use target::PublicTargetConfirmation;

@@ -2,9 +2,14 @@
 //!
 //! Rules: InnoDB buffer pool 70 to 80 % of what is left to MariaDB on a dedicated host, but no more than the data needs
 //! (MariaDB manual, "InnoDB Buffer Pool"); redo log large enough for about an hour of writes, here a quarter of the pool;
-//! query cache off, as its one lock serializes writers. What must not be here: connections, or settings without a reason.
+//! query cache off, as its one lock serializes writers. What must not be here: settings without a reason.
+//! Looking at a server or a host is `observe`'s.
+
+mod observe;
 
 use serde::{Deserialize, Serialize};
+
+pub use observe::{HostFacts, observe_host, observe_server};
 
 /// What must be known of a server. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +34,8 @@ pub struct ServerFacts {
     pub max_connections: Option<u32>,
     /// Whether the query cache is on, if known.
     pub query_cache_on: Option<bool>,
+    /// Buffers and stack of one busy session.
+    pub session_bytes: u64,
 }
 
 impl ServerFacts {
@@ -45,6 +52,7 @@ impl ServerFacts {
             buffer_pool_bytes: None,
             max_connections: None,
             query_cache_on: None,
+            session_bytes: SESSION_BYTES,
         }
     }
 }
@@ -132,7 +140,7 @@ struct Account {
 impl Account {
     fn of(facts: &ServerFacts, connections: u32) -> Self {
         let system = GIB.max(facts.ram_bytes / 10).min(facts.ram_bytes / 2);
-        let sessions = u64::from(connections) * SESSION_BYTES * 3 / 10;
+        let sessions = u64::from(connections).saturating_mul(facts.session_bytes) / 10 * 3;
         let available = facts.ram_bytes.saturating_sub(system).saturating_sub(facts.other_services_bytes);
         Self { system, sessions, available }
     }
@@ -143,7 +151,16 @@ impl Account {
             line("memory of the host", signed(facts.ram_bytes)),
             line("operating system (a tenth, at least 1 GiB)", -signed(self.system)),
             line("other services on the host", -signed(facts.other_services_bytes)),
-            line("sessions (a third of them busy)", -signed(self.sessions)),
+            line(
+                &format!(
+                    "sessions: {} connections of {} KiB, 30 % of them busy",
+                    connections(facts),
+                    facts.session_bytes / 1024
+                ),
+                -signed(self.sessions),
+            ),
+            line("left for the buffer pool and the server's own structures", signed(self.available.saturating_sub(self.sessions))),
+            line("the buffer pool: the least of 80 % of what is left to MariaDB, nine tenths of the line above, and the data", signed(pool_bytes(facts, self))),
         ]
     }
 }
