@@ -1,6 +1,11 @@
 //! Measures a grade of a good nginx beside sslscan and, where it is installed, testssl.sh, interleaved, and prints the ratios
 //! of the medians as JSON. `cargo xtask bench deploy` runs it.
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a measurement that cannot be made ends")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a measurement that cannot be made ends"
+)]
 
 use std::time::{Duration, Instant};
 
