@@ -103,6 +103,14 @@ fn what_is_rendered_is_graded_a_plus_and_untrusted_without_its_authority() {
     let whole = format!("events {{}}\nhttp {{\n{{temporary_paths}}\naccess_log off;\n{site}\n}}\n");
     let _nginx = Nginx::start(&NginxOptions::new(whole)).unwrap();
 
+    let check = ["tls", "check", "--certificate", "chain.pem", "--key", "key.pem", "--ca", "ca.pem"];
+    let check = |name: &'static str| run(here, "", &[&check[..], &["--server-name", name]].concat());
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    check("app.example.com").with(10).says(&["DEP-407", "0640"]);
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    check("app.example.com").with(0).says(&["days left", "app.example.com"]);
+    check("www.example.com").with(10).says(&["DEP-403", "www.example.com"]);
+
     let endpoint = format!("127.0.0.1:{https}");
     let grade = [
         "tls",

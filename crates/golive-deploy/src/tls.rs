@@ -7,6 +7,7 @@
 //! `grade` gathers facts; `rating` turns facts into a letter and is pure. Nothing received is trusted.
 
 mod answer;
+mod certificate;
 mod chain;
 mod cross_check;
 mod facts;
@@ -20,6 +21,7 @@ mod rating;
 mod report;
 mod suites;
 
+pub use certificate::{CertificateCheck, CheckCertificateError, KeyFile, check_certificate};
 pub use cross_check::{CrossCheck, CrossCheckError, Difference, cross_check_sslscan};
 pub use facts::{
     CertificateFacts, HstsFact, HttpFacts, ProtocolFact, SuiteFact, Support, TlsFacts, TlsVersion,

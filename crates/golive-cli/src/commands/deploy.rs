@@ -130,7 +130,8 @@ fn check(global: &Global, file: &Path) -> Result {
     Ok(end(global, &report.findings))
 }
 
-fn end(global: &Global, findings: &[Finding]) -> End {
+/// How findings end a command.
+pub(crate) fn end(global: &Global, findings: &[Finding]) -> End {
     match worst(findings) {
         Some(Severity::Error) => End::NotReady,
         Some(Severity::Warning) if global.deny_warnings => End::Warnings,

@@ -1,23 +1,44 @@
 //! `tls`: the grade of an endpoint, by the strictest public guide.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use golive_deploy::tls::{
-    CrossCheck, GradeError, GradeOptions, GradeTarget, Letter, TlsReport, cross_check_sslscan, grade,
+    CrossCheck, GradeError, GradeOptions, GradeTarget, KeyFile, Letter, TlsReport, check_certificate,
+    cross_check_sslscan, grade,
 };
 use golive_sandbox::{ProcessSpec, Requirement, run_to_end};
 
 use crate::args::Global;
-use crate::clock;
+use crate::commands::deploy;
 use crate::commands::support::{Meter, show};
 use crate::exit::{End, Failure, Result};
+use crate::{clock, commands};
 
 /// What can be asked of an endpoint.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Grade an endpoint; ready is A+.
     Grade(GradeArgs),
+    /// Check certificate files before anything serves them: time left, names, chain, key.
+    Check(CheckArgs),
+}
+
+/// Which files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The certificate with its chain, as PEM.
+    #[arg(long, value_name = "FILE")]
+    certificate: PathBuf,
+    /// Its private key, as PEM.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// A name that it must be valid for; those of `[tls]` in golive.toml unless given.
+    #[arg(long, value_name = "NAME")]
+    server_name: Vec<String>,
+    /// A certificate authority to trust besides the system's, as PEM.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// Which endpoint.
@@ -47,17 +68,19 @@ enum Scanner {
 }
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
-    let Command::Grade(args) = command;
+    match command {
+        Command::Grade(args) => graded(global, args).await,
+        Command::Check(args) => check(global, &args),
+    }
+}
+
+async fn graded(global: &Global, args: GradeArgs) -> Result {
     let (host, port) = split(&args.endpoint)?;
     let mut target = GradeTarget::new(host, port);
     target.server_name = args.server_name;
     target.http_port = args.http_port.or(target.http_port);
     let mut options = GradeOptions::new(clock::now());
-    if let Some(path) = &args.ca {
-        let pem = std::fs::read_to_string(path)
-            .map_err(|error| Failure::reach(format!("read {}: {error}", path.display())))?;
-        options.extra_anchors_pem.push(pem);
-    }
+    options.extra_anchors_pem.extend(args.ca.as_deref().map(read).transpose()?);
     let meter = Meter::new(global, "grading");
     let report = grade(&target, &options).await;
     meter.clear();
@@ -74,6 +97,42 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
         text(&report) + &agreement
     });
     Ok(if report.grade == Letter::APlus { End::Ready } else { End::NotReady })
+}
+
+fn read(path: &Path) -> std::result::Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::reach(format!("read {}: {error}", path.display())))
+}
+
+fn check(global: &Global, args: &CheckArgs) -> Result {
+    let config = commands::config_or_nothing(global)?;
+    let names = match (&config.tls, args.server_name.is_empty()) {
+        (Some(tls), true) => tls.server_names.clone(),
+        _ => args.server_name.clone(),
+    };
+    let mut options = GradeOptions::new(clock::now());
+    options.extra_anchors_pem.extend(args.ca.as_deref().map(read).transpose()?);
+    let key = args.key.as_deref().map(read_key).transpose()?;
+    let checked = check_certificate(&read(&args.certificate)?, key.as_ref(), &names, &options);
+    let checked = checked.map_err(Failure::usage)?;
+    let until = checked.certificate.not_after.format("%Y-%m-%d %H:%M UTC");
+    show(global, &checked, || {
+        let mut lines = vec![format!("{} days left, until {until}", checked.days_left)];
+        lines.push(format!("  for {}", checked.certificate.names.join(", ")));
+        for finding in &checked.findings {
+            lines.push(format!("  {} {}: {}", finding.severity, finding.id, finding.message));
+            lines.push(format!("      fix: {}", finding.remedy));
+        }
+        lines.join("\n")
+    });
+    Ok(deploy::end(global, &checked.findings))
+}
+
+/// A key with the mode of its file.
+fn read_key(path: &Path) -> std::result::Result<KeyFile, Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut key = KeyFile::new(read(path)?.into());
+    key.mode = std::fs::metadata(path).ok().map(|file| file.permissions().mode());
+    Ok(key)
 }
 
 /// The report, and what another scanner said to it.

@@ -392,4 +392,74 @@ pub(super) const RULES: &[RuleText] = &[
         "what an include brings was not seen, so nothing is said about it",
         "give the included file to the audit as well",
     ),
+    since(
+        text(
+            "DEP-401",
+            Error,
+            "the certificate is valid today",
+            "browsers turn visitors away",
+            "renew it, and see that the server reads the new file",
+        ),
+        "2026.2",
+    ),
+    since(
+        text(
+            "DEP-402",
+            Warning,
+            "the certificate is renewed in time",
+            "renewals fail, and somebody must have time to notice",
+            "renew it now, and look why it was not renewed by itself",
+        ),
+        "2026.2",
+    ),
+    since(
+        text(
+            "DEP-403",
+            Error,
+            "the certificate is for every public name",
+            "browsers turn visitors of that name away",
+            "order a certificate that names all of them",
+        ),
+        "2026.2",
+    ),
+    since(
+        text(
+            "DEP-404",
+            Error,
+            "the chain leads to a trusted authority",
+            "some clients complete a chain by themselves, others fail",
+            "put the intermediate certificates behind the certificate, in order; give a private authority with --ca",
+        ),
+        "2026.2",
+    ),
+    since(
+        text(
+            "DEP-405",
+            Error,
+            "the key belongs to the certificate",
+            "the server does not start, or not with this certificate",
+            "give the key that the certificate was ordered with, unsealed, at mode 0600",
+        ),
+        "2026.2",
+    ),
+    since(
+        text(
+            "DEP-406",
+            Error,
+            "key and signature are strong enough",
+            "what can be computed or forged protects nothing",
+            "order a new certificate with an EC key of P-256 or an RSA key of 2048 bits",
+        ),
+        "2026.2",
+    ),
+    since(
+        text(
+            "DEP-407",
+            Error,
+            "the key is readable by its owner alone",
+            "every account of the host could speak for the site",
+            "chmod 600 the key, and let the server read it as root",
+        ),
+        "2026.2",
+    ),
 ];

@@ -167,7 +167,7 @@ pub async fn grade(target: &GradeTarget, options: &GradeOptions) -> Result<TlsRe
     Ok(rate(facts, &target.label(), &address.to_string(), &name_text, options.now))
 }
 
-fn judge(name: ServerName<'static>, options: &GradeOptions) -> Result<Judge, GradeError> {
+pub(super) fn judge(name: ServerName<'static>, options: &GradeOptions) -> Result<Judge, GradeError> {
     let mut anchors = RootCertStore::empty();
     if options.system_anchors {
         // What the system holds and cannot be read is not trusted: that can only lower the grade.
@@ -193,7 +193,7 @@ fn judge(name: ServerName<'static>, options: &GradeOptions) -> Result<Judge, Gra
 }
 
 /// The provider is named, so that a second one elsewhere in the program cannot make this ambiguous.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 

@@ -1,6 +1,7 @@
 //! golive-deploy against real servers and whole files. One binary, so that it links once.
 
 mod audit;
+mod certificate;
 mod config;
 mod cross_check;
 mod endpoint;
