@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod load;
 pub(crate) mod migrate;
 pub(crate) mod observe;
+mod obtain;
 pub(crate) mod render;
 mod report;
 pub(crate) mod sandbox;

@@ -21,6 +21,8 @@
 //!
 //! Nothing here changes anything, starts a program, or reads the environment or the clock.
 
+#[cfg(feature = "acme")]
+mod acme;
 mod audit;
 mod config;
 mod explain;
@@ -30,6 +32,8 @@ mod sarif;
 mod suppress;
 pub mod tls;
 
+#[cfg(feature = "acme")]
+pub use acme::{AcmeOrder, ObtainError, Obtained, obtain_certificate};
 pub use audit::{
     AuditError, AuditFile, AuditInputs, AuditKind, Include, audit_compose, audit_dockerfile, audit_files,
     audit_nginx,

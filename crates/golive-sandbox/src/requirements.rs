@@ -42,6 +42,10 @@ pub enum Requirement {
     Sslscan,
     /// Judges units; only golive's own tests use it.
     SystemdAnalyze,
+    /// An ACME authority; only golive's own tests use it.
+    Pebble,
+    /// Names for it; only golive's own tests use it.
+    PebbleNames,
     /// Drives a browser without a screen, which comes with it; only golive's own tests use it.
     Chromedriver,
 }
@@ -73,12 +77,14 @@ impl Requirement {
     ];
 
     /// Those that golive's own tests use besides.
-    pub(crate) const OF_TESTS: [Self; 6] = [
+    pub(crate) const OF_TESTS: [Self; 8] = [
         Self::Galera,
         Self::Prometheus,
         Self::Promtool,
         Self::Sslscan,
         Self::SystemdAnalyze,
+        Self::Pebble,
+        Self::PebbleNames,
         Self::Chromedriver,
     ];
 
@@ -109,6 +115,8 @@ impl Requirement {
             Self::Promtool => &["promtool"],
             Self::Sslscan => &["sslscan"],
             Self::SystemdAnalyze => &["systemd-analyze"],
+            Self::Pebble => &["pebble"],
+            Self::PebbleNames => &["pebble-challtestsrv"],
             Self::Chromedriver => &["chromedriver"],
         }
     }
@@ -129,6 +137,7 @@ impl Requirement {
             Self::Prometheus | Self::Promtool => ("prometheus", "golang-github-prometheus", "prometheus"),
             Self::Sslscan => ("sslscan", "sslscan", "sslscan"),
             Self::SystemdAnalyze => ("systemd", "systemd", ""),
+            Self::Pebble | Self::PebbleNames => ("pebble", "", ""),
             Self::Chromedriver => ("chromium-driver", "chromedriver", "chromedriver"),
         };
         Packages { debian, fedora, macos }

@@ -172,6 +172,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), RunDirectoryError>
         file.sync_all()?;
         std::fs::rename(&partial, path)?;
         match path.parent() {
+            // A bare name lies in the working directory.
+            Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
             Some(folder) => File::open(folder)?.sync_all(),
             None => Ok(()),
         }

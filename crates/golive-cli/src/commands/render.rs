@@ -68,6 +68,9 @@ pub(crate) struct NginxArgs {
     /// Listen on this address only; on all of them unless given.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<std::net::IpAddr>,
+    /// The folder of `golive tls obtain --webroot`, served for the authority over plain http.
+    #[arg(long, value_name = "DIR")]
+    acme_root: Option<String>,
     #[command(flatten)]
     destination: Destination,
 }
@@ -126,6 +129,7 @@ fn nginx(config: &Config, args: &NginxArgs) -> std::result::Result<String, goliv
     options.http_port = args.http_port;
     options.https_port = args.https_port;
     options.listen_address = args.listen.map(|address| address.to_string());
+    options.acme_root.clone_from(&args.acme_root);
     if let Some(policy) = tls.and_then(|tls| tls.content_security_policy.clone()) {
         options.content_security_policy = policy;
     }

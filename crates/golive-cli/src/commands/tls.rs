@@ -11,6 +11,7 @@ use golive_sandbox::{ProcessSpec, Requirement, run_to_end};
 
 use crate::args::Global;
 use crate::commands::deploy;
+use crate::commands::obtain::{self, ObtainArgs};
 use crate::commands::support::{Meter, show};
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands};
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Grade(GradeArgs),
     /// Check certificate files before anything serves them: time left, names, chain, key.
     Check(CheckArgs),
+    /// Obtain a certificate from an ACME authority such as Let's Encrypt; run daily, it renews when it is time.
+    Obtain(ObtainArgs),
 }
 
 /// Which files.
@@ -71,6 +74,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Grade(args) => graded(global, args).await,
         Command::Check(args) => check(global, &args),
+        Command::Obtain(args) => obtain::run(global, args).await,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct NginxOptions {
     pub upload_mebibytes: u32,
     /// How long the application may take for an answer, in seconds.
     pub answer_seconds: u32,
+    /// A folder that answers for ACME are put into, served over plain http below `/.well-known/acme-challenge/`.
+    pub acme_root: Option<String>,
     /// A folder of static files to serve at `/`, with the application under `/api/` and `/health/`.
     pub static_root: Option<String>,
 }
@@ -59,6 +61,7 @@ impl NginxOptions {
             hsts_seconds: 63_072_000,
             upload_mebibytes: 10,
             answer_seconds: 60,
+            acme_root: None,
             static_root: None,
         }
     }
@@ -81,6 +84,7 @@ impl NginxOptions {
             ("key", line(&self.key)),
             ("listen_address", self.listen_address.as_deref().is_none_or(word)),
             ("content_security_policy", line(&self.content_security_policy)),
+            ("acme_root", optional(&self.acme_root)),
             ("static_root", optional(&self.static_root)),
         ];
         match fields.iter().find(|(_, safe)| !safe) {
@@ -109,9 +113,17 @@ fn site(options: &NginxOptions) -> String {
     );
     // Whatever the name, nothing is answered over plain http but the way to https.
     let port = if options.https_port == 443 { String::new() } else { format!(":{}", options.https_port) };
+    let redirect = format!("return 301 https://$host{port}$request_uri;");
+    let redirect = match &options.acme_root {
+        None => redirect,
+        Some(root) => format!(
+            "location ^~ /.well-known/acme-challenge/ {{\n        root \"{root}\";\n        default_type text/plain;\n    }}\n    \
+             location / {{\n        {redirect}\n    }}"
+        ),
+    };
     let _ = write!(
         text,
-        "server {{\n{}    server_name {names};\n    server_tokens off;\n    return 301 https://$host{port}$request_uri;\n}}\n\n",
+        "server {{\n{}    server_name {names};\n    server_tokens off;\n    {redirect}\n}}\n\n",
         listen(options, options.http_port, " default_server")
     );
     let _ = write!(

@@ -1,5 +1,7 @@
 //! golive-deploy against real servers and whole files. One binary, so that it links once.
 
+#[cfg(feature = "acme")]
+mod acme;
 mod audit;
 mod certificate;
 mod config;
