@@ -85,6 +85,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), ServeError> {
     let prepared = Arc::new(AtomicBool::new(false));
     let health =
         api::health::checks(&db, cache.as_ref(), most_connections, &data_directory(&config), &prepared);
+    let health = api::upkeep::checks(health, &db, &config);
     let app = Arc::new(Platform::new(&config, db.clone(), cache.as_ref(), now));
     tokio::spawn(keep_sessions(Arc::clone(&app), prepared));
     let router = api::router(&app, management.is_none().then_some(&health));

@@ -1,8 +1,9 @@
 //! What browsers tell: how long pages and calls took, and errors that nobody caught. It comes from anybody, so it is bounded
 //! in size, number, rate and in the labels it can make, and scrubbed like everything else. Nothing here believes it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,6 +11,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::routing::post;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 
 use crate::metrics::metrics;
@@ -23,9 +25,11 @@ const LONGEST_TEXT_CHARS: usize = 2000;
 /// Longest time that is believed: a tablet that slept overnight is no slow page.
 const LONGEST_MILLISECONDS: f64 = 120_000.0;
 
-/// Beacons, and errors in them that are reported, from all browsers together: so many a second, and so many at once.
-const BEACONS: Rate = Rate { per_second: 50.0, at_once: 200.0 };
-const ERRORS: Rate = Rate { per_second: 0.5, at_once: 10.0 };
+/// Beacons, and errors in them that are reported, from all browsers together: one each so often, and so many at once.
+const BEACON_EVERY: Duration = Duration::from_millis(20);
+const BEACONS_AT_ONCE: NonZeroU32 = NonZeroU32::new(200).expect("it is not zero");
+const ERROR_EVERY: Duration = Duration::from_secs(2);
+const ERRORS_AT_ONCE: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
 
 /// A route that takes beacons: `POST /beacon`, for `navigator.sendBeacon("/beacon", JSON.stringify({…}))`.
 ///
@@ -44,25 +48,30 @@ const ERRORS: Rate = Rate { per_second: 0.5, at_once: 10.0 };
 /// apart. At most 16 KiB, 50 requests and 5 errors a beacon, and 50 beacons a second from all browsers together (answered
 /// 429 beyond). Errors become error events like the service's own, one every two seconds at most.
 pub fn beacon_router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let limits = Arc::new(Limits { beacons: Bucket::new(BEACONS), errors: Bucket::new(ERRORS) });
+    let beacons = RateLimiter::direct(quota(BEACON_EVERY, BEACONS_AT_ONCE));
+    let errors = RateLimiter::direct(quota(ERROR_EVERY, ERRORS_AT_ONCE));
+    let limits = Arc::new(Limits { beacons, errors });
     let take = move |body: Result<Bytes, BytesRejection>| std::future::ready(take(body, &limits));
     Router::new().route("/beacon", post(take)).layer(DefaultBodyLimit::max(LARGEST_BYTES))
 }
 
 struct Limits {
-    beacons: Bucket,
-    errors: Bucket,
+    beacons: DefaultDirectRateLimiter,
+    errors: DefaultDirectRateLimiter,
+}
+
+fn quota(every: Duration, at_once: NonZeroU32) -> Quota {
+    Quota::with_period(every).expect("a period is longer than nothing").allow_burst(at_once)
 }
 
 /// A browser reads no answer to a beacon; the status is for whoever looks for what is wrong.
 fn take(body: Result<Bytes, BytesRejection>, limits: &Limits) -> StatusCode {
-    let now = Instant::now();
-    let (status, outcome) = if !limits.beacons.admits(now) {
+    let (status, outcome) = if limits.beacons.check().is_err() {
         (StatusCode::TOO_MANY_REQUESTS, "limited")
     } else {
         match body.map(|body| serde_json::from_slice::<Beacon>(&body)) {
             Ok(Ok(beacon)) => {
-                note(&beacon, &limits.errors, now);
+                note(&beacon, &limits.errors);
                 (StatusCode::NO_CONTENT, "taken")
             }
             Ok(Err(_)) => (StatusCode::BAD_REQUEST, "malformed"),
@@ -98,7 +107,7 @@ struct BrowserError {
     stack: String,
 }
 
-fn note(beacon: &Beacon, errors: &Bucket, now: Instant) {
+fn note(beacon: &Beacon, errors: &DefaultDirectRateLimiter) {
     let page = shape(&beacon.page);
     if let Some(seconds) = beacon.load_ms.and_then(seconds) {
         metrics().record_page_load(&page, seconds);
@@ -110,7 +119,7 @@ fn note(beacon: &Beacon, errors: &Bucket, now: Instant) {
     }
     for error in beacon.errors.iter().take(MOST_ERRORS) {
         metrics().count_browser_error();
-        if errors.admits(now) {
+        if errors.check().is_ok() {
             let cut = |text: &str| text.chars().take(LONGEST_TEXT_CHARS).collect::<String>();
             let (message, source, stack) = (cut(&error.message), cut(&error.source), cut(&error.stack));
             let line = error.line;
@@ -138,38 +147,9 @@ fn shape(path: &str) -> String {
     if shape.is_empty() { "/".to_owned() } else { shape }
 }
 
-#[derive(Clone, Copy)]
-struct Rate {
-    per_second: f64,
-    at_once: f64,
-}
-
-/// A token bucket.
-struct Bucket {
-    rate: Rate,
-    state: Mutex<Option<(f64, Instant)>>,
-}
-
-impl Bucket {
-    fn new(rate: Rate) -> Self {
-        Self { rate, state: Mutex::new(None) }
-    }
-
-    fn admits(&self, now: Instant) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (tokens, since) = state.unwrap_or((self.rate.at_once, now));
-        let earned = now.saturating_duration_since(since).as_secs_f64() * self.rate.per_second;
-        let tokens = (tokens + earned).min(self.rate.at_once);
-        let is_admitted = tokens >= 1.0;
-        *state = Some((tokens - f64::from(u8::from(is_admitted)), now));
-        is_admitted
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn paths_are_cut_down_to_their_shape() {
@@ -194,11 +174,15 @@ mod tests {
 
     #[test]
     fn a_rate_is_kept_to() {
-        let start = Instant::now();
-        let bucket = Bucket::new(Rate { per_second: 2.0, at_once: 3.0 });
-        let admitted = |at: Instant| (0..10).filter(|_| bucket.admits(at)).count();
-        assert_eq!(admitted(start), 3);
-        assert_eq!(admitted(start + Duration::from_secs(1)), 2);
-        assert_eq!(admitted(start + Duration::from_secs(100)), 3);
+        let clock = governor::clock::FakeRelativeClock::default();
+        let at_once = NonZeroU32::new(3).unwrap();
+        let limiter =
+            RateLimiter::direct_with_clock(quota(Duration::from_millis(500), at_once), clock.clone());
+        let admitted = || (0..10).filter(|_| limiter.check().is_ok()).count();
+        assert_eq!(admitted(), 3);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(admitted(), 2);
+        clock.advance(Duration::from_secs(100));
+        assert_eq!(admitted(), 3);
     }
 }

@@ -20,11 +20,17 @@ thread_local! {
     static OPENING: RefCell<Option<Arc<RequestContext>>> = const { RefCell::new(None) };
 }
 
+/// What of `tracestate` is passed on at most; the recommendation asks for at least so much.
+const MOST_STATE_MEMBERS: usize = 32;
+const LONGEST_STATE_BYTES: usize = 512;
+
 /// What is known about the request being answered.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     pub(crate) request_id: String,
     pub(crate) trace: TraceParent,
+    /// What other tracing systems noted in the trace, passed on as it came.
+    pub(crate) trace_state: Option<String>,
     pub(crate) method: &'static str,
     pub(crate) route: Arc<str>,
     identity: Mutex<Identity>,
@@ -45,12 +51,20 @@ impl RequestContext {
         Self {
             request_id,
             trace,
+            trace_state: None,
             method,
             route,
             identity: Mutex::default(),
             status: AtomicU16::new(0),
             has_reported_error: AtomicBool::new(false),
         }
+    }
+
+    /// The same within a trace that other systems have noted something in.
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_trace_state(mut self, trace_state: Option<String>) -> Self {
+        self.trace_state = trace_state;
+        self
     }
 
     /// Whom the request was identified as; hold it for as long as a line takes, and log nothing meanwhile.
@@ -138,12 +152,16 @@ fn kept_id(value: &str) -> String {
     }
 }
 
-/// The headers that carry the current request on to another service: `x-request-id` and `traceparent`.
-/// Empty outside of a request.
+/// The headers that carry the current request on to another service: `x-request-id`, `traceparent` and, where the caller
+/// sent one, `tracestate`. Empty outside of a request.
 #[must_use]
 pub fn outgoing_headers() -> Vec<(&'static str, String)> {
     let Some(context) = RequestContext::current() else { return Vec::new() };
-    vec![("x-request-id", context.request_id.clone()), ("traceparent", context.trace.to_string())]
+    let trace_state = context.trace_state.clone().map(|state| ("tracestate", state));
+    [("x-request-id", context.request_id.clone()), ("traceparent", context.trace.to_string())]
+        .into_iter()
+        .chain(trace_state)
+        .collect()
 }
 
 /// The id of the request being answered, for an error body that support can search for.
@@ -211,6 +229,35 @@ impl<const N: usize> std::fmt::Debug for Hex<N> {
     }
 }
 
+/// Reads `tracestate`, which may come in several headers, as W3C Trace Context (3.3) has it; nothing if it is malformed
+/// or too long. It is passed on and never logged.
+pub(crate) fn accept_trace_state<'h>(headers: impl Iterator<Item = &'h str>) -> Option<String> {
+    let members: Vec<&str> = headers
+        .flat_map(|header| header.split(','))
+        .map(str::trim)
+        .filter(|member| !member.is_empty())
+        .collect();
+    let state = members.join(",");
+    let is_key = |key: &str| {
+        let allowed = |byte: u8| {
+            byte.is_ascii_lowercase()
+                || byte.is_ascii_digit()
+                || matches!(byte, b'_' | b'-' | b'*' | b'/' | b'@')
+        };
+        (1..=256).contains(&key.len()) && key.bytes().all(allowed)
+    };
+    let is_value = |value: &str| {
+        (1..=256).contains(&value.len())
+            && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'=')
+    };
+    let is_member =
+        |member: &&str| member.split_once('=').is_some_and(|(key, value)| is_key(key) && is_value(value));
+    let is_fine = (1..=MOST_STATE_MEMBERS).contains(&members.len())
+        && state.len() <= LONGEST_STATE_BYTES
+        && members.iter().all(is_member);
+    is_fine.then_some(state)
+}
+
 /// The position in a distributed trace, as in W3C Trace Context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TraceParent {
@@ -269,6 +316,31 @@ mod tests {
             assert_eq!(accept_request_id(bad), None, "{bad}");
         }
         assert_eq!(accept_request_id("sk_live_0123456789abcdef"), None);
+    }
+
+    #[test]
+    fn trace_states_are_passed_on_as_they_came_or_not_at_all() {
+        let accept = |headers: &[&str]| accept_trace_state(headers.iter().copied());
+        assert_eq!(
+            accept(&["rojo=00f067aa0ba902b7, congo=t61rcWkgMzE"]).unwrap(),
+            "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+        );
+        assert_eq!(accept(&["a=1", "tenant@b=2,,"]).unwrap(), "a=1,tenant@b=2");
+        let many = (0..33).map(|number| format!("k{number}=v")).collect::<Vec<_>>().join(",");
+        for bad in [
+            "",
+            "novalue",
+            "=x",
+            "A=x",
+            "a=",
+            "a=b=c",
+            "a=\u{e9}",
+            "a=x\ny",
+            &many,
+            &format!("a={}", "x".repeat(600)),
+        ] {
+            assert_eq!(accept(&[bad]), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod metrics;
 mod otlp;
 mod process;
 mod proof;
+mod redis;
 #[cfg(feature = "axum")]
 mod request;
 #[cfg(feature = "axum")]
@@ -59,6 +60,7 @@ pub use level::{InvalidLevel, level, set_level};
 pub use log::{LogFile, LogTarget};
 pub use metrics::{Metrics, PoolStatus, metrics, metrics_text};
 pub use proof::{InvalidHealthDocument, MissingFields, check_health_document, check_log_line};
+pub use redis::RedisInfo;
 #[cfg(feature = "axum")]
 pub use request::{RequestFuture, RequestLayer, RequestService, request_layer};
 pub use rules::{alert_rules, grafana_dashboard};

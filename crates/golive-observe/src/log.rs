@@ -30,8 +30,13 @@ pub enum LogTarget {
 impl LogTarget {
     /// What [`LogTarget::Auto`] means here; any other target is itself.
     pub(crate) fn decided(self) -> Self {
+        self.decided_for(io::stdout().is_terminal())
+    }
+
+    /// Readable lines are for people: only where nothing else is said, and somebody looks.
+    fn decided_for(self, is_terminal: bool) -> Self {
         match self {
-            Self::Auto if io::stdout().is_terminal() => Self::Human,
+            Self::Auto if is_terminal => Self::Human,
             Self::Auto => Self::Json,
             other => other,
         }
@@ -99,4 +104,21 @@ pub(crate) fn open(
 #[cfg(test)]
 pub(crate) fn start_stream(stream: impl io::Write + Send + 'static) -> io::Result<(LogQueue, LogGuard)> {
     queue::start(Box::new(queue::Stream(stream)), |_| Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_terminal_gets_readable_lines_unasked() {
+        assert!(matches!(LogTarget::Auto.decided_for(true), LogTarget::Human));
+        assert!(matches!(LogTarget::Auto.decided_for(false), LogTarget::Json));
+        for is_terminal in [true, false] {
+            assert!(matches!(LogTarget::Json.decided_for(is_terminal), LogTarget::Json));
+            assert!(matches!(LogTarget::Human.decided_for(is_terminal), LogTarget::Human));
+            let file = LogTarget::File(LogFile::new("app.log"));
+            assert!(matches!(file.decided_for(is_terminal), LogTarget::File(_)));
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The numbers of a service: one set of OpenTelemetry instruments, read as Prometheus text and, when an endpoint is
 //! configured, pushed over OTLP too. Labels come from route templates and fixed words, never from a caller.
 
+mod observed;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -196,64 +198,6 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// Reads the state of a connection pool at every scrape, as `db_pool_size`, `db_pool_idle` and `db_pool_waiting`.
-    /// The closure must not wait for anything.
-    pub fn observe_pool(&self, read: impl Fn() -> PoolStatus + Send + Sync + Clone + 'static) {
-        let (size, idle, waiting) = (read.clone(), read.clone(), read);
-        self.gauge("db.pool.size", "Open database connections.", move || size().size as f64);
-        self.gauge("db.pool.idle", "Open database connections that nobody uses.", move || idle().idle as f64);
-        self.gauge("db.pool.waiting", "Callers waiting for a database connection.", move || {
-            waiting().waiting as f64
-        });
-    }
-
-    /// Reads at every scrape whether Redis answers, as `redis_up` (1 or 0). The closure must not wait for anything.
-    pub fn observe_redis(&self, is_up: impl Fn() -> bool + Send + Sync + 'static) {
-        self.gauge("redis.up", "Whether Redis answers: 1 or 0.", move || f64::from(u8::from(is_up())));
-    }
-
-    /// Reads at every scrape how old the last good backup is, as `backup_age_seconds`; left out while unknown.
-    /// Alerts go by it, too, and there an unknown age is no good one. Only the first call counts.
-    pub fn observe_backup_age(&self, seconds: impl Fn() -> Option<f64> + Send + Sync + 'static) {
-        let seconds = Arc::new(seconds);
-        let told = Arc::clone(&seconds);
-        if self.backup_age.set(Box::new(move || told())).is_err() {
-            return;
-        }
-        let gauge = self.meter.f64_observable_gauge("backup.age").with_unit("s");
-        let gauge = gauge.with_description("Age of the last good backup.");
-        gauge
-            .with_callback(move |observer| {
-                if let Some(seconds) = seconds() {
-                    observer.observe(seconds, &[]);
-                }
-            })
-            .build();
-    }
-
-    /// A gauge of the service's own, read at every scrape. Dots in the name become underscores.
-    pub fn gauge(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        read: impl Fn() -> f64 + Send + Sync + 'static,
-    ) {
-        let gauge = self.meter.f64_observable_gauge(name).with_description(help);
-        gauge.with_callback(move |observer| observer.observe(read(), &[])).build();
-    }
-
-    /// Totals kept elsewhere (a cache's own counters, for example), read at every scrape. The exposed name ends in
-    /// `_total`.
-    pub fn total(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        read: impl Fn() -> u64 + Send + Sync + 'static,
-    ) {
-        let counter = self.meter.u64_observable_counter(name).with_description(help);
-        counter.with_callback(move |observer| observer.observe(read(), &[])).build();
-    }
-
     /// Counts a value that the cache had, as `cache_requests_total{result="hit"}`.
     pub fn cache_hit(&self) {
         self.cache_requests.add(1, &[KeyValue::new("result", "hit")]);
@@ -411,6 +355,7 @@ pub(crate) fn resource(service: &str, release: &str, environment: &str) -> Resou
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RedisInfo;
 
     fn fresh() -> Metrics {
         Metrics::build(SdkMeterProvider::builder())
@@ -421,6 +366,11 @@ mod tests {
         let metrics = fresh();
         metrics.observe_pool(|| PoolStatus::new(5, 3, 1));
         metrics.observe_redis(|| true);
+        metrics.observe_redis_info(|| {
+            RedisInfo::parse(
+                "used_memory:7\nmaxmemory:8\nconnected_clients:2\nevicted_keys:1\nkeyspace_hits:5\nkeyspace_misses:4",
+            )
+        });
         metrics.observe_backup_age(|| Some(12.0));
         metrics.cache_hit();
         metrics.cache_miss();
@@ -439,6 +389,12 @@ mod tests {
             "db_pool_idle 3",
             "db_pool_waiting 1",
             "redis_up 1",
+            "redis_memory_used_bytes 7",
+            "redis_memory_max_bytes 8",
+            "redis_clients 2",
+            "redis_keys_evicted_total 1",
+            "redis_keyspace_hits_total 5",
+            "redis_keyspace_misses_total 4",
             "backup_age_seconds 12",
             "cache_requests_total{result=\"hit\"} 1",
             "cache_requests_total{result=\"miss\"} 1",

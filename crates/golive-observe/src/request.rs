@@ -19,7 +19,9 @@ use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::access::{self, ACCESS_TARGET};
-use crate::context::{Hex, RequestContext, TraceParent, accept_request_id, new_request_id};
+use crate::context::{
+    Hex, RequestContext, TraceParent, accept_request_id, accept_trace_state, new_request_id,
+};
 use crate::layer::CONTEXT_TARGET;
 use crate::line::Answer;
 use crate::metrics::{RouteNumbers, metrics};
@@ -27,6 +29,7 @@ use crate::otlp;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Stands for the route where no route matched.
 const UNMATCHED: &str = "unmatched";
@@ -152,17 +155,23 @@ impl Observed {
         let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let request_id = text(&REQUEST_ID).and_then(accept_request_id).unwrap_or_else(new_request_id);
         let incoming = text(&TRACE_PARENT).and_then(TraceParent::parse);
+        // Without a trace to belong to, a state means nothing.
+        let state = incoming.as_ref().and_then(|_| {
+            accept_trace_state(headers.get_all(&TRACE_STATE).iter().filter_map(|value| value.to_str().ok()))
+        });
         let is_within = tracing::dispatcher::get_default(|dispatch| dispatch.current_span().id().is_some());
         let child = |exported: Option<TraceParent>| {
             exported.or_else(|| incoming.as_ref().map(TraceParent::child)).unwrap_or_else(TraceParent::start)
         };
         let (span, context) = if otlp::is_exporting() {
-            let (span, exported) = exported_span(method, &route, incoming.as_ref());
-            let context = Arc::new(RequestContext::new(request_id, child(exported), method, route));
+            let (span, exported) = exported_span(method, &route, incoming.as_ref(), state.as_deref());
+            let context = RequestContext::new(request_id, child(exported), method, route);
+            let context = Arc::new(context.with_trace_state(state));
             context.attach(&span);
             (span, context)
         } else {
-            let context = Arc::new(RequestContext::new(request_id, child(None), method, route));
+            let context = RequestContext::new(request_id, child(None), method, route);
+            let context = Arc::new(context.with_trace_state(state));
             (context.open_span(), context)
         };
         Self { span, context, numbers, started: Instant::now(), is_within }
@@ -221,6 +230,7 @@ fn exported_span(
     method: &'static str,
     route: &str,
     incoming: Option<&TraceParent>,
+    state: Option<&str>,
 ) -> (Span, Option<TraceParent>) {
     let span = tracing::info_span!(
         target: CONTEXT_TARGET,
@@ -231,7 +241,7 @@ fn exported_span(
         http.route = route,
         http.response.status_code = tracing::field::Empty,
     );
-    if let Some(parent) = incoming.and_then(remote_context) {
+    if let Some(parent) = incoming.and_then(|parent| remote_context(parent, state)) {
         // Fails only where this span is not exported, and there is nothing to continue then.
         let _ = span.set_parent(parent);
     }
@@ -245,11 +255,12 @@ fn exported_span(
     (span, trace)
 }
 
-fn remote_context(parent: &TraceParent) -> Option<opentelemetry::Context> {
+fn remote_context(parent: &TraceParent, state: Option<&str>) -> Option<opentelemetry::Context> {
     let flags = if parent.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
     let trace_id = TraceId::from_hex(parent.trace_id.as_str()).ok()?;
+    let state = state.and_then(|state| state.parse::<TraceState>().ok()).unwrap_or_default();
     let span_id = SpanId::from_hex(parent.span_id.as_str()).ok()?;
-    let context = SpanContext::new(trace_id, span_id, flags, true, TraceState::default());
+    let context = SpanContext::new(trace_id, span_id, flags, true, state);
     Some(opentelemetry::Context::new().with_remote_span_context(context))
 }
 

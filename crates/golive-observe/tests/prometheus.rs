@@ -6,7 +6,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use golive_observe::{HealthChecks, PoolStatus, alert_rules, grafana_dashboard, metrics, metrics_text};
+use golive_observe::{
+    HealthChecks, PoolStatus, RedisInfo, alert_rules, grafana_dashboard, metrics, metrics_text,
+};
 use golive_sandbox::{Process, ProcessSpec, Requirement, free_port, run_to_end};
 use serde_json::Value;
 use support::{LIMIT, Service, until};
@@ -54,6 +56,10 @@ fn promtool_finds_nothing_to_mend_in_the_metrics() {
     // Those that only a service with a pool, Redis, a cache and backups has.
     metrics().observe_pool(|| PoolStatus::new(1, 1, 0));
     metrics().observe_redis(|| true);
+    let info =
+        "used_memory:7\nmaxmemory:8\nconnected_clients:2\nevicted_keys:1\nkeyspace_hits:5\nkeyspace_misses:4";
+    metrics().observe_redis_info(move || RedisInfo::parse(info));
+    assert!(metrics_text().contains("redis_memory_used_bytes 7"));
     metrics().observe_backup_age(|| Some(1.0));
     metrics().cache_hit();
     let _routes: axum::Router = HealthChecks::new().router();

@@ -45,6 +45,8 @@ pub struct Context {
     /// The error tracker's address and the alert channel of production.
     pub(crate) sentry_dsn: Option<SecretString>,
     pub(crate) alert_webhook: Option<SecretString>,
+    /// What deep health asks for.
+    pub(crate) deep_token: Option<SecretString>,
     pub(crate) rehearsal: Option<Arc<Rehearsal>>,
     /// Who goes live.
     pub(crate) by: Option<String>,
@@ -74,6 +76,8 @@ pub struct Addresses {
     pub sentry_dsn: Option<SecretString>,
     /// Where alerts are posted to.
     pub alert_webhook: Option<SecretString>,
+    /// The token that deep health asks for.
+    pub deep_token: Option<SecretString>,
     /// Of a target with several hosts the one that answers, chosen once for the whole run.
     pub(crate) node: Option<SecretString>,
 }
@@ -96,6 +100,7 @@ impl Context {
                 redis: Some(servers.redis_url()),
                 sentry_dsn: Some(servers.sentry_dsn()),
                 alert_webhook: Some(servers.alert_webhook()),
+                deep_token: addresses.deep_token,
                 node: None,
             },
             None => addresses,
@@ -115,6 +120,7 @@ impl Context {
             redis: addresses.redis,
             sentry_dsn: addresses.sentry_dsn,
             alert_webhook: addresses.alert_webhook,
+            deep_token: addresses.deep_token,
             rehearsal: rehearsal.map(Arc::new),
             by: None,
             acts: true,

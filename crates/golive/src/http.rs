@@ -147,6 +147,12 @@ impl Endpoint {
         self.finish(self.client.get(format!("{}{path}", self.management)), path).await
     }
 
+    /// The same as the bearer of a token.
+    pub(crate) async fn probe_as(&self, path: &str, token: &SecretString) -> Result<Answer, HttpError> {
+        let request = self.client.get(format!("{}{path}", self.management));
+        self.finish(request.bearer_auth(token.expose_secret()), path).await
+    }
+
     async fn finish(&self, request: reqwest::RequestBuilder, path: &str) -> Result<Answer, HttpError> {
         let shown = || format!("{}{}", self.base, path.split('?').next().unwrap_or_default());
         let fail =

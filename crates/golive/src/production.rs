@@ -134,6 +134,7 @@ fn find_addresses(
         redis: find(config.redis.url.as_ref())?,
         sentry_dsn: find(errors.and_then(|errors| errors.dsn.as_ref()))?,
         alert_webhook: find(errors.and_then(|errors| errors.alert_webhook.as_ref()))?,
+        deep_token: find(config.http.deep_token.as_ref())?,
         node: None,
     })
 }

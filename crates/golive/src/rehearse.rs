@@ -175,7 +175,10 @@ pub async fn rehearse(options: RehearseOptions, observer: Observer) -> Result<Ou
     observer(Event::Note { text: "starting MariaDB and Redis".to_owned() });
     let start = move || Rehearsal::start(&folder);
     let servers = tokio::task::spawn_blocking(start).await.expect("starting servers does not panic")?;
-    let addresses = Addresses { source: Some(source), ..Addresses::default() };
+    // A rehearsal reads no variable: where the token is one, the step says that it is missing.
+    let token = options.config.http.deep_token.as_ref();
+    let deep_token = token.and_then(|token| token.resolve(&options.config.directory, &|_| None).ok());
+    let addresses = Addresses { source: Some(source), deep_token, ..Addresses::default() };
     let mut context = Context::new(options.config, directory, journal, addresses, Some(servers), observer);
     context.cancel = options.cancel;
     let (keep, observer) = (options.keep, Arc::clone(&context.observer));

@@ -6,14 +6,14 @@ mod errors;
 
 use std::time::Duration;
 
-use golive_observe::{check_health_document, parse_metrics_text};
+use golive_observe::{HealthStatus, check_health_document, parse_metrics_text};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::args::Global;
 use crate::commands;
-use crate::commands::support::{Meter, show};
+use crate::commands::support::{Meter, resolve, show};
 use crate::exit::{End, Failure, Result};
 
 /// What can be asked of a running application.
@@ -35,7 +35,7 @@ pub(crate) struct CheckArgs {
     /// Where health and metrics answer; `[http] management_url` or `base_url` of golive.toml unless given.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The token that deep health asks for, as env:NAME or file:PATH.
+    /// The token that deep health asks for, as env:NAME or file:PATH; `[http] deep_token` of golive.toml unless given.
     #[arg(long, value_name = "SETTING")]
     deep_token: Option<String>,
 }
@@ -76,7 +76,11 @@ async fn check(global: &Global, args: &CheckArgs) -> Result {
         (Kind::Deep, or(&http.deep, "/health/deep")),
         (Kind::Metrics, or(&http.metrics, "/metrics")),
     ];
-    let token = args.deep_token.as_deref().map(errors::secret).transpose()?;
+    let token = match (&args.deep_token, &http.deep_token) {
+        (Some(given), _) => Some(errors::secret(given)?),
+        (None, Some(setting)) => Some(resolve(setting, &config.directory)?),
+        (None, None) => None,
+    };
     let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().map_err(Failure::reach)?;
     let meter = Meter::new(global, "asking the application");
     let mut all = Vec::new();
@@ -149,7 +153,9 @@ fn judge(kind: Kind, status: u16, body: &str) -> std::result::Result<String, Str
         };
     }
     if kind == Kind::Deep && status == 401 {
-        return Err("answered 401: give its token with --deep-token env:NAME".to_owned());
+        return Err(
+            "answered 401: give its token with --deep-token env:NAME, or `deep_token` in [http]".to_owned()
+        );
     }
     if kind == Kind::Deep {
         let document = serde_json::from_str(body).map_err(|_| "the answer is no JSON".to_owned())?;
@@ -157,7 +163,14 @@ fn judge(kind: Kind, status: u16, body: &str) -> std::result::Result<String, Str
         let parts: Vec<String> = report
             .checks
             .iter()
-            .map(|check| format!("{} {:.0} ms", check.name, check.milliseconds))
+            .map(|check| {
+                let detail = check.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+                let status = match check.status {
+                    HealthStatus::Up => String::new(),
+                    status => format!(" {}", format!("{status:?}").to_uppercase()),
+                };
+                format!("{}{status} {:.0} ms{detail}", check.name, check.milliseconds)
+            })
             .collect();
         return if status == 200 {
             Ok(parts.join(", "))

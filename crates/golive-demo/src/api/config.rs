@@ -34,6 +34,12 @@ pub(crate) struct ServeConfig {
     pub(crate) provider_state_file: Option<PathBuf>,
     pub(crate) pool: Vec<(&'static str, String)>,
     pub(crate) release: String,
+    /// What `golive backup status --metrics FILE` writes; deep health and /metrics tell by it how old the last backup is.
+    pub(crate) backup_metrics_file: Option<PathBuf>,
+    /// The certificate under which users reach the platform, in PEM; deep health tells how long it is valid.
+    pub(crate) certificate_file: Option<PathBuf>,
+    /// Lets who knows it read deep health on the public address.
+    pub(crate) deep_token: Option<SecretString>,
 }
 
 /// How strict the start is.
@@ -104,6 +110,9 @@ impl ServeConfig {
             error_journal: environment.get("ERROR_JOURNAL").map(PathBuf::from),
             provider_state_file: environment.get("PROVIDER_STATE_FILE").map(PathBuf::from),
             pool: pool_variables(environment),
+            backup_metrics_file: environment.get("BACKUP_METRICS_FILE").map(PathBuf::from),
+            certificate_file: environment.get("CERTIFICATE_FILE").map(PathBuf::from),
+            deep_token: environment.get("DEEP_HEALTH_TOKEN").map(SecretString::from),
             release: environment
                 .get("RELEASE")
                 .unwrap_or(concat!("golive-demo@", env!("CARGO_PKG_VERSION")))

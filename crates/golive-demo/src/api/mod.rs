@@ -25,6 +25,7 @@ mod sessions;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upkeep;
 mod upload;
 mod users;
 

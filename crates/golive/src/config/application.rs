@@ -54,6 +54,8 @@ pub struct Http {
     pub ready: Option<String>,
     /// Path of the deep health check.
     pub deep: Option<String>,
+    /// The token that deep health asks for, sent as `Authorization: Bearer …`; by reference: `env:NAME` or `file:PATH`.
+    pub deep_token: Option<super::Setting>,
     /// Path of the metrics.
     pub metrics: Option<String>,
     /// How the running application is asked which database it uses.
