@@ -1,5 +1,7 @@
 //! What somebody sends who wants to break it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::time::Duration;

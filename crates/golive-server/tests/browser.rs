@@ -1,5 +1,7 @@
 //! The console in a real browser: as wide as a phone and as a desk, light and dark, by keyboard, without script, live and cut off.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "support/browser.rs"]
 mod browser;
 mod support;

@@ -1,5 +1,7 @@
 //! What the pages show, and that it is what is there.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! A console that is served, runs to look at, and a client that keeps its cookies.
 
 #![allow(dead_code, reason = "each test target uses its part")]
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
