@@ -27,6 +27,13 @@ impl Drop for Served {
     }
 }
 
+impl Served {
+    /// A console that somebody else serves.
+    pub(crate) fn elsewhere(url: String, base: tempfile::TempDir) -> Self {
+        Self { url, entry: None, base, task: tokio::spawn(async {}) }
+    }
+}
+
 /// Serves a folder without runs.
 pub(crate) async fn serve(change: impl FnOnce(&mut ServerOptions)) -> Served {
     serve_folder(tempfile::tempdir().unwrap(), change).await
