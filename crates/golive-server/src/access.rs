@@ -187,7 +187,7 @@ pub(crate) async fn admit(State(site): State<Site>, request: Request, next: Next
     }
     if let Some(language) = chosen_language(&parts).filter(|_| reads) {
         let cookie = access.cookies.lasting(&access.cookies.language, language.tag());
-        let back = format!("{}{}", site.options.mount, visitor.path);
+        let back = site.href(&visitor.path);
         return (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, text(&back))])
             .into_response();
     }

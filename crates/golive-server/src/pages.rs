@@ -132,7 +132,7 @@ pub(crate) fn frame(
                     main #content tabindex="-1" {
                         div.title {
                             h1 { (title) }
-                            @if let Some(seeing) = seeing { (freshness(words, visitor, mount, seeing)) }
+                            @if let Some(seeing) = seeing { (freshness(site, visitor, seeing)) }
                         }
                         div #body data-live { (body) }
                     }
@@ -163,7 +163,7 @@ fn top(site: &Site, visitor: &Visitor) -> Markup {
     let (words, mount) = (visitor.words, site.options.mount.as_str());
     html! {
         header.top {
-            a.brand href={ (mount) "/" } {
+            a.brand href=(site.href("/")) {
                 svg viewBox="0 0 32 32" aria-hidden="true" focusable="false" {
                     rect width="32" height="32" rx="8" {}
                     path d="M8.5 16.5l5 5 10-11" {}
@@ -176,7 +176,7 @@ fn top(site: &Site, visitor: &Visitor) -> Markup {
                         @if language == words.language() {
                             span lang=(language.tag()) aria-current="true" { (language.own_name()) }
                         } @else {
-                            a href={ (mount) (visitor.path) "?lang=" (language.tag()) } lang=(language.tag()) hreflang=(language.tag()) { (language.own_name()) }
+                            a href={ (site.href(&visitor.path)) "?lang=" (language.tag()) } lang=(language.tag()) hreflang=(language.tag()) { (language.own_name()) }
                         }
                     }
                 }
@@ -193,14 +193,14 @@ fn top(site: &Site, visitor: &Visitor) -> Markup {
 }
 
 fn menu(site: &Site, visitor: &Visitor) -> Markup {
-    let (words, mount) = (visitor.words, site.options.mount.as_str());
+    let words = visitor.words;
     let acts = (site.actor.is_some() && visitor.may_act).then_some(("/run", "page-act"));
     html! {
         nav.menu aria-label=(words.t("menu")) {
             ul {
                 @for (path, name) in MENU.into_iter().chain(acts) {
                     @let current = visitor.path == path;
-                    li { a href={ (mount) (path) } aria-current=[current.then_some("page")] { (words.t(name)) } }
+                    li { a href=(site.href(path)) aria-current=[current.then_some("page")] { (words.t(name)) } }
                 }
             }
         }
@@ -208,7 +208,8 @@ fn menu(site: &Site, visitor: &Visitor) -> Markup {
 }
 
 /// When it was looked at, whether the page is live, and what to do where it is not.
-fn freshness(words: Words, visitor: &Visitor, mount: &str, seeing: &Seeing) -> Markup {
+fn freshness(site: &Site, visitor: &Visitor, seeing: &Seeing) -> Markup {
+    let words = visitor.words;
     html! {
         div.freshness {
             p #looked data-live { (words.t("looked-at")) " " (parts::time(seeing.at)) }
@@ -216,7 +217,7 @@ fn freshness(words: Words, visitor: &Visitor, mount: &str, seeing: &Seeing) -> M
                 data-gone=(words.t("line-gone")) data-paused=(words.t("line-paused")) {
                 span.dot aria-hidden="true" {}
                 span.text { (words.t("line-still")) }
-                " " a.reload href={ (mount) (visitor.path) } { (words.t("line-reload")) }
+                " " a.reload href=(site.href(&visitor.path)) { (words.t("line-reload")) }
             }
         }
     }
@@ -232,7 +233,7 @@ pub(crate) fn problem(site: &Site, visitor: &Visitor, status: StatusCode, key: &
     let body = html! {
         section.panel {
             p { (words.t(key)) }
-            p { a href={ (site.options.mount) "/" } { (words.t("problem-start")) } }
+            p { a href=(site.href("/")) { (words.t("problem-start")) } }
         }
     };
     let title = format!("{} · {}", status.as_u16(), words.t("problem-title"));

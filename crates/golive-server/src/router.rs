@@ -35,6 +35,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The address of a page of the console. Mounted, the first page has no slash at its end: a nested router has no such path.
+    pub(crate) fn href(&self, path: &str) -> String {
+        let mount = self.options.mount.as_str();
+        if path == "/" && !mount.is_empty() { mount.to_owned() } else { format!("{mount}{path}") }
+    }
+
     /// The identity of everything that is shown: of the run, and of what the console itself does.
     pub(crate) fn version(&self, seeing: &Seeing) -> String {
         let doing = self.actor.as_ref().map_or(0, |actor| actor.version());

@@ -1,5 +1,7 @@
 //! A go-live from the console, on a real server: the plan, the one question, the run, and what it came to.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::time::{Duration, Instant};

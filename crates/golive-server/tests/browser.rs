@@ -1,5 +1,7 @@
 //! The console in a real browser: as wide as a phone and as a desk, light and dark, by keyboard, without script, live and cut off.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "support/browser.rs"]
 mod browser;
 mod support;
@@ -112,7 +114,7 @@ async fn heavy_every_page_fits_reads_well_and_breaks_no_rule_on_every_screen() {
 }
 
 #[tokio::test]
-async fn heavy_a_page_follows_its_run_and_says_at_once_when_it_cannot() {
+async fn heavy_a_page_follows_its_run_and_says_when_it_cannot() {
     let base = tempfile::tempdir().unwrap();
     let (at, all) = (now(), results(now()));
     let name = "20260101T000000.000Z";

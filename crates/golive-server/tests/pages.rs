@@ -1,5 +1,7 @@
 //! What the pages show, and that it is what is there.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::time::Duration;
@@ -286,4 +288,45 @@ async fn next_event(stream: &mut reqwest::Response) -> String {
         text.push_str(&String::from_utf8_lossy(&chunk.expect("a whole chunk").expect("the stream goes on")));
     }
     text
+}
+
+#[tokio::test]
+async fn mounted_in_a_service_every_link_leads_somewhere() {
+    let base = tempfile::tempdir().unwrap();
+    let at = now();
+    ended_run(base.path(), "runs", "20260101T000000.000Z", &results(at), at);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut options = golive_server::ServerOptions::new(base.path().to_owned());
+    options.mount = "/ops/golive".to_owned();
+    options.hosts = vec![address.to_string()];
+    let console = golive_server::Console::open(&options).await.unwrap();
+    let entry = secrecy::ExposeSecret::expose_secret(&console.entry_path().unwrap()).to_owned();
+    let app = axum::Router::new().nest("/ops/golive", console.router());
+    let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let served = Served::elsewhere(format!("http://{address}"), base);
+    let mut browser = Browser::new(&served);
+    let entered = browser.get(&entry).await;
+    let mut waiting = vec![entered.headers()[header::LOCATION].to_str().unwrap().to_owned()];
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(path) = waiting.pop() {
+        let path = path.split('#').next().unwrap().to_owned();
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        let answer = browser.get(&path).await;
+        assert!(answer.status() == StatusCode::OK || path.contains("lang="), "{path}: {}", answer.status());
+        if answer.status() != StatusCode::OK || path.contains("/report/") || path.contains("/assets/") {
+            continue;
+        }
+        let page = answer.text().await.unwrap();
+        let links = page.split(" href=\"").chain(page.split(" src=\"")).skip(1);
+        waiting.extend(
+            links.map(|rest| rest.split('"').next().unwrap().to_owned()).filter(|link| link.starts_with('/')),
+        );
+    }
+    assert!(seen.len() > 20 && seen.iter().all(|path| path.starts_with("/ops/golive")), "{seen:?}");
+    serving.abort();
 }

@@ -144,7 +144,7 @@ fn begin(site: &Site, headers: &HeaderMap, name: &str, role: Role, credential: O
 }
 
 fn to_start(site: &Site) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, text(&format!("{}/", site.options.mount)))]).into_response()
+    (StatusCode::SEE_OTHER, [(header::LOCATION, text(&site.href("/")))]).into_response()
 }
 
 fn must_wait(site: &Site, visitor: &Visitor, wait: MustWait) -> Response {

@@ -103,7 +103,11 @@ meaning-go =
         [0] Alle { $pass } Kriterien sind erfüllt, jedes bewiesen durch das, was gesehen wurde. Nichts spricht gegen den Produktivgang.
        *[other] { $pass } Kriterien sind erfüllt und { $waived } erlassen. Sonst spricht nichts gegen den Produktivgang.
     }
-meaning-no-go = { $fail } von 13 Kriterien sind nicht erfüllt; { $unknown } konnten nicht beurteilt werden, { $pass } erfüllt, { $waived } erlassen.
+meaning-no-go =
+    { $fail ->
+        [one] Eines von 13 Kriterien ist nicht erfüllt
+       *[other] { $fail } von 13 Kriterien sind nicht erfüllt
+    }; { $unknown } konnten nicht beurteilt werden, { $pass } erfüllt, { $waived } erlassen.
 meaning-inconclusive = Nichts, was gesehen wurde, spricht gegen den Produktivgang, aber { $unknown } von 13 Kriterien konnten nicht beurteilt werden ({ $pass } erfüllt, { $fail } nicht, { $waived } erlassen).
 next-title = Was als Nächstes zu tun ist
 next-wait = Nichts: der Lauf geht von selbst weiter. Dasselbe im Terminal:

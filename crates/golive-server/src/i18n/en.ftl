@@ -103,7 +103,11 @@ meaning-go =
         [0] All { $pass } criteria hold, each proven from what was seen. Nothing stands against going live.
        *[other] { $pass } criteria hold and { $waived } are waived. Nothing else stands against going live.
     }
-meaning-no-go = { $fail } of 13 criteria do not hold; { $unknown } could not be judged, { $pass } hold, { $waived } waived.
+meaning-no-go =
+    { $fail ->
+        [one] One of 13 criteria does not hold
+       *[other] { $fail } of 13 criteria do not hold
+    }; { $unknown } could not be judged, { $pass } hold, { $waived } waived.
 meaning-inconclusive = Nothing that was seen speaks against going live, but { $unknown } of 13 criteria could not be judged ({ $pass } hold, { $fail } fail, { $waived } waived).
 next-title = What to do next
 next-wait = Nothing: the run goes on by itself. The same in a terminal:

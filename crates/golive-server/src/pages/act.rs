@@ -49,7 +49,7 @@ pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<
                         (words.with("act-by", &[("by", show::line(by, 80).into())])) " · " (words.t("step-since-prefix")) " " (parts::time(*since))
                         @if *resumes { " · " (words.t("act-resumed")) }
                     }
-                    p { a href={ (site.options.mount) "/" } { (words.t("act-watch")) } }
+                    p { a href=(site.href("/")) { (words.t("act-watch")) } }
                     @if !ending { p.quiet { (words.t("act-end-says")) } (button("end", "act-end", false)) }
                 }
             }

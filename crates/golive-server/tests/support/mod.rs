@@ -1,7 +1,6 @@
 //! A console that is served, runs to look at, and a client that keeps its cookies.
 
 #![allow(dead_code, reason = "each test target uses its part")]
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +24,13 @@ pub(crate) struct Served {
 impl Drop for Served {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl Served {
+    /// A console that somebody else serves.
+    pub(crate) fn elsewhere(url: String, base: tempfile::TempDir) -> Self {
+        Self { url, entry: None, base, task: tokio::spawn(async {}) }
     }
 }
 
