@@ -5,6 +5,7 @@ mod look;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::num::NonZeroU64;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct BackupOptions {
     /// Insist on a manifest of exactly the dumped snapshot (needs RELOAD). When false and no lock can be had, the
     /// manifest is marked advisory.
     pub exact: bool,
+    /// No more than so many stored bytes a second.
+    pub bytes_a_second: Option<NonZeroU64>,
 }
 
 impl BackupOptions {
@@ -55,6 +58,7 @@ impl BackupOptions {
             tools: Tools::new(),
             deadline: Duration::from_secs(4 * 60 * 60),
             exact: true,
+            bytes_a_second: None,
         }
     }
 }
@@ -330,7 +334,8 @@ fn start_dump(
     CreateBackupError,
 > {
     let defaults = server.defaults_file().map_err(CreateBackupError::Write)?;
-    let writer = PartWriter::create(staging.directory(), DUMP_PART, &repository.keys().recipients)
+    let recipients = &repository.keys().recipients;
+    let writer = PartWriter::create_paced(staging.directory(), DUMP_PART, recipients, options.bytes_a_second)
         .map_err(CreateBackupError::Write)?;
     let mut running = exec::start(
         &options.tools.dump,

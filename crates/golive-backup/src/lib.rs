@@ -20,7 +20,7 @@
 //! | know how much would be lost now | [`Repository::possible_loss`] |
 //! | keep environment and state files | [`back_up_state`], [`restore_state`] |
 //! | keep what Redis holds | [`create_redis`], [`restore_redis`] |
-//! | run it daily | [`render_systemd`], [`render_cron`] |
+//! | run it daily, in this process or from outside | [`keep_schedule`], [`render_systemd`], [`render_cron`] |
 //! | write down the recovery | [`render_runbook`] |
 //!
 //! ```no_run
@@ -100,7 +100,10 @@ pub use repository::{Attempt, DamagedEntry, Proof, ProofLevel, Repository, Repos
 pub use restore::{RestoreError, RestoreOptions, RestoreReport, restore_backup};
 pub use retention::{Candidate, Kept, PrunePlan, Pruned, Retention, plan_prune};
 pub use runbook::{MeasuredRecovery, RunbookInputs, Scenario, render_runbook};
-pub use schedule::{ScheduleOptions, SystemdUnits, render_cron, render_systemd};
+pub use schedule::{
+    Due, ScheduleOptions, SystemdUnits, keep_schedule, next_due, proof_is_due, render_archiver, render_cron,
+    render_systemd,
+};
 pub use sealing::{Key, KeyError, Keys, Recipient};
 pub use server::{ConnectError, InvalidServer, Server};
 pub use state::{StateError, back_up_state, restore_state};

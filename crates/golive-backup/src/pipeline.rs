@@ -3,7 +3,9 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::num::NonZeroU64;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use age::stream::{StreamReader, StreamWriter};
 
@@ -63,7 +65,42 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-type StoredFile = Hashing<BufWriter<File>>;
+/// Holds back what would go faster than so many bytes a second.
+pub(crate) struct Paced<T> {
+    inner: T,
+    bytes_a_second: Option<NonZeroU64>,
+    began: Instant,
+    bytes: u64,
+}
+
+impl<T> Paced<T> {
+    fn new(inner: T, bytes_a_second: Option<NonZeroU64>) -> Self {
+        Self { inner, bytes_a_second, began: Instant::now(), bytes: 0 }
+    }
+}
+
+impl<W: Write> Write for Paced<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        let Some(rate) = self.bytes_a_second else { return Ok(written) };
+        self.bytes += written as u64;
+        let due = Duration::from_secs_f64(self.bytes as f64 / rate.get() as f64);
+        let ahead = due.saturating_sub(self.began.elapsed());
+        if ahead.is_zero() {
+            // What was not used before is not saved up for a burst.
+            (self.began, self.bytes) = (Instant::now(), 0);
+        } else {
+            std::thread::sleep(ahead);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+type StoredFile = Hashing<BufWriter<Paced<File>>>;
 
 /// A part being written. Dropped unfinished it leaves a file that no reader accepts: the encryption has no last block.
 pub(crate) struct PartWriter {
@@ -73,7 +110,18 @@ pub(crate) struct PartWriter {
 
 impl PartWriter {
     pub(crate) fn create(directory: &Path, name: &str, recipients: &[Recipient]) -> io::Result<Self> {
+        Self::create_paced(directory, name, recipients, None)
+    }
+
+    /// One that takes no more than so many stored bytes a second.
+    pub(crate) fn create_paced(
+        directory: &Path,
+        name: &str,
+        recipients: &[Recipient],
+        bytes_a_second: Option<NonZeroU64>,
+    ) -> io::Result<Self> {
         let file = File::options().write(true).create_new(true).open(directory.join(name))?;
+        let file = Paced::new(file, bytes_a_second);
         let stored = Hashing::new(BufWriter::with_capacity(BUFFER_BYTES, file));
         let mut encoder = zstd::Encoder::new(sealing::seal(recipients, stored)?, COMPRESSION_LEVEL)?;
         encoder.include_checksum(true)?;
@@ -90,7 +138,7 @@ impl PartWriter {
         let sealed = self.plain.inner.finish()?;
         let stored = sealed.finish()?;
         let (bytes, blake3) = (stored.count(), stored.digest());
-        let file = stored.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let file = stored.inner.into_inner().map_err(io::IntoInnerError::into_error)?.inner;
         file.sync_all()?;
         let length = file.metadata()?.len();
         if length != bytes {
@@ -135,6 +183,17 @@ pub(crate) fn hash_file(path: &Path, mut seen: impl FnMut(u64)) -> io::Result<(u
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_goes_faster_than_it_may() {
+        let began = Instant::now();
+        let mut paced = Paced::new(Vec::new(), NonZeroU64::new(1_000_000));
+        for _ in 0..4 {
+            paced.write_all(&[0; 50_000]).unwrap();
+        }
+        assert!(began.elapsed() >= Duration::from_millis(180), "{:?}", began.elapsed());
+        assert_eq!(paced.inner.len(), 200_000);
+    }
 
     #[test]
     fn what_goes_in_comes_out_and_an_unfinished_part_is_refused() {

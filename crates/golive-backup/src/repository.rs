@@ -416,7 +416,7 @@ pub(crate) fn take_lock(directory: &Path) -> Result<Lock, RepositoryError> {
         .open(&path)
         .map_err(file_error("open the lock file", &path))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
+        Ok(()) => Ok(Lock { file }),
         Err(fs::TryLockError::WouldBlock) => Err(RepositoryError::Busy { path: directory.to_owned() }),
         Err(fs::TryLockError::Error(source)) => Err(file_error("lock", &path)(source)),
     }
@@ -424,7 +424,14 @@ pub(crate) fn take_lock(directory: &Path) -> Result<Lock, RepositoryError> {
 
 /// The writer's lock; the system releases it when the process ends, however it ends.
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that is being started at this moment holds the same file until it has begun.
+        let _ = self.file.unlock();
+    }
 }
 
 /// A backup being written. Dropped unpublished, it is removed.

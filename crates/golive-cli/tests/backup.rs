@@ -7,7 +7,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use golive_sandbox::{MariaDb, MariaDbOptions};
+use golive_sandbox::{MariaDb, MariaDbOptions, Redis, RedisOptions};
 use support::{Ended, run, server};
 
 #[test]
@@ -159,6 +159,75 @@ fn disasters_are_rehearsed_with_a_copy_of_the_data_and_nothing_confirmed_is_lost
     backup(&["restore", &id, "--into", data.to_str().unwrap()]).with(0).says(&["prepared"]);
     assert!(data.join("app").is_dir());
     backup(&["restore", &id, "--into", data.to_str().unwrap()]).with(2).says(&["there already"]);
+}
+
+#[test]
+fn a_backup_is_proven_as_it_is_taken_with_its_accounts_and_by_a_schedule_that_systemd_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut options = MariaDbOptions::new();
+    options.databases = vec!["app".to_owned()];
+    let mariadb = MariaDb::start(&options).unwrap();
+    mariadb
+        .execute(
+            "CREATE TABLE app.t (id INT PRIMARY KEY); INSERT INTO app.t VALUES (1); CREATE USER worker@localhost IDENTIFIED BY 'planted';
+             GRANT SELECT ON app.* TO worker@localhost",
+        )
+        .unwrap();
+    let backup = |arguments: &[&str]| run(here, &mariadb.url("app"), &[&["backup"], arguments].concat());
+    let taken = backup(&["create", "--target", "env:TARGET", "--prove", "due", "--rate-limit", "50"]).with(0);
+    taken.says(&["every table equal", "later versions of MariaDB read too"]);
+    backup(&["status"]).with(0).says(&["backups of app: good", "would be lost now, by backups without"]);
+    // Proven a moment ago, so not again.
+    let again = backup(&["create", "--target", "env:TARGET", "--prove", "due"]).with(0);
+    assert!(!again.all().contains("every table equal"), "{}", again.all());
+
+    let copy = MariaDb::start(&MariaDbOptions::new()).unwrap();
+    let restore = ["backup", "restore", "--target", "env:TARGET", "--with-accounts"];
+    run(here, &copy.url("app"), &restore).with(0).says(&["accounts made"]);
+    assert!(copy.execute("SHOW GRANTS FOR worker@localhost").unwrap().contains("`app`.*"));
+
+    // Files of the server are a backup too: proven by a server started on them.
+    backup(&["create", "--physical", "--target", "env:TARGET"]).with(0);
+    let drilled = backup(&["drill", "--format", "json"]).with(0).json();
+    assert_eq!(drilled["equal"], true, "{drilled}");
+    assert!(drilled["backup"].as_str().unwrap().starts_with("000003-"), "{drilled}");
+    backup(&["status"]).with(0).says(&["backups of app: good"]);
+
+    let units = here.join("units");
+    let written =
+        backup(&["schedule", "--into", units.to_str().unwrap(), "--at", "03:30", "--physical"]).with(0);
+    written.says(&["systemd"]);
+    let service = std::fs::read_to_string(units.join("golive-backup.service")).unwrap();
+    assert!(service.contains("create --physical --prove due") && !service.contains("mysql://"), "{service}");
+    let timer = std::fs::read_to_string(units.join("golive-backup.timer")).unwrap();
+    assert!(timer.contains("OnCalendar=*-*-* 03:30:00 UTC"), "{timer}");
+    assert!(units.join("golive-archiver.service").is_file() && units.join("golive-backup.cron").is_file());
+}
+
+#[test]
+fn redis_is_fetched_and_put_back_as_a_file_it_starts_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let redis = Redis::start(&RedisOptions::new()).unwrap();
+    redis.command(&["SET", "planted", "value"]).unwrap();
+    let url = redis.url();
+    let fetch = ["backup", "create", "--redis", "--redis-url", "env:TARGET"];
+    let taken = run(here, &url, &fetch).with(0);
+    taken.says(&["1 keys of Redis"]);
+    run(here, &url, &["backup", "list"]).with(0).says(&["redis"]);
+    let root = here.join("copy");
+    let data = root.join("data");
+    run(here, &url, &["backup", "restore", "--into", data.to_str().unwrap()])
+        .with(0)
+        .says(&["dump.rdb", "appendonly no"]);
+    let mut options = RedisOptions::new();
+    options.directory = Some(root);
+    options.append_only = false;
+    let copy = Redis::start(&options).unwrap();
+    assert_eq!(copy.command(&["GET", "planted"]).unwrap().trim(), "value");
+    let password = secrecy::ExposeSecret::expose_secret(redis.password()).to_owned();
+    assert!(!taken.all().contains(&password));
 }
 
 /// In the middle of the largest stored part.

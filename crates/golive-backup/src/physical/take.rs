@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -43,12 +44,19 @@ pub struct PhysicalOptions {
     pub tools: Tools,
     /// The whole backup must be done within this time.
     pub deadline: Duration,
+    /// No more than so many stored bytes a second.
+    pub bytes_a_second: Option<NonZeroU64>,
 }
 
 impl PhysicalOptions {
     /// A full one, within four hours.
     pub fn new() -> Self {
-        Self { base: None, tools: Tools::new(), deadline: Duration::from_secs(4 * 60 * 60) }
+        Self {
+            base: None,
+            tools: Tools::new(),
+            deadline: Duration::from_secs(4 * 60 * 60),
+            bytes_a_second: None,
+        }
     }
 }
 
@@ -317,8 +325,10 @@ impl Copy {
         if options.base.is_some() {
             arguments.push(format!("--incremental-lsn={from_lsn}"));
         }
-        let writer = PartWriter::create(staging.directory(), PHYSICAL_PART, &repository.keys().recipients)
-            .map_err(PhysicalError::Write)?;
+        let recipients = &repository.keys().recipients;
+        let writer =
+            PartWriter::create_paced(staging.directory(), PHYSICAL_PART, recipients, options.bytes_a_second)
+                .map_err(PhysicalError::Write)?;
         let (sender, lines) = mpsc::unbounded_channel();
         let mut running = exec::start_watched(
             &options.tools.physical,

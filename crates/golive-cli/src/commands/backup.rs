@@ -7,15 +7,18 @@ mod drill;
 mod failure;
 mod moment;
 mod physical;
+mod redis;
+mod schedule;
 mod status;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use golive_backup::{
-    BackupId, BackupOptions, Content, DatabaseFacts, Depth, EngineAdvice, Key, Keys, Manifest, Progress,
-    Proof, ProofLevel, Repository, RestoreOptions, RestoreReport, Retention, Server, advise_engine,
-    create_backup, plan_log_prune, plan_prune, restore_backup, restore_state, verify_backup,
+    BackupId, BackupOptions, Content, DatabaseFacts, Depth, EngineAdvice, Expectations, Key, Keys, Manifest,
+    Progress, Proof, ProofLevel, Repository, RestoreOptions, RestoreReport, Retention, Server, advise_engine,
+    create_backup, plan_log_prune, plan_prune, proof_is_due, restore_backup, restore_state, verify_backup,
 };
 use serde_json::json;
 
@@ -38,6 +41,8 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     /// Restore into an empty database, or files into a folder; with --to or --before, recover to a moment.
     Restore(RestoreArgs),
+    /// Write a systemd service and timer, a cron line and an archiver's service for daily backups; checked where systemd is.
+    Schedule(schedule::ScheduleArgs),
     /// Whether the backups may be relied on: late, unproven, shrunk, failed? Exit code 10 when not.
     Status(status::StatusArgs),
     /// Restore the newest backup into a disposable server and compare every table; or rehearse a disaster.
@@ -75,9 +80,35 @@ pub(crate) struct CreateArgs {
     /// Continue this physical backup instead of taking everything.
     #[arg(long, value_name = "BACKUP_ID", requires = "physical")]
     base: Option<BackupId>,
+    /// Fetch the data of Redis instead: the address is `[redis] url` of golive.toml unless --redis-url is given.
+    #[arg(long, conflicts_with_all = ["physical", "target"])]
+    redis: bool,
+    /// Redis: `env:NAME` or `file:PATH`.
+    #[arg(long, value_name = "URL", requires = "redis")]
+    redis_url: Option<String>,
+    /// Take no more than so many stored mebibytes a second.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    rate_limit: Option<u32>,
+    /// Restore into a disposable server and compare afterwards: `due` does so daily below 20 GB of data, else weekly.
+    #[arg(long, value_enum, default_value_t = ProveWhen::Never, conflicts_with = "redis")]
+    prove: ProveWhen,
     /// A restore must be done within this time: whether a dump or files suit that is said.
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     restore_within_minutes: u32,
+}
+
+/// When a backup is proven by a restore right after it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ProveWhen {
+    Never,
+    Due,
+    Always,
+}
+
+impl CreateArgs {
+    fn bytes_a_second(&self) -> Option<std::num::NonZeroU64> {
+        self.rate_limit.and_then(|mebibytes| std::num::NonZeroU64::new(u64::from(mebibytes) << 20))
+    }
 }
 
 /// What `verify` takes.
@@ -144,6 +175,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
         Command::Verify(args) => verify(global, &args).await,
         Command::Prune(args) => prune(global, &args),
         Command::Restore(args) => restore(global, &args).await,
+        Command::Schedule(args) => schedule::run(global, &args).await,
         Command::Status(args) => status::run(global, &args).await,
         Command::Drill(args) => disaster::run(global, &args).await,
         Command::ArchiveBinlog(args) => moment::archive(global, &args).await,
@@ -153,6 +185,9 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
 }
 
 async fn create(global: &Global, args: &CreateArgs) -> Result {
+    if args.redis {
+        return redis::create(global, args).await;
+    }
     let server = Server::parse(&support::target(global, args.target.as_deref())?).map_err(Failure::usage)?;
     if args.physical {
         return physical::create(global, args, &server).await;
@@ -163,9 +198,11 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
     let (folder, key_file) = places(global, &args.place)?;
     let repository = open_to_write(global, &args.place)?;
     let meter = Meter::new(global, "taking a backup");
-    let manifest =
-        create_backup(&server, &repository, &BackupOptions::new(database), clock::now(), &moving(&meter))
-            .await;
+    let before = repository.latest(&database).map_err(ToFailure::failure)?;
+    let mut options = BackupOptions::new(database);
+    options.bytes_a_second = args.bytes_a_second();
+    let progress = moving_towards(&meter, before.as_ref().map(plain_bytes));
+    let manifest = create_backup(&server, &repository, &options, clock::now(), &progress).await;
     meter.clear();
     let manifest = manifest.map_err(ToFailure::failure)?;
     let advice = advice(&manifest, args.restore_within_minutes);
@@ -184,7 +221,44 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
         lines.extend(advice.iter().map(|advice| format!("  {advice}")));
         lines.join("\n")
     });
-    Ok(End::Ready)
+    prove_if_due(global, &repository, &manifest, args.prove).await
+}
+
+/// Restores what was just taken and compares it, where that is asked for.
+async fn prove_if_due(
+    global: &Global,
+    repository: &Repository,
+    manifest: &Manifest,
+    when: ProveWhen,
+) -> Result {
+    let facts = match &manifest.content {
+        Content::Database(facts) => std::slice::from_ref(&**facts),
+        Content::Physical(facts) => facts.databases.as_slice(),
+        _ => &[],
+    };
+    let bytes = facts.iter().filter_map(|facts| facts.data_bytes).sum();
+    let due = || {
+        let first = facts.first().map(|facts| facts.name.as_str()).unwrap_or_default();
+        let health = repository.health(first, &Expectations::new(), clock::now());
+        health.map(|health| proof_is_due(bytes, health.verified_at, clock::now()))
+    };
+    let wanted = match when {
+        ProveWhen::Never => false,
+        ProveWhen::Always => true,
+        ProveWhen::Due => due().map_err(ToFailure::failure)?,
+    };
+    if !wanted {
+        return Ok(End::Ready);
+    }
+    let drilled = drill::prove(global, repository, manifest).await?;
+    if !global.quiet {
+        output::complain(&drill::text(manifest, &drilled));
+    }
+    Ok(if drilled.equal { End::Ready } else { End::NotReady })
+}
+
+fn plain_bytes(manifest: &Manifest) -> u64 {
+    manifest.parts.iter().map(|part| part.plain_bytes).sum()
 }
 
 /// Dump or files, by the size that the server had.
@@ -243,6 +317,7 @@ fn list(global: &Global, place: &Place) -> Result {
 fn holds(manifest: &Manifest) -> String {
     match &manifest.content {
         Content::Database(facts) => format!("database {}", facts.name),
+        Content::Redis(_) => "redis".to_owned(),
         Content::Physical(facts) => match &facts.base {
             Some(base) => format!("server, on {:06}", base.sequence()),
             None => "server".to_owned(),
@@ -331,8 +406,10 @@ async fn restore(global: &Global, args: &RestoreArgs) -> Result {
     let repository = open(global, &args.place)?;
     let id = which(&repository, args.id.clone())?;
     if let Some(into) = args.into.clone() {
-        if repository.find(&id).map_err(ToFailure::failure)?.physical().is_some() {
-            return physical::restore(global, &repository, &id, &into).await;
+        match repository.find(&id).map_err(ToFailure::failure)?.content {
+            Content::Physical(_) => return physical::restore(global, &repository, &id, &into).await,
+            Content::Redis(_) => return redis::restore(global, repository, id, into).await,
+            _ => {}
         }
         let files = blocking(move || restore_state(&repository, &id, &into)).await.map_err(Failure::reach)?;
         show(global, &json!({ "files": files }), || {
@@ -429,12 +506,58 @@ fn which(repository: &Repository, id: Option<BackupId>) -> std::result::Result<B
 }
 
 fn moving(meter: &Meter) -> Progress {
+    moving_towards(meter, None)
+}
+
+/// Bytes, rate and time left; `expected` stands in where a stage does not know its own end, as the size of the last one.
+fn moving_towards(meter: &Meter, expected: Option<u64>) -> Progress {
     let meter = meter.clone();
+    let began = Mutex::new(None);
     Progress::new(move |event| {
         let stage = format!("{:?}", event.stage).to_lowercase();
         let table = event.table.as_deref().map(|table| format!(" {table}")).unwrap_or_default();
-        let of = event.total_bytes.map(|total| format!(" of {total}")).unwrap_or_default();
-        let bytes = if event.bytes > 0 { format!(" {}{of} bytes", event.bytes) } else { String::new() };
-        meter.say(format!("{stage}{table}{bytes}"));
+        let seconds = {
+            let mut began = began.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match *began {
+                Some((known, since)) if known == event.stage => Instant::elapsed(&since).as_secs_f64(),
+                _ => {
+                    *began = Some((event.stage, Instant::now()));
+                    0.0
+                }
+            }
+        };
+        meter.say(format!("{stage}{table}{}", pace(event.bytes, event.total_bytes.or(expected), seconds)));
     })
+}
+
+/// What a moving line says of so many bytes after so many seconds.
+fn pace(bytes: u64, total: Option<u64>, seconds: f64) -> String {
+    if bytes == 0 {
+        return String::new();
+    }
+    let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
+    let of = total.filter(|total| *total >= bytes).map(|total| format!(" of {}", megabytes(total)));
+    let mut text = format!(" {}{} MB", megabytes(bytes), of.unwrap_or_default());
+    if seconds >= 1.0 {
+        let rate = bytes as f64 / seconds;
+        text.push_str(&format!(", {:.1} MB/s", rate / 1e6));
+        if let Some(left) = total.and_then(|total| total.checked_sub(bytes)) {
+            text.push_str(&format!(", {:.0} s left", left as f64 / rate));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pace;
+
+    #[test]
+    fn a_line_says_how_much_how_fast_and_how_long_still() {
+        assert_eq!(pace(0, Some(10), 2.0), "");
+        assert_eq!(pace(50_000_000, Some(200_000_000), 2.0), " 50.0 of 200.0 MB, 25.0 MB/s, 6 s left");
+        // Larger than the one before: nobody knows how much is left.
+        assert_eq!(pace(50_000_000, Some(40_000_000), 2.0), " 50.0 MB, 25.0 MB/s");
+        assert_eq!(pace(5_000_000, None, 0.2), " 5.0 MB");
+    }
 }

@@ -10,7 +10,7 @@ use golive_backup::{
 use serde_json::json;
 
 use super::failure::ToFailure;
-use super::{CreateArgs, advice, moving, open_to_write};
+use super::{CreateArgs, advice, moving, open_to_write, prove_if_due};
 use crate::args::Global;
 use crate::clock;
 use crate::commands::support::{Meter, show};
@@ -23,6 +23,7 @@ pub(super) async fn create(global: &Global, args: &CreateArgs, server: &Server) 
     let repository = open_to_write(global, &args.place)?;
     let mut options = PhysicalOptions::new();
     options.base.clone_from(&args.base);
+    options.bytes_a_second = args.bytes_a_second();
     let meter = Meter::new(global, "copying the server's files");
     let manifest = create_physical(server, &repository, &options, clock::now(), &moving(&meter)).await;
     meter.clear();
@@ -46,7 +47,7 @@ pub(super) async fn create(global: &Global, args: &CreateArgs, server: &Server) 
             advice.as_ref().map(|advice| format!("\n  {advice}")).unwrap_or_default()
         )
     });
-    Ok(End::Ready)
+    prove_if_due(global, &repository, &manifest, args.prove).await
 }
 
 pub(super) async fn restore(global: &Global, repository: &Repository, id: &BackupId, into: &Path) -> Result {
