@@ -44,7 +44,6 @@ const KINDS: [FindingKind; 11] = [
 impl FindingKind {
     /// What it means. A kind that is added must be told here, or this does not compile.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "one table of texts, without a decision in it")]
     pub fn rule(self) -> ReviewRule {
         let (id, title, why, remedy) = match self {
             Self::FullScan => (

@@ -159,8 +159,14 @@ impl Account {
                 ),
                 -signed(self.sessions),
             ),
-            line("left for the buffer pool and the server's own structures", signed(self.available.saturating_sub(self.sessions))),
-            line("the buffer pool: the least of 80 % of what is left to MariaDB, nine tenths of the line above, and the data", signed(pool_bytes(facts, self))),
+            line(
+                "left for the buffer pool and the server's own structures",
+                signed(self.available.saturating_sub(self.sessions)),
+            ),
+            line(
+                "the buffer pool: the least of 80 % of what is left to MariaDB, nine tenths of the line above, and the data",
+                signed(pool_bytes(facts, self)),
+            ),
         ]
     }
 }

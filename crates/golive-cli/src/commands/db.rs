@@ -102,4 +102,3 @@ fn text(review: &QueryReview) -> String {
     lines.extend(review.notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")
 }
-

@@ -37,9 +37,11 @@ impl HostFacts {
 pub fn observe_host() -> Option<HostFacts> {
     let text = |path: &str| std::fs::read_to_string(path).ok();
     let meminfo = text("/proc/meminfo")?;
-    let cgroup = text("/sys/fs/cgroup/memory.max").or_else(|| text("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    let cgroup =
+        text("/sys/fs/cgroup/memory.max").or_else(|| text("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
     let database = database_server_bytes();
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores =
+        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     host(&meminfo, cgroup.as_deref(), database, cores)
 }
 
@@ -88,7 +90,8 @@ pub async fn observe_server(url: &SecretString, mut facts: ServerFacts) -> Resul
     .await
     .map_err(failed)?;
     let text = |at: usize| row.try_get_unchecked::<String, _>(at).map_err(failed);
-    facts.data_bytes = text(0)?.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(facts.data_bytes);
+    facts.data_bytes =
+        text(0)?.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(facts.data_bytes);
     facts.buffer_pool_bytes = text(1)?.parse().ok();
     facts.max_connections = text(2)?.parse().ok();
     facts.query_cache_on = Some(!matches!(text(3)?.as_str(), "OFF" | "0"));

@@ -7,8 +7,8 @@ use golive_backup::{
     BackupOptions, Key, Keys, Progress, Repository, RestoreOptions, Server, create_backup, restore_backup,
 };
 use golive_load::{
-    DisposableCopy, IndexProof, IndexVerdict, ProveError, ProveOptions, ReviewError, collect_workload, prove_indexes,
-    render_index_migration,
+    DisposableCopy, IndexProof, IndexVerdict, ProveError, ProveOptions, ReviewError, collect_workload,
+    prove_indexes, render_index_migration,
 };
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use secrecy::SecretString;
@@ -87,7 +87,10 @@ pub(super) async fn run(global: &Global, args: Args) -> Result {
 /// The target as it is now, by way of a backup that nobody keeps.
 async fn copied(target: &SecretString) -> std::result::Result<(Arc<MariaDb>, String), Failure> {
     let source = Server::parse(target).map_err(Failure::usage)?;
-    let database = source.database().ok_or_else(|| Failure::usage("copy the database: its address names none"))?.to_owned();
+    let database = source
+        .database()
+        .ok_or_else(|| Failure::usage("copy the database: its address names none"))?
+        .to_owned();
     let mut options = MariaDbOptions::new();
     options.databases = vec![database.clone()];
     options.settings =
@@ -139,7 +142,9 @@ fn text(proof: &IndexProof) -> String {
             lines.push(format!("               costs {}", costs.join(", ")));
         }
     }
-    lines.extend(proof.swept.iter().map(|name| format!("note: dropped `{name}`, left by a trial that was cut off")));
+    lines.extend(
+        proof.swept.iter().map(|name| format!("note: dropped `{name}`, left by a trial that was cut off")),
+    );
     lines.extend(proof.notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")
 }

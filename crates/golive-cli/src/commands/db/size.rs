@@ -45,7 +45,8 @@ pub(super) async fn run(global: &Global, args: Args) -> Result {
     let data = given("--data", args.data)?;
     let mut facts = ServerFacts::new(ram, cores, data.unwrap_or(0));
     facts.application_connections = args.connections;
-    facts.other_services_bytes = given("--other", args.other)?.unwrap_or_else(|| seen(|host| host.others_bytes));
+    facts.other_services_bytes =
+        given("--other", args.other)?.unwrap_or_else(|| seen(|host| host.others_bytes));
     if let Some(target) = &args.target {
         let url = support::target(global, Some(target))?;
         facts = observe_server(&url, facts).await.map_err(Failure::reach)?;
