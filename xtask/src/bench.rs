@@ -5,6 +5,7 @@
 
 mod bounds;
 mod examples;
+mod load;
 mod meter;
 mod migrate;
 mod options;
@@ -35,6 +36,9 @@ cargo xtask bench NAME [OPTIONS]
             library `limits`
               --format json   the results as one JSON document
 
+  load      requests a processor second and agreement on rate and median beside wrk and ab; memory of ten thousand users
+              --format json   the results as one JSON document
+
   observe   a small route with the whole of golive-observe beside the bare route, scrubbing, and a flood of log lines
               --format json   the results as one JSON document
 ";
@@ -52,6 +56,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         Some((name, rest)) if name == "cache" => {
             examples::run("cache", "golive-cache", "cache_bench", options::Options::json_alone(rest)?)
         }
+        Some((name, rest)) if name == "load" => load::run(options::Options::json_alone(rest)?),
         Some((name, rest)) if name == "observe" => {
             examples::run("observe", "golive-observe", "observe_bench", options::Options::json_alone(rest)?)
         }
