@@ -6,6 +6,7 @@
 mod backup;
 mod bounds;
 mod examples;
+mod load;
 mod meter;
 mod migrate;
 mod options;
@@ -46,6 +47,9 @@ cargo xtask bench NAME [OPTIONS]
   deploy    the grade of a good nginx, beside sslscan and testssl.sh, which must be installed
               --format json   the results as one JSON document
 
+  load      requests a processor second and agreement on rate and median beside wrk and ab; memory of ten thousand users
+              --format json   the results as one JSON document
+
   observe   a small route with the whole of golive-observe beside the bare route, scrubbing, and a flood of log lines
               --format json   the results as one JSON document
 ";
@@ -67,6 +71,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         Some((name, rest)) if name == "deploy" => {
             examples::run("deploy", "golive-deploy", "grade_bench", options::Options::json_alone(rest)?)
         }
+        Some((name, rest)) if name == "load" => load::run(options::Options::json_alone(rest)?),
         Some((name, rest)) if name == "observe" => {
             examples::run("observe", "golive-observe", "observe_bench", options::Options::json_alone(rest)?)
         }

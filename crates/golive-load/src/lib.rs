@@ -10,32 +10,42 @@
 //!
 //! What must not be here: knowledge of any particular application, its paths or its tables.
 
+mod capacity;
 mod check;
+mod compare;
 mod measure;
 mod plan;
 mod prove;
+mod render;
 mod report;
 mod review;
 mod review_rules;
 mod run;
+mod schedule;
 mod size;
 mod target;
 mod template;
+mod threshold;
 
+pub use capacity::{Capacity, Try, find_capacity};
 pub use check::{Expect, JsonCheck, JsonTest};
+pub use compare::{Comparison, Difference, compare};
 pub use plan::{Body, LoadPlan, RequestTemplate, Scenario, ScenarioKind};
 pub use prove::{
     DisposableCopy, IndexProof, IndexVerdict, ProveError, ProveOptions, QueryCost, TriedIndex, TriedQuery,
     prove_indexes, render_index_migration,
 };
-pub use report::{KindReport, Latency, LoadReport, Sample, ScenarioReport, StopReason};
+pub use render::{to_html, to_junit, to_prometheus};
+pub use report::{KindReport, Latency, LoadReport, Mark, Moment, Sample, ScenarioReport, StopReason};
 pub use review::{
     Finding, FindingKind, QueryReview, QuerySource, ReviewError, ReviewOptions, ReviewedQuery, Workload,
     collect_workload, review_queries,
 };
 pub use review_rules::{ReviewRule, review_rules};
 pub use run::{LoadError, Progress, Sampler, run, run_sampled};
+pub use schedule::Arrivals;
 pub use size::{
     HostFacts, ServerFacts, Setting, SizingAdvice, Subtraction, observe_host, observe_server, size_server,
 };
 pub use target::PublicTargetConfirmation;
+pub use threshold::{Judged, Threshold, ThresholdError, Verdict};

@@ -11,7 +11,9 @@ use serde_json::Value;
 use url::Url;
 
 use crate::check::Expect;
+use crate::schedule::Arrivals;
 use crate::target::PublicTargetConfirmation;
+use crate::threshold::Threshold;
 
 /// A whole load test.
 #[derive(Debug, Clone)]
@@ -33,6 +35,10 @@ pub struct LoadPlan {
     pub root_certificate_pem: Option<String>,
     /// Makes `{random}` repeatable.
     pub seed: u64,
+    /// Limits that the report judges.
+    pub thresholds: Vec<Threshold>,
+    /// Ends the run when a threshold has been broken for so long without a break; `None` lets it go on to its end.
+    pub abort_after: Option<Duration>,
     /// Any host but the loopback is refused without this.
     pub dangerous_public_target: Option<PublicTargetConfirmation>,
 }
@@ -50,6 +56,8 @@ impl LoadPlan {
             request_timeout: Duration::from_secs(30),
             root_certificate_pem: None,
             seed: 1,
+            thresholds: Vec::new(),
+            abort_after: None,
             dangerous_public_target: None,
         }
     }
@@ -75,6 +83,9 @@ pub struct Scenario {
     /// should have started.
     #[serde(default)]
     pub arrivals_per_second: Option<f64>,
+    /// The same with a rate that changes: a ramp, steps, a spike. It counts where both are given.
+    #[serde(default)]
+    pub arrivals: Option<Arrivals>,
     /// When it begins, counted from the end of the warm-up, in seconds in a file.
     #[serde(default, rename = "start_after_seconds", with = "seconds")]
     pub start_after: Duration,
@@ -104,6 +115,7 @@ impl Scenario {
             users: 1,
             think_time: Duration::ZERO,
             arrivals_per_second: None,
+            arrivals: None,
             start_after: Duration::ZERO,
             iterations: None,
             request,
@@ -111,6 +123,21 @@ impl Scenario {
             values: BTreeMap::new(),
             tokens: Vec::new(),
         }
+    }
+}
+
+impl Scenario {
+    /// What the report calls its request.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        let path = &self.request.path;
+        self.request.route.as_deref().unwrap_or_else(|| path.split('?').next().unwrap_or(path))
+    }
+
+    /// Whether requests start by a schedule, whatever the server does.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.arrivals.is_some() || self.arrivals_per_second.is_some()
     }
 }
 
@@ -130,6 +157,19 @@ pub enum ScenarioKind {
     Other,
 }
 
+impl ScenarioKind {
+    /// As it is written in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dashboard => "dashboard",
+            Self::Entry => "entry",
+            Self::Upload => "upload",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// A request with placeholders: `{sequence}` (unique in the scenario), `{user}`, `{random}`, `{random:1-500}`, `{row}`
 /// inside [`Body::Rows`], and `{name}` from [`Scenario::values`]. They may stand in the path, in header values and in the
 /// body. In [`Body::Json`], a string that is one placeholder with a `#`, as `"{#sequence}"`, becomes a number.
@@ -142,6 +182,9 @@ pub struct RequestTemplate {
     pub method: String,
     /// Path and query, from `/`.
     pub path: String,
+    /// What the report and thresholds call it; the path without its query unless given.
+    #[serde(default)]
+    pub route: Option<String>,
     /// Further headers. Tokens do not belong here but into [`Scenario::tokens`].
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -154,13 +197,19 @@ impl RequestTemplate {
     /// A GET of `path`.
     #[must_use]
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: get(), path: path.into(), headers: BTreeMap::new(), body: None }
+        Self { method: get(), path: path.into(), route: None, headers: BTreeMap::new(), body: None }
     }
 
     /// A POST of `body` to `path`.
     #[must_use]
     pub fn post(path: impl Into<String>, body: Body) -> Self {
-        Self { method: "POST".to_owned(), path: path.into(), headers: BTreeMap::new(), body: Some(body) }
+        Self {
+            method: "POST".to_owned(),
+            path: path.into(),
+            route: None,
+            headers: BTreeMap::new(),
+            body: Some(body),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::ScenarioKind;
+use crate::threshold::{Judged, Verdict};
 
 /// The result of a load test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,14 @@ pub struct LoadReport {
     pub kinds: Vec<KindReport>,
     /// What the sampler saw, a second apart.
     pub samples: Vec<Sample>,
+    /// The run over time, about a second each, the warm-up not among them.
+    pub timeline: Vec<Moment>,
+    /// Where rates change and scenarios begin.
+    pub marks: Vec<Mark>,
+    /// How the plan's thresholds were kept.
+    pub thresholds: Vec<Judged>,
+    /// Processor time that this process took, in cores; `None` where the system does not tell.
+    pub generator_cores: Option<f64>,
     /// Why the numbers do not tell about the application: the generator was late, there were too few samples.
     pub inconclusive: Vec<String>,
 }
@@ -42,6 +51,19 @@ impl LoadReport {
     #[must_use]
     pub fn latency_of(&self, kind: ScenarioKind) -> Option<&Latency> {
         self.kinds.iter().find(|k| k.kind == kind)?.latency.as_ref()
+    }
+
+    /// Whether every threshold was kept: one broken is [`Verdict::Broken`], else one unknown is [`Verdict::Unknown`].
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let any = |verdict| self.thresholds.iter().any(|judged| judged.verdict == verdict);
+        if any(Verdict::Broken) {
+            Verdict::Broken
+        } else if any(Verdict::Unknown) || !self.inconclusive.is_empty() {
+            Verdict::Unknown
+        } else {
+            Verdict::Kept
+        }
     }
 
     /// Names of the scenarios that got not a single good answer.
@@ -66,6 +88,8 @@ pub enum StopReason {
     RequestLimit,
     /// Somebody stopped it.
     Canceled,
+    /// A threshold was broken for as long as the plan bears it.
+    Breached,
 }
 
 /// The result of one scenario.
@@ -78,11 +102,19 @@ pub struct ScenarioReport {
     pub kind: ScenarioKind,
     /// As planned.
     pub users: u32,
+    /// What its request is called.
+    pub route: String,
     /// Requests counted.
     pub requests: u64,
-    /// Errors by class: `connect`, `timeout`, `transport`, `too_large`, `not_sent` (the server could not
-    /// keep up with an open schedule), `status_503` and the like.
+    /// Errors by class: `connect`, `tls`, `timeout`, `transport`, `too_large`, `redirect_elsewhere`, `request` (it could not
+    /// be written), `not_sent` (the server could not keep up with an open schedule), `status_503` and the like.
     pub errors: BTreeMap<String, u64>,
+    /// The cause of the first error of a class, where there is more to say than its name.
+    pub error_causes: BTreeMap<String, String>,
+    /// Answers 429 and 503 that asked to wait (`Retry-After`). A closed user waits, up to 30 s; a schedule does not.
+    pub asked_to_wait: u64,
+    /// The longest such wait, in seconds.
+    pub longest_wait_seconds: u64,
     /// Answers with the right status and the wrong content.
     pub content_failures: u64,
     /// What was wrong with them, by count; never what was answered.
@@ -91,12 +123,17 @@ pub struct ScenarioReport {
     pub service: Option<Latency>,
     /// From the moment of the intended arrival; only for open scenarios. This is what users feel.
     pub response: Option<Latency>,
-    /// How late the generator itself was; only for open scenarios.
+    /// How late the generator itself woke to send.
     pub send_lag: Option<Latency>,
     /// Answers a second while the scenario ran.
     pub throughput_per_second: f64,
     /// Bytes of bodies received.
     pub bytes: u64,
+    /// What users felt, by HTTP status, whether it was expected or not.
+    pub by_status: BTreeMap<u16, Latency>,
+    /// The whole distribution of what users felt: highest value of a bucket in microseconds, and its count. Recorded again it
+    /// gives the same histogram.
+    pub distribution: Vec<(u64, u64)>,
 }
 
 impl ScenarioReport {
@@ -139,6 +176,9 @@ pub struct Latency {
     pub p95_ms: f64,
     /// 99th percentile.
     pub p99_ms: f64,
+    /// 99.9th percentile.
+    #[serde(default)]
+    pub p999_ms: f64,
     /// The slowest.
     pub max_ms: f64,
 }
@@ -157,4 +197,30 @@ impl Sample {
     pub(crate) fn new(seconds: f64, value: f64) -> Self {
         Self { seconds, value }
     }
+}
+
+/// About a second of a run, all scenarios together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Moment {
+    /// Its end, in seconds of the counted time.
+    pub seconds: f64,
+    /// How long it was, in seconds.
+    pub lasted: f64,
+    /// Requests that ended in it.
+    pub requests: u64,
+    /// Of these, errors and wrong content.
+    pub failures: u64,
+    /// What users felt.
+    pub latency: Option<Latency>,
+}
+
+/// A point in time with a meaning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Mark {
+    /// In seconds of the counted time.
+    pub seconds: f64,
+    /// What begins there.
+    pub says: String,
 }

@@ -1,7 +1,11 @@
 //! Runs a plan: users as tasks, one clock, one budget of requests, one way to stop.
 //!
-//! What must not be here: what a single user does (`user`) or what is expected (`check`).
+//! What must not be here: what a single user does (`user`), how it speaks to the application (`http`), or what is expected
+//! (`check`).
 
+mod check;
+mod http;
+mod judge;
 mod summary;
 mod user;
 
@@ -10,17 +14,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
-use crate::measure::Tally;
-use crate::plan::{LoadPlan, Scenario};
-use crate::report::{LoadReport, Sample, StopReason};
-use crate::{target, template};
+use crate::measure::Recorder;
+use crate::plan::LoadPlan;
+use crate::report::{Latency, LoadReport, Sample, StopReason};
 
-use user::User;
+use summary::Counted;
+use user::{Role, User};
 
 /// Where a run stands, twice a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +40,10 @@ pub struct Progress {
     pub errors: u64,
     /// Of these, wrong content.
     pub content_failures: u64,
+    /// Requests a second, lately.
+    pub per_second: f64,
+    /// What users felt lately.
+    pub latency: Option<Latency>,
 }
 
 /// Asked once a second during a run, e.g. for the number of open database connections; `None` leaves a gap.
@@ -66,13 +74,6 @@ pub enum LoadError {
         scenario: String,
         /// The placeholder's name.
         placeholder: String,
-    },
-    /// The HTTP client could not be built.
-    #[error("set up the HTTP client; check the certificate authority of the plan")]
-    Client {
-        /// From the client.
-        #[source]
-        source: reqwest::Error,
     },
     /// A user's task ended abnormally.
     #[error("keep user tasks running; this is a bug in golive-load")]
@@ -106,20 +107,24 @@ pub async fn run_sampled(
     cancel: &CancellationToken,
     sampler: Option<Sampler>,
 ) -> Result<LoadReport, LoadError> {
-    check(plan)?;
-    let shared = Arc::new(Shared::new(plan, cancel.child_token())?);
-    // Whatever way this function ends, dropped included, the users end.
-    let _stop = shared.cancel.clone().drop_guard();
+    check::check(plan)?;
+    let target = http::Target::new(plan).map_err(|what| LoadError::Plan { what })?;
+    let shared = Arc::new(Shared::new(plan, target));
+    let before = processor_seconds();
+    // Dropped with this function, whatever way it ends, and the users with it.
     let mut users = spawn_users(plan, &shared);
-    let samples = watch(plan, &shared, &mut users, progress, sampler).await?;
-    Ok(summary::summarize(plan, &shared, users.tallies, samples, stop_reason(plan, &shared, cancel)))
+    let mut counted = Counted::new(plan, &shared);
+    let stopped = watch(plan, &shared, &mut users, &mut counted, progress, cancel, sampler).await?;
+    let took = shared.began.elapsed().as_secs_f64();
+    let cores = before.zip(processor_seconds()).map(|(before, after)| (after - before) / took.max(0.001));
+    Ok(summary::summarize(plan, &shared, counted, stopped, cores))
 }
 
 /// What all users share.
 pub(crate) struct Shared {
-    pub(crate) client: reqwest::Client,
-    pub(crate) base_url: Url,
-    pub(crate) cancel: CancellationToken,
+    pub(crate) target: http::Target,
+    pub(crate) recorder: Recorder,
+    pub(crate) request_timeout: Duration,
     pub(crate) began: Instant,
     /// End of the warm-up: requests meant for earlier are not counted.
     pub(crate) counted_from: Instant,
@@ -133,15 +138,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(plan: &LoadPlan, cancel: CancellationToken) -> Result<Self, LoadError> {
-        let client = client(plan)?;
+    fn new(plan: &LoadPlan, target: http::Target) -> Self {
+        let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_SHARDS);
         let began = Instant::now();
         let counted_from = began + plan.warm_up;
         let ends = counted_from + plan.duration;
-        Ok(Self {
-            client,
-            base_url: plan.base_url.clone(),
-            cancel,
+        Self {
+            target,
+            recorder: Recorder::new(plan.scenarios.len(), shards),
+            request_timeout: plan.request_timeout,
             began,
             counted_from,
             ends,
@@ -150,7 +155,7 @@ impl Shared {
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             content_failures: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Takes one request out of the budget.
@@ -160,83 +165,110 @@ impl Shared {
 
     pub(crate) fn note(&self, error: bool, content_failure: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.errors.fetch_add(u64::from(error), Ordering::Relaxed);
-        self.content_failures.fetch_add(u64::from(content_failure), Ordering::Relaxed);
+        if error {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        if content_failure {
+            self.content_failures.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    fn progress(&self, plan: &LoadPlan) -> Progress {
+    fn progress(&self, plan: &LoadPlan, counted: &Counted) -> Progress {
+        let lately = counted.lately();
         Progress {
             elapsed: self.began.elapsed(),
             total: plan.warm_up + plan.duration,
             requests: self.requests.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             content_failures: self.content_failures.load(Ordering::Relaxed),
+            per_second: lately.map_or(0.0, |moment| moment.requests as f64 / moment.lasted.max(0.001)),
+            latency: lately.and_then(|moment| moment.latency),
         }
     }
 }
 
-struct Users {
-    tasks: JoinSet<(usize, Tally)>,
-    tallies: Vec<Tally>,
-}
-
-fn spawn_users(plan: &LoadPlan, shared: &Arc<Shared>) -> Users {
+fn spawn_users(plan: &LoadPlan, shared: &Arc<Shared>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for (index, scenario) in plan.scenarios.iter().enumerate() {
-        let scenario = Arc::new(scenario.clone());
-        let turn = Arc::new(AtomicU64::new(0));
+        let role = Arc::new(Role::new(index, scenario, shared));
         for number in 0..scenario.users {
             let seed = plan.seed ^ ((index as u64) << 32) ^ u64::from(number);
-            let user = User::new(Arc::clone(shared), Arc::clone(&scenario), Arc::clone(&turn), number, seed);
-            tasks.spawn(async move { (index, user.live().await) });
+            tasks.spawn(User::new(Arc::clone(shared), Arc::clone(&role), number, seed).live());
         }
     }
-    let tallies = plan.scenarios.iter().map(|_| Tally::new()).collect();
-    Users { tasks, tallies }
+    tasks
 }
 
-/// Collects the users as they finish, telling progress and asking the sampler meanwhile.
+/// Waits for the users, counting, telling progress, judging and asking the sampler meanwhile.
 async fn watch(
     plan: &LoadPlan,
-    shared: &Shared,
-    users: &mut Users,
+    shared: &Arc<Shared>,
+    users: &mut JoinSet<()>,
+    counted: &mut Counted,
     progress: &(dyn Fn(Progress) + Send + Sync),
+    cancel: &CancellationToken,
     sampler: Option<Sampler>,
-) -> Result<Vec<Sample>, LoadError> {
-    let mut samples = Vec::new();
+) -> Result<StopReason, LoadError> {
     let mut ticks = tokio::time::interval(PROGRESS_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (to, mut samples) = mpsc::channel(MAX_SAMPLES);
+    // Beside the ticks: a sampler that hangs must hold up neither the board nor the end.
+    let mut sampling = JoinSet::new();
+    if let Some(sampler) = sampler {
+        sampling.spawn(sample(shared.began, sampler, to));
+    }
+    let mut broken_since = None;
     let mut tick = 0_u64;
+    let mut stopped = None;
     loop {
         tokio::select! {
-            ended = users.tasks.join_next() => match ended {
+            ended = users.join_next() => match ended {
                 None => break,
-                Some(Ok((index, tally))) => users.tallies[index].merge(tally),
-                Some(Err(source)) => return Err(LoadError::Task { source }),
+                Some(Err(source)) if !source.is_cancelled() => return Err(LoadError::Task { source }),
+                Some(_) => {}
             },
+            () = cancel.cancelled(), if stopped.is_none() => {
+                stopped = Some(StopReason::Canceled);
+                users.abort_all();
+            }
             _ = ticks.tick() => {
-                progress(shared.progress(plan));
-                if let Some(sampler) = sampler.as_ref().filter(|_| tick.is_multiple_of(2) && samples.len() < MAX_SAMPLES) {
-                    samples.extend(sample(shared, sampler).await);
-                }
                 tick += 1;
+                if tick.is_multiple_of(2) {
+                    counted.take(shared);
+                    broken_since = counted.broken_since(plan, broken_since);
+                }
+                progress(shared.progress(plan, counted));
+                let borne = plan.abort_after.zip(broken_since).is_some_and(|(bear, since): (Duration, Instant)| since.elapsed() >= bear);
+                if borne && stopped.is_none() {
+                    stopped = Some(StopReason::Breached);
+                    users.abort_all();
+                }
             }
         }
     }
-    progress(shared.progress(plan));
-    Ok(samples)
+    counted.take(shared);
+    progress(shared.progress(plan, counted));
+    while let Ok(sample) = samples.try_recv() {
+        counted.samples.push(sample);
+    }
+    Ok(stopped.unwrap_or_else(|| stop_reason(plan, shared)))
 }
 
-/// A sampler that hangs costs a second, not the run.
-async fn sample(shared: &Shared, sampler: &Sampler) -> Option<Sample> {
-    let value = tokio::time::timeout(SAMPLE_TIMEOUT, sampler()).await.ok().flatten()?;
-    Some(Sample::new(shared.began.elapsed().as_secs_f64(), value))
+/// Asks once a second; a sampler that hangs leaves a gap.
+async fn sample(began: Instant, sampler: Sampler, to: mpsc::Sender<Sample>) {
+    let mut ticks = tokio::time::interval(SAMPLE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Ok(Some(value)) = tokio::time::timeout(SAMPLE_EVERY, sampler()).await else { continue };
+        if to.try_send(Sample::new(began.elapsed().as_secs_f64(), value)).is_err() {
+            return;
+        }
+    }
 }
 
-fn stop_reason(plan: &LoadPlan, shared: &Shared, cancel: &CancellationToken) -> StopReason {
-    if cancel.is_cancelled() {
-        StopReason::Canceled
-    } else if shared.budget.load(Ordering::Relaxed) == 0
+fn stop_reason(plan: &LoadPlan, shared: &Shared) -> StopReason {
+    if shared.budget.load(Ordering::Relaxed) == 0
         && shared.requests.load(Ordering::Relaxed) >= plan.max_requests
     {
         StopReason::RequestLimit
@@ -247,76 +279,16 @@ fn stop_reason(plan: &LoadPlan, shared: &Shared, cancel: &CancellationToken) -> 
     }
 }
 
-fn client(plan: &LoadPlan) -> Result<reqwest::Client, LoadError> {
-    let connections: u32 = plan.scenarios.iter().map(|s| s.users).sum();
-    let mut builder = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(plan.request_timeout)
-        .connect_timeout(plan.request_timeout.min(CONNECT_TIMEOUT))
-        .pool_max_idle_per_host(usize::try_from(connections).unwrap_or(MAX_USERS as usize))
-        .user_agent(concat!("golive-load/", env!("CARGO_PKG_VERSION")));
-    if let Some(pem) = &plan.root_certificate_pem {
-        let certificate =
-            reqwest::Certificate::from_pem(pem.as_bytes()).map_err(|source| LoadError::Client { source })?;
-        builder = builder.add_root_certificate(certificate);
-    }
-    builder.build().map_err(|source| LoadError::Client { source })
-}
-
-fn check(plan: &LoadPlan) -> Result<(), LoadError> {
-    if !target::is_allowed(&plan.base_url, plan.dangerous_public_target.as_ref()) {
-        let host = plan.base_url.host_str().unwrap_or("no host").to_owned();
-        return Err(LoadError::TargetNotAllowed { host });
-    }
-    let refuse = |what: String| Err(LoadError::Plan { what });
-    if plan.scenarios.is_empty() {
-        return refuse("name at least one scenario".to_owned());
-    }
-    if plan.duration.is_zero() || plan.duration + plan.warm_up > MAX_DURATION {
-        return refuse(format!(
-            "choose a duration above zero and, with the warm-up, up to {} s",
-            MAX_DURATION.as_secs()
-        ));
-    }
-    if plan.request_timeout.is_zero() || plan.max_requests == 0 {
-        return refuse("request_timeout and max_requests must be above zero".to_owned());
-    }
-    let users: u64 = plan.scenarios.iter().map(|s| u64::from(s.users)).sum();
-    if users > u64::from(MAX_USERS) {
-        return refuse(format!("{users} users are more than {MAX_USERS}"));
-    }
-    plan.scenarios.iter().try_for_each(check_scenario)
-}
-
-fn check_scenario(scenario: &Scenario) -> Result<(), LoadError> {
-    let refuse = |what: &str| Err(LoadError::Plan { what: format!("scenario `{}`: {what}", scenario.name) });
-    if scenario.users == 0 {
-        return refuse("give it at least one user");
-    }
-    if scenario.arrivals_per_second.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
-        return refuse("arrivals_per_second must be above zero");
-    }
-    if !scenario.request.path.starts_with('/') {
-        return refuse("the path must begin with /");
-    }
-    if reqwest::Method::from_bytes(scenario.request.method.as_bytes()).is_err() {
-        return refuse("the method is no HTTP method");
-    }
-    if scenario.expect.status.is_empty() {
-        return refuse("expect at least one status");
-    }
-    match template::unknown_placeholder(scenario) {
-        Some(placeholder) => {
-            Err(LoadError::UnknownPlaceholder { scenario: scenario.name.clone(), placeholder })
-        }
-        None => Ok(()),
-    }
+/// Processor time that this process has taken, as Linux counts it: fields 14 and 15, in hundredths of a second.
+fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is a name in parentheses and may hold spaces.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let ticks = |text: Option<&str>| text?.parse::<f64>().ok();
+    Some((ticks(fields.next())? + ticks(fields.next())?) / 100.0)
 }
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
-const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 const MAX_SAMPLES: usize = 10_000;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
-const MAX_USERS: u32 = 10_000;
+const MAX_SHARDS: usize = 16;

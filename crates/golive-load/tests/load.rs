@@ -12,8 +12,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get, post};
 use golive_load::{
-    Body, Expect, JsonCheck, JsonTest, LoadError, LoadPlan, LoadReport, Progress, PublicTargetConfirmation,
-    RequestTemplate, Scenario, ScenarioKind, StopReason, run, run_sampled,
+    Arrivals, Body, Expect, JsonCheck, JsonTest, LoadError, LoadPlan, LoadReport, Progress,
+    PublicTargetConfirmation, RequestTemplate, Scenario, ScenarioKind, StopReason, Verdict, run, run_sampled,
 };
 use golive_sandbox::{CertificateAuthority, Nginx, NginxOptions};
 use serde_json::json;
@@ -305,7 +305,7 @@ async fn a_private_authority_is_trusted_only_when_the_plan_names_it() {
     scenario.iterations = Some(10);
     let mut plan = plan(&url, vec![scenario]);
     let distrusting = report(&plan).await;
-    assert_eq!(distrusting.scenarios[0].errors["connect"], 10, "{distrusting:?}");
+    assert_eq!(distrusting.scenarios[0].errors["tls"], 10, "{distrusting:?}");
     plan.root_certificate_pem = Some(authority.certificate_pem().to_owned());
     let trusting = report(&plan).await;
     assert_eq!((trusting.requests, trusting.errors, trusting.content_failures), (10, 0, 0), "{trusting:?}");
@@ -361,4 +361,127 @@ fn a_scenario_reads_from_a_file_and_refuses_what_it_does_not_know() {
     assert_eq!(scenario.think_time, Duration::from_millis(1500));
     file["tokens"] = json!(["secret"]);
     assert!(serde_json::from_value::<Scenario>(file).is_err(), "tokens do not belong into files");
+}
+
+/// A server of bytes, for what no HTTP library would send.
+async fn raw(answer: &'static [u8], then_drip: bool) -> Url {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                while socket.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    if socket.write_all(answer).await.is_err() {
+                        return;
+                    }
+                    let mut pieces = if then_drip { u32::MAX } else { 0 };
+                    while pieces > 0 {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        if socket.write_all(b"x").await.is_err() {
+                            return;
+                        }
+                        pieces -= 1;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_server_does_is_bounded_classed_and_counted() {
+    const ELSEWHERE: &[u8] =
+        b"HTTP/1.1 302 Found\r\nLocation: http://203.0.113.1/x\r\nContent-Length: 0\r\n\r\n";
+    const HERE: &[u8] = b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n";
+    const ENDLESS: &[u8] =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n400000\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    const DRIP: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    const NONSENSE: &[u8] = b"SSH-2.0-OpenSSH_9.2\r\n";
+    const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7200\r\nContent-Length: 0\r\n\r\n";
+    let cases: [(&[u8], bool, &str); 6] = [
+        (ELSEWHERE, false, "redirect_elsewhere"),
+        (HERE, false, "status_302"),
+        (ENDLESS, true, "too_large"),
+        (DRIP, true, "timeout"),
+        (NONSENSE, false, "transport"),
+        (BUSY, false, "status_503"),
+    ];
+    for (answer, drips, class) in cases {
+        let url = raw(answer, drips).await;
+        let mut scenario = Scenario::new("s", ScenarioKind::Other, RequestTemplate::get("/"));
+        scenario.iterations = Some(2);
+        scenario.users = 2;
+        scenario.expect.max_body_bytes = 20;
+        let mut plan = plan(&url, vec![scenario]);
+        if class == "timeout" {
+            plan.scenarios[0].expect.max_body_bytes = 1_000_000;
+        }
+        plan.request_timeout = Duration::from_millis(400);
+        let began = Instant::now();
+        let report = report(&plan).await;
+        assert!(began.elapsed() < Duration::from_secs(10), "{class}: {:?}", began.elapsed());
+        let found = &report.scenarios[0];
+        assert_eq!((report.requests, report.errors), (2, 2), "{class}: {found:?}");
+        assert_eq!(found.errors[class], 2, "{class}: {found:?}");
+        assert_eq!(found.asked_to_wait, if class == "status_503" { 2 } else { 0 });
+        if class == "status_503" {
+            assert_eq!(found.longest_wait_seconds, 7200);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_user_waits_when_asked_to() {
+    let url =
+        raw(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", false).await;
+    let scenario = Scenario::new("s", ScenarioKind::Other, RequestTemplate::get("/"));
+    let mut plan = plan(&url, vec![scenario]);
+    plan.duration = Duration::from_millis(1500);
+    plan.warm_up = Duration::ZERO;
+    let report = report(&plan).await;
+    assert_eq!((report.requests, report.scenarios[0].errors["status_429"]), (2, 2), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thresholds_are_judged_and_a_lasting_breach_ends_the_run() {
+    let running = start().await;
+    let mut plan = plan(&running.url, vec![dashboards()]);
+    plan.thresholds = vec![
+        r#"http.duration{route="/dashboard"}.p95 < 10s"#.parse().unwrap(),
+        r#"http.errors{scenario="dashboards"}.rate < 1%"#.parse().unwrap(),
+        "http.duration.p99.9 < 10s".parse().unwrap(),
+    ];
+    let kept = report(&plan).await;
+    let verdicts: Vec<_> = kept.thresholds.iter().map(|judged| judged.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Kept, Verdict::Kept, Verdict::Unknown], "{:?}", kept.thresholds);
+    assert_eq!(kept.verdict(), Verdict::Unknown, "what is unknown does not pass");
+
+    plan.thresholds = vec!["http.duration.p50 < 1us".parse().unwrap()];
+    plan.duration = Duration::from_secs(600);
+    plan.abort_after = Some(Duration::from_secs(1));
+    let began = Instant::now();
+    let broken = report(&plan).await;
+    assert!(began.elapsed() < Duration::from_secs(60));
+    assert_eq!((broken.stopped, broken.verdict()), (StopReason::Breached, Verdict::Broken));
+    assert!(broken.timeline.len() >= 2 && broken.timeline.iter().any(|moment| moment.latency.is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spike_arrives_when_and_as_often_as_it_says() {
+    let running = start().await;
+    let mut open = Scenario::new("open", ScenarioKind::Dashboard, RequestTemplate::get("/dashboard"));
+    open.users = 50;
+    open.arrivals = Some(Arrivals::Spike { base: 20.0, peak: 200.0, at_seconds: 1.0, for_seconds: 1.0 });
+    let mut plan = plan(&running.url, vec![open]);
+    plan.duration = Duration::from_secs(3);
+    let report = report(&plan).await;
+    assert_eq!((report.requests, report.errors), (240, 0), "{report:?}");
+    let says: Vec<_> = report.marks.iter().map(|mark| (mark.seconds, mark.says.as_str())).collect();
+    assert_eq!(says, [(0.0, "open: 20/s"), (1.0, "open: 200/s"), (2.0, "open: 20/s")]);
+    let counted: u64 = report.scenarios[0].distribution.iter().map(|(_, count)| count).sum();
+    assert_eq!(counted, report.requests);
+    assert_eq!(report.scenarios[0].by_status[&200].samples, report.requests);
 }

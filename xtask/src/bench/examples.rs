@@ -30,7 +30,7 @@ pub(crate) fn run(name: &str, package: &str, example: &str, is_json: bool) -> Re
 
 /// A line for each ratio, and how many are not as they must be; what was not measured is not kept. Below them stands
 /// what an example tells besides, which nothing is judged by.
-fn judge(results: &Value) -> (String, usize) {
+pub(super) fn judge(results: &Value) -> (String, usize) {
     let (mut text, mut missed) = (String::new(), 0);
     let ratios = results["ratios"].as_array().map(Vec::as_slice).unwrap_or_default();
     for ratio in ratios {

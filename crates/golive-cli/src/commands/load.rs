@@ -1,10 +1,15 @@
 //! `load`: the load of golive.toml against a running application, and the numbers of the newest run.
 
+mod board;
+mod outputs;
+
 use std::time::Duration;
 
 use golive::Config;
-use golive_load::{LoadError, LoadPlan, LoadReport, Progress, PublicTargetConfirmation, ScenarioKind};
-use tokio_util::sync::CancellationToken;
+use golive_load::{
+    Capacity, Difference, LoadError, LoadPlan, LoadReport, Progress, PublicTargetConfirmation, ScenarioKind,
+    Threshold, Verdict,
+};
 use url::Url;
 
 use crate::args::Global;
@@ -17,44 +22,168 @@ use crate::{clock, commands, output};
 pub(crate) enum Command {
     /// Send the scenarios of `[load]` to `[http] base_url` and measure.
     Run(RunArgs),
+    /// The highest multiple of that load at which every threshold is kept.
+    Capacity(CapacityArgs),
     /// The load numbers of the newest run of the flow.
     Report,
 }
 
-/// What `run` takes.
+/// What is sent, and where.
 #[derive(Debug, clap::Args)]
-pub(crate) struct RunArgs {
+pub(crate) struct What {
     /// Where the application answers; `[http] base_url` unless given.
     #[arg(long, value_name = "URL")]
     base_url: Option<Url>,
     /// For how long; `[load] seconds` unless given.
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
+    /// No more requests than this.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    max_requests: u64,
     /// A bearer token for all scenarios, `env:NAME` or `file:PATH`; without it requests go out anonymous.
     #[arg(long, value_name = "SETTING")]
     token: Option<String>,
     /// What a `{placeholder}` of the scenarios stands for; may be given more than once.
     #[arg(long = "value", value_name = "NAME=VALUE", value_parser = pair)]
     values: Vec<(String, String)>,
+    /// A limit beside those of `[load] thresholds`, as `http.duration{route="dashboard"}.p95 < 500ms`; may be given more
+    /// than once.
+    #[arg(long = "threshold", value_name = "EXPRESSION")]
+    thresholds: Vec<Threshold>,
     /// Any host but this machine is refused unless it is named here once more.
     #[arg(long, value_name = "HOST")]
     dangerous_public_target: Option<String>,
 }
 
+/// What `run` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    what: What,
+    /// End the run when a threshold has been broken for so long.
+    #[arg(long, value_name = "SECONDS")]
+    abort_after: Option<u64>,
+    /// Compare with this report, which an earlier run wrote with --json.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    outputs: outputs::Outputs,
+}
+
+/// What `capacity` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CapacityArgs {
+    #[command(flatten)]
+    what: What,
+    /// Try no more than this multiple of the plan.
+    #[arg(long, value_name = "FACTOR", default_value_t = 64.0)]
+    highest: f64,
+}
+
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Run(args) => run_load(global, args).await,
+        Command::Capacity(args) => capacity(global, args).await,
         Command::Report => report(global),
     }
 }
 
 async fn run_load(global: &Global, args: RunArgs) -> Result {
+    let (config, mut plan) = described(global, &args.what)?;
+    plan.abort_after = args.abort_after.map(Duration::from_secs);
+    let baseline = args.baseline.as_deref().map(outputs::read).transpose()?;
+    let meter = Meter::new(global, "sending");
+    let cancel = support::cancel_on_interrupt("stopping; what was measured is told");
+    let board = board::moving(&meter);
+    let found = golive_load::run(&plan, &|now| board(now, ""), &cancel).await;
+    meter.clear();
+    let found = found.map_err(failure)?;
+    let compared = baseline.map(|baseline| golive_load::compare(&baseline, &found));
+    show(global, &Told { report: &found, compared: compared.as_ref() }, || {
+        let mut told = text(&found);
+        told.extend(compared.iter().map(|compared| format!("  against the baseline: {}", compared.says)));
+        told.join("\n")
+    });
+    args.outputs.write(&found)?;
+    let slow = found
+        .latency_of(ScenarioKind::Dashboard)
+        .is_some_and(|latency| latency.p95_ms >= config.gate.dashboard_p95_ms);
+    let broken = found.errors + found.content_failures > 0 || found.scenarios_missing().next().is_some();
+    let verdict = found.verdict();
+    // A generator that was late says nothing of the application, for better or worse; wrong answers are wrong all the same.
+    let judged_slow = slow && found.inconclusive.is_empty();
+    let slower = compared.as_ref().is_some_and(|compared| compared.difference == Difference::Slower);
+    let untold = compared.as_ref().is_some_and(|compared| compared.difference == Difference::Unknown);
+    Ok(if judged_slow || broken || slower || verdict == Verdict::Broken {
+        End::NotReady
+    } else if verdict == Verdict::Unknown || untold {
+        End::OutOfReach
+    } else {
+        End::Ready
+    })
+}
+
+async fn capacity(global: &Global, args: CapacityArgs) -> Result {
+    let (_, plan) = described(global, &args.what)?;
+    let meter = Meter::new(global, "searching");
+    let cancel = support::cancel_on_interrupt("stopping; what was found is told");
+    let moving = board::moving(&meter);
+    let progress = |factor: f64, now: Progress| {
+        if !meter.is_silent() {
+            moving(now, &format!("× {factor:.2} · "));
+        }
+    };
+    let found = golive_load::find_capacity(&plan, args.highest, &progress, &cancel).await;
+    meter.clear();
+    let found = found.map_err(failure)?;
+    show(global, &found, || capacity_text(&found));
+    Ok(match (found.held, &found.why) {
+        (Some(held), _) if held >= 1.0 => End::Ready,
+        (_, Some(_)) if found.broke.is_none() => End::OutOfReach,
+        _ => End::NotReady,
+    })
+}
+
+fn capacity_text(found: &Capacity) -> String {
+    let mut lines: Vec<String> = found
+        .tries
+        .iter()
+        .map(|tried| {
+            let verdict = match tried.verdict {
+                Verdict::Kept => "held",
+                Verdict::Broken => "broke",
+                _ => "does not tell",
+            };
+            let says = tried.says.as_deref().map(|says| format!("  {says}")).unwrap_or_default();
+            format!("  × {:<8.3} {:>8.1}/s  {verdict}{says}", tried.factor, tried.per_second)
+        })
+        .collect();
+    let times = |factor: f64| format!("× {factor:.3} of the plan");
+    lines.push(match (found.held, found.broke) {
+        (Some(held), Some(broke)) => format!("held {}, broke at {}", times(held), times(broke)),
+        (Some(held), None) => format!("held {}; none was broken", times(held)),
+        (None, Some(broke)) => format!("broke at {}; none was held", times(broke)),
+        (None, None) => "nothing was found".to_owned(),
+    });
+    lines.extend(found.why.iter().map(|why| format!("ended early: {why}")));
+    lines.join("\n")
+}
+
+fn failure(error: LoadError) -> Failure {
+    match error {
+        LoadError::Task { .. } => Failure::reach(error),
+        _ => Failure::usage(error),
+    }
+}
+
+/// The load of golive.toml with what the command line changes.
+fn described(global: &Global, what: &What) -> std::result::Result<(Config, LoadPlan), Failure> {
     let config = commands::config(global)?;
     let load = config.load.as_ref();
     let load =
         load.ok_or_else(|| Failure::usage("find scenarios: describe them in [load] of golive.toml"))?;
-    let base = match (args.base_url, &config.http.base_url) {
-        (Some(url), _) => url,
+    let base = match (&what.base_url, &config.http.base_url) {
+        (Some(url), _) => url.clone(),
         (None, Some(text)) => {
             Url::parse(text).map_err(|_| Failure::usage("read `base_url` in [http]: it is no address"))?
         }
@@ -64,15 +193,15 @@ async fn run_load(global: &Global, args: RunArgs) -> Result {
             ));
         }
     };
-    let token = match args.token {
-        Some(setting) => Some(support::resolve(&golive::Setting::from(setting), &config.directory)?),
+    let token = match &what.token {
+        Some(setting) => Some(support::resolve(&golive::Setting::from(setting.clone()), &config.directory)?),
         None => None,
     };
     let mut scenarios: Vec<golive_load::Scenario> =
         load.scenarios.iter().map(|described| described.run.clone()).collect();
     for scenario in &mut scenarios {
         scenario.tokens = token.iter().cloned().collect();
-        for (name, value) in &args.values {
+        for (name, value) in &what.values {
             scenario.values.insert(name.clone(), vec![value.clone()]);
         }
         for (name, value) in usual_values(&config) {
@@ -80,26 +209,21 @@ async fn run_load(global: &Global, args: RunArgs) -> Result {
         }
     }
     let mut plan = LoadPlan::new(base, scenarios);
-    plan.duration = Duration::from_secs(args.seconds.unwrap_or(load.seconds));
+    plan.duration = Duration::from_secs(what.seconds.unwrap_or(load.seconds));
+    plan.max_requests = what.max_requests;
+    plan.thresholds = load.thresholds.iter().chain(&what.thresholds).cloned().collect();
     plan.dangerous_public_target =
-        args.dangerous_public_target.map(PublicTargetConfirmation::dangerous_i_may_overload);
-    let meter = Meter::new(global, "sending");
-    let found = golive_load::run(&plan, &moving(&meter), &until_interrupted()).await;
-    meter.clear();
-    let found = found.map_err(|error| match error {
-        LoadError::Client { .. } | LoadError::Task { .. } => Failure::reach(error),
-        _ => Failure::usage(error),
-    })?;
-    show(global, &found, || text(&found));
-    let slow = found
-        .latency_of(ScenarioKind::Dashboard)
-        .is_some_and(|latency| latency.p95_ms >= config.gate.dashboard_p95_ms);
-    let broken = found.errors + found.content_failures > 0 || found.scenarios_missing().next().is_some();
-    Ok(match (slow || broken, found.inconclusive.is_empty()) {
-        (true, _) => End::NotReady,
-        (false, false) => End::OutOfReach,
-        (false, true) => End::Ready,
-    })
+        what.dangerous_public_target.clone().map(PublicTargetConfirmation::dangerous_i_may_overload);
+    Ok((config, plan))
+}
+
+/// One document: the report, and what came of the comparison.
+#[derive(serde::Serialize)]
+struct Told<'r> {
+    #[serde(flatten)]
+    report: &'r LoadReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<&'r golive_load::Comparison>,
 }
 
 fn pair(text: &str) -> std::result::Result<(String, String), String> {
@@ -119,32 +243,7 @@ fn usual_values(config: &Config) -> Vec<(&'static str, String)> {
     values
 }
 
-fn moving(meter: &Meter) -> impl Fn(Progress) + Send + Sync + 'static {
-    let meter = meter.clone();
-    move |progress| {
-        let rate = progress.requests as f64 / progress.elapsed.as_secs_f64().max(0.1);
-        meter.say(format!(
-            "{} of {} s · {} requests, {rate:.0}/s · {} errors",
-            progress.elapsed.as_secs(),
-            progress.total.as_secs(),
-            progress.requests,
-            progress.errors
-        ));
-    }
-}
-
-fn until_interrupted() -> CancellationToken {
-    let cancel = CancellationToken::new();
-    let trigger = cancel.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            trigger.cancel();
-        }
-    });
-    cancel
-}
-
-fn text(report: &LoadReport) -> String {
+fn text(report: &LoadReport) -> Vec<String> {
     let mut lines = vec![format!(
         "{:.0} s on {}: {} requests, {} errors, {} wrong answers",
         report.seconds, report.target, report.requests, report.errors, report.content_failures
@@ -153,19 +252,39 @@ fn text(report: &LoadReport) -> String {
         let latency = scenario.response.as_ref().or(scenario.service.as_ref());
         let measured = match latency {
             Some(latency) => format!(
-                "p50 {:.0} ms  p95 {:.0} ms  p99 {:.0} ms",
-                latency.p50_ms, latency.p95_ms, latency.p99_ms
+                "p50 {:.1} ms  p95 {:.1} ms  p99 {:.1} ms  p99.9 {:.1} ms  max {:.1} ms",
+                latency.p50_ms, latency.p95_ms, latency.p99_ms, latency.p999_ms, latency.max_ms
             ),
             None => "not one good answer".to_owned(),
         };
         lines.push(format!("  {:<24} {:>8} requests  {measured}", scenario.name, scenario.requests));
-        lines.extend(scenario.errors.iter().map(|(class, count)| format!("    {count} × {class}")));
+        lines.extend(scenario.errors.iter().map(|(class, count)| {
+            let cause =
+                scenario.error_causes.get(class).map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("    {count} × {class}{cause}")
+        }));
+        if scenario.asked_to_wait > 0 {
+            lines.push(format!(
+                "    {} × asked to wait, {} s at the longest",
+                scenario.asked_to_wait, scenario.longest_wait_seconds
+            ));
+        }
         lines.extend(
             scenario.content_failure_reasons.iter().map(|(reason, count)| format!("    {count} × {reason}")),
         );
     }
+    lines.extend(report.thresholds.iter().map(|judged| {
+        let verdict = match judged.verdict {
+            Verdict::Kept => "kept",
+            Verdict::Broken => "BROKEN",
+            _ => "unknown",
+        };
+        let actual = judged.actual.map(|actual| format!(": {actual:.2} {}", judged.unit)).unwrap_or_default();
+        let why = judged.why.as_deref().map(|why| format!("; {why}")).unwrap_or_default();
+        format!("  {verdict:<8} {}{actual}{why}", judged.threshold)
+    }));
     lines.extend(report.inconclusive.iter().map(|reason| format!("  inconclusive: {reason}")));
-    lines.join("\n")
+    lines
 }
 
 /// The numbers of the newest run, of a production run if there is one, else of a rehearsal.

@@ -152,6 +152,11 @@ impl Meter {
         Self(Some(bar))
     }
 
+    /// Whether nobody looks.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Says what goes on now.
     pub(crate) fn say(&self, text: impl Into<String>) {
         if let Some(bar) = &self.0 {

@@ -219,6 +219,9 @@ pub struct Load {
     /// How long the load lasts.
     #[serde(default = "twenty")]
     pub seconds: u64,
+    /// Limits such as `http.duration{route="dashboard"}.p95 < 500ms`, for `golive load`; the gate has its own in `[gate]`.
+    #[serde(default)]
+    pub thresholds: Vec<golive_load::Threshold>,
     /// Who does what.
     pub scenarios: Vec<LoadScenario>,
 }

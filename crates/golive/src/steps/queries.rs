@@ -45,6 +45,7 @@ impl Step for Queries {
             .queries
             .iter()
             .flat_map(|query| &query.findings)
+            .chain(&review.structure)
             .map(|finding| finding.says.clone())
             .collect();
         seen.saw("queries.reviewed", review.queries.len())

@@ -1,0 +1,167 @@
+//! `load` and `db` as an operator runs them: against a small application, and a database that lacks an index.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use golive_sandbox::{MariaDb, MariaDbOptions, Nginx, NginxOptions, free_port};
+use support::run;
+
+fn application() -> (Nginx, String) {
+    let port = free_port().unwrap();
+    let options = NginxOptions::new(format!(
+        "error_log stderr; events {{}} http {{ {{temporary_paths}} access_log off; server {{ listen 127.0.0.1:{port};
+            location /dashboard {{ default_type application/json; return 200 '{{\"oee\":61}}'; }}
+        }} }}"
+    ));
+    (Nginx::start(&options).unwrap(), format!("http://127.0.0.1:{port}"))
+}
+
+fn described(folder: &std::path::Path) {
+    let text = r#"
+[application]
+name = "small"
+
+[load]
+seconds = 2
+thresholds = ['http.duration{route="/dashboard"}.p95 < 10s']
+
+[[load.scenarios]]
+role = "supervisor"
+run = { name = "dashboards", kind = "dashboard", users = 2, think_seconds = 0.01, request = { path = "/dashboard?a=1" }, expect = { json_pointer_present = ["/oee"] } }
+"#;
+    std::fs::write(folder.join("golive.toml"), text).unwrap();
+}
+
+#[test]
+fn a_run_writes_its_files_and_its_exit_code_says_how_thresholds_were_kept() {
+    let (_nginx, url) = application();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    described(here);
+    let files = ["--html", "l.html", "--junit", "l.xml", "--prometheus", "l.prom", "--json", "l.json"];
+    let kept = run(here, "", &[&["load", "run", "--base-url", &url], &files[..]].concat()).with(0);
+    kept.says(&["kept", "p99.9"]);
+    let read = |name: &str| std::fs::read_to_string(here.join(name)).unwrap();
+    let page = read("l.html");
+    assert!(page.contains("<svg") && page.contains("every threshold was kept") && !page.contains("<script"));
+    assert!(!page.contains("http-equiv=\"refresh\"") && !page.contains(" src=") && !page.contains("<link"));
+    assert!(read("l.xml").contains("http.duration{route=&quot;/dashboard&quot;}.p95"));
+    assert!(read("l.prom").contains(
+        "golive_load_duration_seconds{scenario=\"dashboards\",route=\"/dashboard\",quantile=\"0.95\"}"
+    ));
+    assert!(read("l.json").contains("\"distribution\""));
+
+    let strict = ["--threshold", "http.duration.p50 < 1us", "--junit", "b.xml"];
+    run(here, "", &[&["load", "run", "--base-url", &url], &strict[..]].concat()).with(10).says(&["BROKEN"]);
+    assert!(read("b.xml").contains("<failure"));
+    let untold = ["--threshold", "http.duration{route=\"/other\"}.p50 < 1s"];
+    run(here, "", &[&["load", "run", "--base-url", &url], &untold[..]].concat()).with(12).says(&["unknown"]);
+    let wrong = ["--threshold", "http.latency < 1s"];
+    run(here, "", &[&["load", "run", "--base-url", &url], &wrong[..]].concat()).with(2);
+    let against = ["--baseline", "l.json"];
+    run(here, "", &[&["load", "run", "--base-url", &url], &against[..]].concat()).with(12).says(&["too few"]);
+}
+
+/// Answers on both users' connections until each has been answered a few times, and goes on in threads.
+fn answer_some(listener: &TcpListener) {
+    let (say, said) = std::sync::mpsc::channel();
+    for _ in 0..2 {
+        let (mut socket, _) = listener.accept().unwrap();
+        let say = say.clone();
+        std::thread::spawn(move || {
+            let mut request = [0; 4096];
+            while socket.read(&mut request).is_ok_and(|read| read > 0) {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"oee\":61}";
+                if socket.write_all(answer).is_err() {
+                    return;
+                }
+                let _ = say.send(());
+            }
+        });
+    }
+    // Past the warm-up of two seconds at a hundred a second and user, or so: some are counted.
+    for _ in 0..500 {
+        said.recv().unwrap();
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_run_with_a_report() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    described(folder.path());
+    let arguments = ["load", "run", "--base-url", &url, "--seconds", "600", "--json", "stopped.json"];
+    let mut child = support::golive(folder.path())
+        .args(arguments)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The handler is there when requests go out; until then a signal would end it the hard way.
+    answer_some(&listener);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(12));
+    let report = std::fs::read_to_string(folder.path().join("stopped.json")).unwrap();
+    assert!(report.contains("\"stopped\": \"canceled\""), "{report}");
+}
+
+#[test]
+fn a_capacity_is_found_or_it_is_said_why_not() {
+    let (_nginx, url) = application();
+    let folder = tempfile::tempdir().unwrap();
+    described(folder.path());
+    let search = ["load", "capacity", "--base-url", &url, "--seconds", "1", "--highest", "2"];
+    run(folder.path(), "", &search).with(0).says(&["held", "highest"]);
+    let strict = [&search[..], &["--threshold", "http.duration.p50 < 1us"]].concat();
+    run(folder.path(), "", &strict).with(10).says(&["broke"]);
+}
+
+#[test]
+fn an_index_is_proven_on_a_copy_and_written_as_a_migration() {
+    let mut options = MariaDbOptions::new();
+    options.databases = vec!["app".into()];
+    let server = MariaDb::start(&options).unwrap();
+    server
+        .execute(
+            "USE app; CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, customer VARCHAR(20) NOT NULL, total INT NOT NULL);
+             INSERT INTO orders (customer, total) SELECT CONCAT('secret', seq % 500), seq FROM seq_1_to_30000",
+        )
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    std::fs::write(
+        here.join("q.sql"),
+        "SELECT SUM(total), MIN(id)\n FROM orders WHERE customer = 'secret7';\n",
+    )
+    .unwrap();
+    let url = server.url("app");
+    let prove = ["db", "prove", "--target", "env:TARGET", "--statements", "q.sql", "--migration", "."];
+    let proven = run(here, &url, &prove).with(10);
+    proven.says(&["paid", "`customer`", "MiB"]);
+    assert!(!proven.all().contains("secret7"), "{}", proven.all());
+    let written = std::fs::read_dir(here)
+        .unwrap()
+        .flatten()
+        .find(|file| file.file_name().to_string_lossy().ends_with(".rs"));
+    let migration = std::fs::read_to_string(written.unwrap().path()).unwrap();
+    assert!(migration.contains(".col(Alias::new(\"customer\"))"), "{migration}");
+    let indexes = "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = 'app'";
+    assert_eq!(server.execute(indexes).unwrap().trim(), "1", "the target itself is only read");
+    let unconfirmed =
+        ["db", "prove", "--target", "env:TARGET", "--statements", "q.sql", "--copy", "env:TARGET"];
+    run(here, &url, &unconfirmed).with(2);
+
+    let sized = run(here, &url, &["db", "size", "--here", "--target", "env:TARGET"]).with(0);
+    sized.says(&[
+        "innodb_buffer_pool_size",
+        "operating system",
+        "connections of",
+        "left for the buffer pool",
+    ]);
+}
