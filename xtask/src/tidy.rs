@@ -51,8 +51,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         return Err(Failure::usage(format!("`cargo xtask tidy` takes no arguments, and got `{argument}`")));
     }
     let workspace = Workspace::find()?;
-    let files = read_files(&workspace)?;
-    let mut findings = sources::check(&files);
+    let (files, mut findings) = read_files(&workspace)?;
+    findings.extend(sources::check(&files));
     findings.extend(manifests::check(&files));
     findings.extend(documents::check(&files, &|path| workspace.root.join(path).exists()));
     findings.extend(check_graph(&workspace, &files)?);
@@ -78,21 +78,32 @@ fn check_graph(workspace: &Workspace, files: &[TextFile]) -> Result<Vec<Finding>
     Ok(findings)
 }
 
-/// Every text file below the root but for what is made; what nobody has added yet counts too.
-fn read_files(workspace: &Workspace) -> Result<Vec<TextFile>, Failure> {
+/// Every text file below the root but for what is made, and a finding for each that is not text and has no place here;
+/// what nobody has added yet counts too.
+fn read_files(workspace: &Workspace) -> Result<(Vec<TextFile>, Vec<Finding>), Failure> {
     let mut files = Vec::new();
     collect(&workspace.root, &workspace.root, &mut files)?;
     files.sort();
-    let mut read = Vec::with_capacity(files.len());
+    let (mut read, mut strangers) = (Vec::with_capacity(files.len()), Vec::new());
     for path in files {
         let bytes = fs::read(workspace.root.join(&path))
             .map_err(|error| Failure::out_of_reach(format!("{path} cannot be read: {error}")))?;
-        // Fixtures may be anything; the rules are about text.
-        if let Ok(text) = String::from_utf8(bytes) {
-            read.push(TextFile { path, text });
+        match String::from_utf8(bytes) {
+            Ok(text) => read.push(TextFile { path, text }),
+            Err(_) if may_be_binary(&path) => {}
+            Err(_) => strangers.push(Finding::new(
+                &path,
+                1,
+                "is not text: what is fetched or made is not kept here",
+            )),
         }
     }
-    Ok(read)
+    Ok((read, strangers))
+}
+
+/// Pictures, and inputs of tests, may be anything.
+fn may_be_binary(path: &str) -> bool {
+    path.ends_with(".png") || path.starts_with("fuzz/seeds/") || path.contains("/fixtures/")
 }
 
 /// Directories that hold what is made, not what is written.
@@ -133,6 +144,14 @@ mod tests {
         let mut files = Vec::new();
         collect(root.path(), root.path(), &mut files).unwrap();
         assert_eq!(files, ["src/a.rs"]);
+    }
+
+    #[test]
+    fn only_pictures_and_inputs_of_tests_may_be_binary() {
+        for path in ["docs/report.png", "fuzz/seeds/token/none", "crates/a/tests/fixtures/x.der"] {
+            assert!(may_be_binary(path), "{path}");
+        }
+        assert!(!may_be_binary("library-1.0.whl") && !may_be_binary("crates/a/src/fixture"));
     }
 
     #[test]
