@@ -232,8 +232,8 @@ pub struct Load {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LoadScenario {
-    /// The role in the team whose members send the requests.
-    pub role: String,
+    /// The role in the team whose members send the requests; anonymous unless given.
+    pub role: Option<String>,
     /// The scenario.
     pub run: golive_load::Scenario,
 }

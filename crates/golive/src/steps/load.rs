@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use golive_auth::TeamMember;
 use golive_load::{LoadPlan, LoadReport, Scenario, ScenarioKind};
 use secrecy::SecretString;
 use url::Url;
@@ -145,29 +146,41 @@ fn tell(report: &LoadReport, seen: &mut Witness) {
 }
 
 async fn scenarios(context: &Context, endpoint: &Endpoint, load: &Load) -> Result<Vec<Scenario>, StepError> {
-    let members = read(context)?;
+    let has_roles = load.scenarios.iter().any(|described| described.role.is_some());
+    let members = if has_roles { read(context)? } else { Vec::new() };
     let mut all = Vec::new();
     for described in &load.scenarios {
         let mut scenario = described.run.clone();
-        let mut tokens: Vec<SecretString> = Vec::new();
-        for member in
-            members.iter().filter(|member| member.role == described.role).take(scenario.users as usize)
-        {
-            tokens.push(session::sign_in(context, endpoint, &member.username).await?);
+        if let Some(role) = &described.role {
+            scenario.tokens = tokens(context, endpoint, &members, role, scenario.users).await?;
         }
-        if tokens.is_empty() && described.role == session::admin(context)?.role {
-            tokens.push(session::sign_in_admin(context, endpoint).await?);
-        }
-        if tokens.is_empty() {
-            return Err(StepError::unknown(format!("nobody in the team has role {}", described.role)));
-        }
-        scenario.tokens = tokens;
         for (name, value) in session::values(context).as_map() {
             scenario.values.entry(name.clone()).or_insert_with(|| vec![value.clone()]);
         }
         all.push(scenario);
     }
     Ok(all)
+}
+
+/// A token for each member of the role, as many as there are users; the administrator's own where that is the role.
+async fn tokens(
+    context: &Context,
+    endpoint: &Endpoint,
+    members: &[TeamMember],
+    role: &str,
+    users: u32,
+) -> Result<Vec<SecretString>, StepError> {
+    let mut tokens = Vec::new();
+    for member in members.iter().filter(|member| member.role == role).take(users as usize) {
+        tokens.push(session::sign_in(context, endpoint, &member.username).await?);
+    }
+    if tokens.is_empty() && role == session::admin(context)?.role {
+        tokens.push(session::sign_in_admin(context, endpoint).await?);
+    }
+    if tokens.is_empty() {
+        return Err(StepError::unknown(format!("nobody in the team has role {role}")));
+    }
+    Ok(tokens)
 }
 
 fn load(context: &Context) -> Result<&Load, StepError> {
