@@ -108,9 +108,8 @@ async fn who_dawdles_is_hung_up_on_and_nobody_else_waits() {
                 return;
             }
             let mut byte = [0; 64];
-            match timeout(Duration::from_millis(50), slow.read(&mut byte)).await {
-                Ok(Ok(0) | Err(_)) => return,
-                _ => {}
+            if let Ok(Ok(0) | Err(_)) = timeout(Duration::from_millis(50), slow.read(&mut byte)).await {
+                return;
             }
         }
     };
