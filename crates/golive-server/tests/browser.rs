@@ -19,7 +19,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use support::{Served, ended_run, now, results, serve, serve_folder, write_journal};
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/",
     "/gate",
     "/steps",
@@ -33,6 +33,7 @@ const PAGES: [&str; 14] = [
     "/history",
     "/history?run=20260101T000000.000Z",
     "/access",
+    "/run",
     "/nowhere",
 ];
 const ACCESSIBLE: &str = include_str!("support/accessible.js");
@@ -60,7 +61,8 @@ async fn with_runs() -> Served {
     }
     worse.retain(|result| result.id != "load");
     ended_run(base.path(), "runs", "20260102T000000.000Z", &worse, now());
-    serve_folder(base, |_| {}).await
+    let config = golive::Config::parse("[application]\nname = \"Ledger\"\n", base.path()).unwrap();
+    serve_folder(base, |options| options.acts = Some(golive_server::Acts::new(config, |_| None))).await
 }
 
 #[tokio::test]

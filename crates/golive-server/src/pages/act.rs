@@ -107,7 +107,7 @@ fn planned(words: crate::i18n::Words, step: &StepResult) -> Markup {
             div.inside {
                 h2.name { (words.step(&step.id, &step.title)) }
                 @if let Some(why) = why { p.notice.(tone.class()) { (tone.icon()) " " (parts::prose(why, 1200)) } }
-                ul.plan { @for line in &step.plan { li { (parts::prose(line, 400)) } } }
+                @if !step.plan.is_empty() { (super::steps::plan(words, &step.plan)) }
             }
         }
     }

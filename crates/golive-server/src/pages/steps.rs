@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use super::parts::{self, Tone};
 use super::{Scene, about_run, graph, show};
 use crate::access::Visitor;
+use crate::i18n::Words;
 use crate::look::StepState;
 use crate::router::Site;
 
@@ -60,7 +61,7 @@ pub(crate) fn card(
                 }
                 @if let Some(about) = about { (order(scene, about)) }
                 @if let Some(result) = &step.ended {
-                    @if !result.plan.is_empty() { (plan(scene, &result.plan)) }
+                    @if !result.plan.is_empty() { h4 { (words.t("step-plan")) } (plan(words, &result.plan)) }
                     h4 { (words.t("step-proof")) }
                     (parts::facts(words, result.proof.iter()))
                 }
@@ -93,12 +94,14 @@ fn names(scene: &Scene<'_>, steps: &[&str]) -> Markup {
 }
 
 /// A long plan is folded: it is there in full.
-fn plan(scene: &Scene<'_>, lines: &[String]) -> Markup {
-    let list = html! { ul.plan { @for line in lines { li { (parts::prose(line, 400)) } } } };
+pub(super) fn plan(words: Words, lines: &[String]) -> Markup {
+    let list = html! { ul.plan { @for line in lines { li { (parts::prose(line, MOST_OF_A_LINE)) } } } };
     html! {
-        h4 { (scene.words.t("step-plan")) }
         @if lines.len() > 8 {
-            details { summary { (scene.words.count("step-plan-lines", lines.len())) } (list) }
+            details { summary { (words.count("step-plan-lines", lines.len())) } (list) }
         } @else { (list) }
     }
 }
+
+/// A statement that makes a table of hundreds of columns is whole; what is longer is not read by anybody.
+const MOST_OF_A_LINE: usize = 50_000;
