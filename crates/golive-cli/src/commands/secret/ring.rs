@@ -71,7 +71,7 @@ struct How {
     #[arg(long, conflicts_with = "file")]
     stage: bool,
     /// Refuse the tokens of one key that does not sign any more.
-    #[arg(long, value_name = "KEY", conflicts_with = "file")]
+    #[arg(long, value_name = "KEY", conflicts_with = "file", allow_hyphen_values = true)]
     revoke: Option<String>,
 }
 
