@@ -43,7 +43,7 @@ fn a_run_writes_its_files_and_its_exit_code_says_how_thresholds_were_kept() {
     let here = folder.path();
     described(here);
     let files = ["--html", "l.html", "--junit", "l.xml", "--prometheus", "l.prom", "--json", "l.json"];
-    let kept = run(here, "", &[&["load", "run", "--base-url", &url], &files[..]].concat()).with(0);
+    let kept = run(here, "", &[&["load", "run", "--base-url", &url][..], &files[..]].concat()).with(0);
     kept.says(&["kept", "p99.9"]);
     let read = |name: &str| std::fs::read_to_string(here.join(name)).unwrap();
     let page = read("l.html");
@@ -56,14 +56,20 @@ fn a_run_writes_its_files_and_its_exit_code_says_how_thresholds_were_kept() {
     assert!(read("l.json").contains("\"distribution\""));
 
     let strict = ["--threshold", "http.duration.p50 < 1us", "--junit", "b.xml"];
-    run(here, "", &[&["load", "run", "--base-url", &url], &strict[..]].concat()).with(10).says(&["BROKEN"]);
+    run(here, "", &[&["load", "run", "--base-url", &url][..], &strict[..]].concat())
+        .with(10)
+        .says(&["BROKEN"]);
     assert!(read("b.xml").contains("<failure"));
     let untold = ["--threshold", "http.duration{route=\"/other\"}.p50 < 1s"];
-    run(here, "", &[&["load", "run", "--base-url", &url], &untold[..]].concat()).with(12).says(&["unknown"]);
+    run(here, "", &[&["load", "run", "--base-url", &url][..], &untold[..]].concat())
+        .with(12)
+        .says(&["unknown"]);
     let wrong = ["--threshold", "http.latency < 1s"];
-    run(here, "", &[&["load", "run", "--base-url", &url], &wrong[..]].concat()).with(2);
+    run(here, "", &[&["load", "run", "--base-url", &url][..], &wrong[..]].concat()).with(2);
     let against = ["--baseline", "l.json"];
-    run(here, "", &[&["load", "run", "--base-url", &url], &against[..]].concat()).with(12).says(&["too few"]);
+    run(here, "", &[&["load", "run", "--base-url", &url][..], &against[..]].concat())
+        .with(12)
+        .says(&["too few"]);
 }
 
 /// Answers on both users' connections until each has been answered a few times, and goes on in threads.
