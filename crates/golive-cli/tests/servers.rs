@@ -109,6 +109,7 @@ fn what_is_rendered_is_graded_a_plus_and_untrusted_without_its_authority() {
     check("app.example.com").with(10).says(&["DEP-407", "0640"]);
     std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     check("app.example.com").with(0).says(&["days left", "app.example.com"]);
+    run(here, "", &["tls", "check", "--certificate", "chain.pem"]).with(2).says(&["--server-name"]);
     check("www.example.com").with(10).says(&["DEP-403", "www.example.com"]);
 
     let endpoint = format!("127.0.0.1:{https}");

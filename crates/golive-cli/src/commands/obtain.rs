@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use crate::args::Global;
-use crate::commands::support::{Meter, show};
+use crate::commands::support::{Meter, read_if_there, server_names, show};
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands};
 
@@ -50,10 +50,7 @@ pub(crate) struct ObtainArgs {
 
 pub(crate) async fn run(global: &Global, args: ObtainArgs) -> Result {
     let config = commands::config_or_nothing(global)?;
-    let names = match (&config.tls, args.server_name.is_empty()) {
-        (Some(tls), true) => tls.server_names.clone(),
-        _ => args.server_name.clone(),
-    };
+    let names = server_names(&config, &args.server_name)?;
     if !args.force
         && let Some(days) = days_of_one_that_serves(&args, &names)
     {
@@ -66,7 +63,7 @@ pub(crate) async fn run(global: &Global, args: ObtainArgs) -> Result {
     order.agreed_to_terms = args.agree_to_terms;
     order.directory_authority.clone_from(&args.authority_ca);
     order.contact = args.contact.iter().map(|address| format!("mailto:{address}")).collect();
-    order.account = read(&args.account)?.map(SecretString::from);
+    order.account = read_if_there(&args.account)?.map(SecretString::from);
     let meter = Meter::new(global, "ordering");
     let obtained = obtain_certificate(&order).await;
     meter.clear();
@@ -108,14 +105,6 @@ fn directory(name: &str) -> String {
         "letsencrypt" => "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
         "letsencrypt-staging" => "https://acme-staging-v02.api.letsencrypt.org/directory".to_owned(),
         url => url.to_owned(),
-    }
-}
-
-fn read(path: &Path) -> std::result::Result<Option<String>, Failure> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::reach(format!("read {}: {error}", path.display()))),
     }
 }
 

@@ -11,7 +11,7 @@ use golive_deploy::{
 use serde_json::json;
 
 use crate::args::{Format, Global};
-use crate::commands::support::show;
+use crate::commands::support::{read_if_there, show};
 use crate::exit::{End, Failure, Result};
 use crate::{commands, output};
 
@@ -176,7 +176,7 @@ fn deliver(global: &Global, kind: &str, text: &str, to: &Destination) -> Result 
         }
         return Ok(End::Ready);
     };
-    let there = read(path)?;
+    let there = read_if_there(path)?;
     if to.diff {
         let before = there.unwrap_or_default();
         let shown = difference(&before, text, path);
@@ -198,14 +198,6 @@ fn deliver(global: &Global, kind: &str, text: &str, to: &Destination) -> Result 
     }
     show(global, &json!({ "file": path }), || format!("written to {}", path.display()));
     Ok(End::Ready)
-}
-
-fn read(path: &Path) -> std::result::Result<Option<String>, Failure> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::reach(format!("read {}: {error}", path.display()))),
-    }
 }
 
 /// A unified difference, as `diff -u` writes it.

@@ -100,6 +100,29 @@ fn has_password(address: &str) -> bool {
     login.is_some_and(|(login, _)| login.split_once(':').is_some_and(|(_, password)| !password.is_empty()))
 }
 
+/// The public names: those given, else those of `[tls]` in golive.toml; at least one.
+pub(crate) fn server_names(config: &Config, given: &[String]) -> std::result::Result<Vec<String>, Failure> {
+    let names = match (&config.tls, given) {
+        (Some(tls), []) => tls.server_names.clone(),
+        _ => given.to_vec(),
+    };
+    match names.is_empty() {
+        true => Err(Failure::usage(
+            "know the public names: give --server-name, or [tls] server_names in golive.toml",
+        )),
+        false => Ok(names),
+    }
+}
+
+/// The text of a file; nothing when there is none.
+pub(crate) fn read_if_there(path: &Path) -> std::result::Result<Option<String>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::reach(format!("read {}: {error}", path.display()))),
+    }
+}
+
 /// What a setting stands for.
 pub(crate) fn resolve(setting: &Setting, directory: &Path) -> std::result::Result<SecretString, Failure> {
     setting.resolve(directory, &clock::environment).map_err(|error| match error {

@@ -12,7 +12,7 @@ use golive_sandbox::{ProcessSpec, Requirement, run_to_end};
 use crate::args::Global;
 use crate::commands::deploy;
 use crate::commands::obtain::{self, ObtainArgs};
-use crate::commands::support::{Meter, show};
+use crate::commands::support::{Meter, server_names, show};
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands};
 
@@ -109,10 +109,7 @@ fn read(path: &Path) -> std::result::Result<String, Failure> {
 
 fn check(global: &Global, args: &CheckArgs) -> Result {
     let config = commands::config_or_nothing(global)?;
-    let names = match (&config.tls, args.server_name.is_empty()) {
-        (Some(tls), true) => tls.server_names.clone(),
-        _ => args.server_name.clone(),
-    };
+    let names = server_names(&config, &args.server_name)?;
     let mut options = GradeOptions::new(clock::now());
     options.extra_anchors_pem.extend(args.ca.as_deref().map(read).transpose()?);
     let key = args.key.as_deref().map(read_key).transpose()?;

@@ -70,3 +70,24 @@ fn a_rule_newer_than_the_ruleset_is_shown_and_does_not_count() {
         assert!(held(unknown).is_err(), "{unknown}");
     }
 }
+
+#[test]
+fn nobody_answers_for_a_file_that_could_not_be_read() {
+    let text = "# golive: ignore DEP-001 -- never mind\nserver { listen 80\n}\n";
+    for text in [text.to_owned(), text.replacen("\nserver", "\n\nserver", 1)] {
+        for line in 1..=3 {
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.insert(line, "# golive: ignore DEP-001 -- never mind");
+            let mut findings = golive_deploy::audit_nginx("n.conf", &lines.join("\n"));
+            waive(
+                &mut findings,
+                &[Waiver::new("DEP-001", "r.ortiz", "never mind", day("2026-12-31"))],
+                day("2026-12-01"),
+            );
+            assert!(
+                findings.iter().any(|finding| finding.id == "DEP-001" && finding.counts()),
+                "{findings:#?}"
+            );
+        }
+    }
+}
