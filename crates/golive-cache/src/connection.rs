@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use fred::prelude::{
     Builder, Client, ClientLike, Config, EventInterface, FromValue, ReconnectPolicy, Server,
+    TrackingInterface,
 };
+use fred::types::RespVersion;
+use fred::types::client::Invalidation;
 use fred::types::config::{ClusterDiscoveryPolicy, Options};
 use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
 use rand::RngExt;
@@ -187,6 +190,9 @@ impl Cache {
         let mut config = Config::from_url(options.url.expose_secret()).map_err(|_| ConnectCacheError::Url)?;
         // With true a failed first connect ends the client for good; with false it keeps trying.
         config.fail_fast = fail_fast;
+        if options.client_tracking && !config.server.is_clustered() {
+            config.version = RespVersion::RESP3; // changes are told over the connection that asks
+        }
         let authorities = options.ca_file.clone().or_else(|| tls::file_of(options.url.expose_secret()));
         if let Some(file) = authorities.filter(|_| config.uses_tls()) {
             config.tls = Some(tls::connector(&file)?.into());
@@ -248,6 +254,16 @@ impl Cache {
         self.shared.admitted().inspect_err(|_| {
             self.shared.counts.refused.fetch_add(1, Ordering::Relaxed);
         })
+    }
+
+    /// Whether the server can be had to tell of changes. In a cluster each node would have to.
+    pub(crate) fn tells_of_changes(&self) -> bool {
+        self.shared.options.client_tracking && !self.shared.is_clustered
+    }
+
+    /// What it tells from now on.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Invalidation> {
+        self.shared.client.invalidation_rx()
     }
 
     pub(crate) fn is_clustered(&self) -> bool {

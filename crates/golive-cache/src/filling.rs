@@ -13,8 +13,9 @@ use rand::RngExt;
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::command::CommandError;
+use crate::entry::milliseconds;
 use crate::journal::{JournalEntry, RevocationJournal};
-use crate::revocation::{Inner, milliseconds};
+use crate::revocation::Inner;
 use crate::script::Script;
 use crate::watchdog::Standing;
 
@@ -92,7 +93,7 @@ impl Filling {
         let _only = self.one_at_a_time.lock().await;
         let generation = inner.cache.generation();
         let history = history(inner).await;
-        let key = Value::from(inner.key("marker"));
+        let key = Value::from(inner.names.marker.as_str());
         let found: Option<String> = inner.cache.run("GET", ClusterHash::FirstKey, vec![key]).await?;
         // Before the journal is read: what falls behind while it is read is behind afterwards.
         let was_behind = self.is_behind.swap(false, Ordering::AcqRel);
@@ -139,7 +140,7 @@ impl Filling {
 
     async fn fill(&self, inner: &Inner, history: &str) -> Result<String, CommandError> {
         let marker = format!("{:032x}@{history}", rand::rng().random::<u128>());
-        let filling = inner.key("filling");
+        let filling = inner.names.key("filling");
         let begin = vec![
             Value::from(filling.as_str()),
             Value::from(marker.as_str()),
@@ -148,7 +149,7 @@ impl Filling {
         ];
         let _ok: Value = inner.cache.run("SET", ClusterHash::FirstKey, begin).await?;
         self.write_all(inner).await?;
-        let keys = [filling.as_str(), &inner.key("marker")];
+        let keys = [filling.as_str(), &inner.names.marker];
         let finished: i64 = self.finish.run(&inner.cache, &keys, &[Value::from(marker.as_str())]).await?;
         if finished != 1 {
             return Err(CommandError::Cold); // it was emptied meanwhile, or another instance fills it too
@@ -178,7 +179,7 @@ impl Filling {
     ) -> Result<(), CommandError> {
         let (mut keys, mut arguments) = (Vec::with_capacity(page.len()), Vec::with_capacity(2 * page.len()));
         for recorded in page {
-            let entry = inner.entry(&recorded.revocation, now)?;
+            let entry = inner.names.entry(&recorded.revocation, now)?;
             arguments.push(Value::from(milliseconds(entry.ttl)));
             arguments.push(Value::from(entry.cutoff.map_or_else(String::new, |cutoff| cutoff.to_string())));
             keys.push(entry.key);
@@ -237,7 +238,7 @@ impl Filling {
 /// The replication id of the server that holds the store; `None` where it may not be asked: then each new connection
 /// means filling again.
 async fn history(inner: &Inner) -> Option<String> {
-    let slot = redis_keyslot(inner.key("marker").as_bytes());
+    let slot = redis_keyslot(inner.names.marker.as_bytes());
     let arguments = vec![Value::from("replication")];
     let info: String = inner.cache.run("INFO", ClusterHash::Custom(slot), arguments).await.ok()?;
     let id = info.lines().find_map(|line| line.trim_end().strip_prefix("master_replid:"))?;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
 
-use crate::revocation::{Entry, Keys, RevocationStatus};
+use crate::entry::{Entry, Naming};
+use crate::revocation::{RevocationStatus, TokenFacts};
 
 /// Some 200 bytes each. Redis holds the rest as well as these.
 const MOST: usize = 50_000;
@@ -47,21 +48,24 @@ impl Known {
         self.count.store(entries.len(), Ordering::Release);
     }
 
-    /// Of the token's own keys, or of `all`.
+    /// Of the token's own keys, or of everything.
     pub(crate) fn status(
         &self,
-        all: &str,
-        keys: &Keys,
+        names: &Naming,
+        token: &TokenFacts,
         issued_milliseconds: i64,
     ) -> Option<RevocationStatus> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        let now = Instant::now();
+        let (now, keys) = (Instant::now(), names.keys(token));
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        std::iter::once(all).chain(keys.iter()).filter_map(|key| entries.get(key)).find_map(|remembered| {
-            let is_hit = remembered.cutoff.is_none_or(|cutoff| issued_milliseconds < cutoff);
-            (is_hit && remembered.until > now).then_some(remembered.status)
-        })
+        std::iter::once(names.everything.as_str())
+            .chain(keys.iter())
+            .filter_map(|key| entries.get(key))
+            .find_map(|remembered| {
+                let is_hit = remembered.cutoff.is_none_or(|cutoff| issued_milliseconds < cutoff);
+                (is_hit && remembered.until > now).then_some(remembered.status)
+            })
     }
 }

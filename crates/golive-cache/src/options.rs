@@ -19,6 +19,10 @@ pub struct CacheOptions {
     /// Prepended to every key, so that applications and environments sharing a server do not meet. Default `golive`;
     /// see [`CacheOptions::for_application`].
     pub key_prefix: String,
+    /// Has the server tell this connection of changes (RESP3 and `CLIENT TRACKING`, Redis 6 or later, not in a cluster), so
+    /// that a revocation check asks only for what it does not know yet. Each check is confirmed by Redis all the same, and
+    /// what is remembered ends with the connection. Default off. Where the server refuses, everything is asked for.
+    pub client_tracking: bool,
     /// The longest that one command may take. Default 250 ms: a request waits for it.
     pub command_timeout: Duration,
     /// The longest that [`Cache::connect`](crate::Cache::connect) and one attempt to connect may take. Default 5 s.
@@ -71,6 +75,7 @@ impl CacheOptions {
             url,
             ca_file: None,
             key_prefix: "golive".to_owned(),
+            client_tracking: false,
             command_timeout: Duration::from_millis(250),
             connect_timeout: Duration::from_secs(5),
             max_commands_in_flight: 10_000,

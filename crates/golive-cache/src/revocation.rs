@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fred::types::{ClusterHash, Value};
+use rand::RngExt;
 
 use crate::batch::Batches;
 use crate::command::CommandError;
 use crate::connection::Cache;
+use crate::entry::{Entry, Naming, Settings, milliseconds};
 use crate::filling::Filling;
 use crate::journal::{Revocation, RevocationJournal};
 use crate::known::Known;
+use crate::revocation_check::{Answers, MOST_KEYS};
 use crate::script::Script;
+use crate::tracked::Tracked;
 
 /// Revocations in Redis, shared by all instances. Cheap to clone.
 ///
@@ -30,30 +34,20 @@ use crate::script::Script;
 /// What an instance itself revoked it refuses in any case, whatever Redis says later.
 #[derive(Clone, Debug)]
 pub struct RevocationStore {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) cache: Cache,
-    pub(crate) settings: Settings,
+    pub(crate) names: Naming,
     pub(crate) filling: Option<Filling>,
-    known: Known,
-    checks: Batches<Value, Answers>,
-    /// What every key begins with: one hash tag for all, so that a check is one command on a cluster as well.
-    prefix: String,
-    /// The key of the cutoff for everything.
-    everything: String,
+    pub(crate) known: Known,
+    /// What Redis said and would take back; `None` where it does not tell of changes.
+    pub(crate) tracked: Option<Tracked>,
+    pub(crate) checks: Batches<Value, Answers>,
     raise: Script,
     prepare: Script,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    /// How long cutoffs are kept.
-    pub(crate) cutoff_lifetime: Duration,
-    /// What a revocation outlives its token by.
-    pub(crate) margin: Duration,
 }
 
 /// What a check needs to know of a token that verified.
@@ -122,21 +116,21 @@ impl RevocationStore {
         let settings = Settings {
             cutoff_lifetime: Duration::from_secs(31 * 24 * 3600),
             margin: Duration::from_secs(60 + 30), // a verifier's usual leeway, and clocks that differ
+            max_staleness: Duration::ZERO,
         };
         Self::with(cache, settings, None)
     }
 
     fn with(cache: Cache, settings: Settings, filling: Option<Filling>) -> Self {
         let (raise, prepare) = (Script::new(RAISE), Script::new(PREPARE));
-        let prefix = cache.key("{revoked}:");
+        let names = Naming::new(cache.key("{revoked}:"), settings);
         let inner = Inner {
+            tracked: cache.tells_of_changes().then(|| Tracked::new(&cache)),
             cache,
-            settings,
+            names,
             known: Known::default(),
             filling,
             checks: Batches::new(MOST_KEYS),
-            everything: format!("{prefix}all"),
-            prefix,
             raise,
             prepare,
         };
@@ -146,14 +140,24 @@ impl RevocationStore {
     /// How long cutoffs are kept: at least the longest life of any token, refresh tokens included.
     #[must_use]
     pub fn with_cutoff_lifetime(self, lifetime: Duration) -> Self {
-        let settings = Settings { cutoff_lifetime: lifetime, ..self.inner.settings };
+        let settings = Settings { cutoff_lifetime: lifetime, ..self.inner.names.settings };
         self.with_settings(settings)
     }
 
     /// By how much a revocation outlives its token: the verifier's leeway and what clocks may differ by.
     #[must_use]
     pub fn with_margin(self, margin: Duration) -> Self {
-        let settings = Settings { margin, ..self.inner.settings };
+        let settings = Settings { margin, ..self.inner.names.settings };
+        self.with_settings(settings)
+    }
+
+    /// How old the last answer of Redis may be for a check that it would only confirm. Default zero: each check is
+    /// confirmed, in a round trip that it shares with those asked at the same moment. With more, a token that was
+    /// revoked elsewhere may be accepted for so long, though no longer than the news of it takes while Redis is in reach.
+    /// Needs [`CacheOptions::client_tracking`](crate::CacheOptions::client_tracking), and does nothing without it.
+    #[must_use]
+    pub fn with_max_staleness(self, max_staleness: Duration) -> Self {
+        let settings = Settings { max_staleness, ..self.inner.names.settings };
         self.with_settings(settings)
     }
 
@@ -171,7 +175,7 @@ impl RevocationStore {
     #[must_use]
     pub fn with_journal(self, journal: Arc<dyn RevocationJournal>, clock: fn() -> DateTime<Utc>) -> Self {
         let filling = Filling::new(journal, clock);
-        let store = Self::with(self.inner.cache.clone(), self.inner.settings, Some(filling));
+        let store = Self::with(self.inner.cache.clone(), self.inner.names.settings, Some(filling));
         crate::filling::keep_filled(&store.inner);
         store
     }
@@ -186,89 +190,18 @@ impl RevocationStore {
         if let Some(filling) = &self.inner.filling {
             return filling.ensure_patiently(&self.inner).await;
         }
-        let (marker, all) = (self.inner.key("marker"), self.inner.key("all"));
-        let arguments = [Value::from(now.timestamp_millis()), self.inner.cutoff_milliseconds()];
-        let fresh: i64 = self.inner.prepare.run(&self.inner.cache, &[&marker, &all], &arguments).await?;
+        let names = &self.inner.names;
+        let cutoff = now.timestamp_millis();
+        // What was remembered of a store that was emptied must not pass for what is true of this one.
+        let marker = format!("{cutoff}-{:032x}", rand::rng().random::<u128>());
+        let lifetime = Value::from(milliseconds(names.settings.cutoff_lifetime));
+        let arguments = [Value::from(cutoff), lifetime, Value::from(marker)];
+        let keys = [names.marker.as_str(), &names.everything];
+        let fresh: i64 = self.inner.prepare.run(&self.inner.cache, &keys, &arguments).await?;
         if fresh == 1 {
             tracing::warn!("revocation store was empty: tokens issued before now are refused");
         }
         Ok(fresh == 1)
-    }
-
-    /// Asks whether the token, its session, user or tenant, or everything is revoked, and whether the store can be
-    /// trusted: one round trip, shared with whoever asks at the same moment.
-    ///
-    /// # Errors
-    /// When Redis does not answer in time or has lost its memory. The caller refuses the request, with 503 and not with
-    /// 401: the token may be good. See [`CommandError::http_status`].
-    pub async fn status(
-        &self,
-        token: &TokenFacts,
-        now: DateTime<Utc>,
-    ) -> Result<RevocationStatus, CommandError> {
-        let keys = self.inner.keys(token)?;
-        let issued = token.issued_at.timestamp_millis();
-        if let Some(status) = self.inner.known.status(&self.inner.everything, &keys, issued) {
-            return Ok(status);
-        }
-        self.inner.cache.admitted()?;
-        let (has_session, has_tenant) = (keys.session.is_some(), keys.tenant.is_some());
-        let store = self.clone();
-        let place =
-            self.inner.checks.join(keys.asked(), move |keys| async move { store.ask(keys, now).await });
-        let answers = match place.answer().await? {
-            Answers::Emptied => return Ok(RevocationStatus::AllRevoked),
-            Answers::Values(values) => values,
-        };
-        // Everything, then as `Keys::asked` has them.
-        let mut own = answers[1 + place.start..].iter();
-        let mut next = |is_asked: bool| if is_asked { own.next() } else { None };
-        let (token, user, session, tenant) = (next(true), next(true), next(has_session), next(has_tenant));
-        let is_there = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
-        Ok(if before(issued, answers.first())? {
-            RevocationStatus::AllRevoked
-        } else if before(issued, tenant)? {
-            RevocationStatus::TenantRevoked
-        } else if before(issued, user)? {
-            RevocationStatus::UserRevoked
-        } else if is_there(session) {
-            RevocationStatus::SessionRevoked
-        } else if is_there(token) {
-            RevocationStatus::TokenRevoked
-        } else {
-            RevocationStatus::Active
-        })
-    }
-
-    /// One command for all of them: the marker, everything, and what they ask for.
-    async fn ask(self, keys: Vec<Value>, now: DateTime<Utc>) -> Result<Answers, CommandError> {
-        let asked = 1 + keys.len();
-        let mut arguments = Vec::with_capacity(1 + asked);
-        arguments
-            .extend([Value::from(self.inner.key("marker")), Value::from(self.inner.everything.as_str())]);
-        arguments.extend(keys);
-        let mut values: Vec<Value> = self.inner.cache.run("MGET", ClusterHash::FirstKey, arguments).await?;
-        if values.len() != 1 + asked {
-            return Err(CommandError::Shape { command: "MGET" });
-        }
-        let marker = values.remove(0);
-        match &self.inner.filling {
-            Some(filling) => filling.trusts(marker.as_str().as_deref(), self.inner.cache.generation())?,
-            None if marker.is_null() => {
-                self.prepare(now).await?;
-                return Ok(Answers::Emptied);
-            }
-            None => {}
-        }
-        Ok(Answers::Values(values))
-    }
-
-    /// [`RevocationStore::status`] as yes or no.
-    ///
-    /// # Errors
-    /// As [`RevocationStore::status`].
-    pub async fn is_revoked(&self, token: &TokenFacts, now: DateTime<Utc>) -> Result<bool, CommandError> {
-        Ok(self.status(token, now).await?.is_revoked())
     }
 
     /// Revokes, in this order: for this instance, in the journal, in Redis.
@@ -278,7 +211,7 @@ impl RevocationStore {
     /// though this instance refuses it from now on. With a journal, a Redis that is away is not an error but
     /// [`Receipt::propagated`].
     pub async fn revoke(&self, revocation: &Revocation, now: DateTime<Utc>) -> Result<Receipt, CommandError> {
-        let entry = self.inner.entry(revocation, now)?;
+        let entry = self.inner.names.entry(revocation, now)?;
         self.inner.known.add(&entry);
         let Some(filling) = &self.inner.filling else {
             self.inner.write(&entry).await?;
@@ -299,7 +232,7 @@ impl RevocationStore {
     /// # Errors
     /// When Redis does not confirm in time; then the token is *not* known to be revoked everywhere.
     pub async fn revoke_token(&self, token_id: &str, remaining: Duration) -> Result<(), CommandError> {
-        let entry = self.inner.token_entry(token_id, remaining)?;
+        let entry = self.inner.names.token_entry(token_id, remaining)?;
         let of = |expires_at| Revocation::Token { token_id: token_id.to_owned(), expires_at };
         self.revoke_for(entry, remaining, of).await
     }
@@ -309,7 +242,7 @@ impl RevocationStore {
     /// # Errors
     /// As [`RevocationStore::revoke_token`].
     pub async fn revoke_session(&self, session: &str, remaining: Duration) -> Result<(), CommandError> {
-        let entry = self.inner.session_entry(session, remaining)?;
+        let entry = self.inner.names.session_entry(session, remaining)?;
         let of = |expires_at| Revocation::Session { session: session.to_owned(), expires_at };
         self.revoke_for(entry, remaining, of).await
     }
@@ -378,115 +311,7 @@ fn everywhere(receipt: Receipt) -> Result<(), CommandError> {
     if receipt.propagated { Ok(()) } else { Err(CommandError::Unavailable) }
 }
 
-/// A revocation as Redis holds it.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) ttl: Duration,
-    /// Milliseconds of the cutoff; `None` for a token or session.
-    pub(crate) cutoff: Option<i64>,
-    pub(crate) status: RevocationStatus,
-}
-
-/// Of one command at most, or a few more: some thirty checks. Larger ones let client and server wait for each other.
-const MOST_KEYS: usize = 96;
-
-/// What Redis said to a batch of checks.
-#[derive(Debug)]
-enum Answers {
-    /// It had lost everything and there is no journal: whatever was issued before now is revoked.
-    Emptied,
-    /// The cutoff for everything, and the value of each key asked for.
-    Values(Vec<Value>),
-}
-
-/// What a check reads of its own.
-pub(crate) struct Keys {
-    token: String,
-    user: String,
-    session: Option<String>,
-    tenant: Option<String>,
-}
-
-impl Keys {
-    fn asked(self) -> impl Iterator<Item = Value> {
-        [Some(self.token), Some(self.user), self.session, self.tenant].into_iter().flatten().map(Value::from)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        let all = [Some(&self.token), Some(&self.user), self.session.as_ref(), self.tenant.as_ref()];
-        all.into_iter().flatten().map(String::as_str)
-    }
-}
-
 impl Inner {
-    pub(crate) fn key(&self, rest: &str) -> String {
-        self.key_of("", rest)
-    }
-
-    fn key_of(&self, kind: &str, name: &str) -> String {
-        [self.prefix.as_str(), kind, name].concat()
-    }
-
-    fn keys(&self, token: &TokenFacts) -> Result<Keys, CommandError> {
-        valid("token identifier", &token.token_id)?;
-        valid("user", &token.user)?;
-        let optional = |what, kind: &str, value: &Option<String>| match value {
-            Some(value) => valid(what, value).map(|()| Some(self.key_of(kind, value))),
-            None => Ok(None),
-        };
-        Ok(Keys {
-            token: self.key_of("token:", &token.token_id),
-            user: self.key_of("user:", &token.user),
-            session: optional("session identifier", "session:", &token.session)?,
-            tenant: optional("tenant", "tenant:", &token.tenant)?,
-        })
-    }
-
-    fn token_entry(&self, token_id: &str, remaining: Duration) -> Result<Entry, CommandError> {
-        valid("token identifier", token_id)?;
-        let ttl = remaining.saturating_add(self.settings.margin);
-        let (key, status) = (self.key_of("token:", token_id), RevocationStatus::TokenRevoked);
-        Ok(Entry { key, ttl, cutoff: None, status })
-    }
-
-    fn session_entry(&self, session: &str, remaining: Duration) -> Result<Entry, CommandError> {
-        valid("session identifier", session)?;
-        let ttl = remaining.saturating_add(self.settings.margin);
-        let (key, status) = (self.key_of("session:", session), RevocationStatus::SessionRevoked);
-        Ok(Entry { key, ttl, cutoff: None, status })
-    }
-
-    pub(crate) fn entry(&self, revocation: &Revocation, now: DateTime<Utc>) -> Result<Entry, CommandError> {
-        let remaining = |expires_at: &DateTime<Utc>| (*expires_at - now).to_std().unwrap_or_default();
-        let cutoff = |key: String, not_before: &DateTime<Utc>, status| Entry {
-            key,
-            ttl: self.settings.cutoff_lifetime,
-            cutoff: Some(not_before.timestamp_millis()),
-            status,
-        };
-        match revocation {
-            Revocation::Token { token_id, expires_at } => self.token_entry(token_id, remaining(expires_at)),
-            Revocation::Session { session, expires_at } => self.session_entry(session, remaining(expires_at)),
-            Revocation::User { user, not_before } => {
-                valid("user", user)?;
-                Ok(cutoff(self.key_of("user:", user), not_before, RevocationStatus::UserRevoked))
-            }
-            Revocation::Tenant { tenant, not_before } => {
-                valid("tenant", tenant)?;
-                let key = self.key_of("tenant:", tenant);
-                Ok(cutoff(key, not_before, RevocationStatus::TenantRevoked))
-            }
-            Revocation::All { not_before } => {
-                Ok(cutoff(self.key("all"), not_before, RevocationStatus::AllRevoked))
-            }
-        }
-    }
-
-    fn cutoff_milliseconds(&self) -> Value {
-        Value::from(milliseconds(self.settings.cutoff_lifetime))
-    }
-
     async fn write(&self, entry: &Entry) -> Result<(), CommandError> {
         let ttl = Value::from(milliseconds(entry.ttl));
         match entry.cutoff {
@@ -505,27 +330,6 @@ impl Inner {
     }
 }
 
-pub(crate) fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2).max(1)
-}
-
-fn before(issued_milliseconds: i64, cutoff: Option<&Value>) -> Result<bool, CommandError> {
-    match cutoff.filter(|value| !value.is_null()) {
-        None => Ok(false),
-        Some(value) => {
-            let cutoff = value.as_str().and_then(|text| text.parse::<i64>().ok());
-            Ok(issued_milliseconds < cutoff.ok_or(CommandError::Shape { command: "MGET" })?)
-        }
-    }
-}
-
-fn valid(what: &'static str, value: &str) -> Result<(), CommandError> {
-    if value.is_empty() || value.len() > 256 || value.chars().any(char::is_control) {
-        return Err(CommandError::InvalidKey { what, rule: "1 to 256 bytes without control characters" });
-    }
-    Ok(())
-}
-
 /// A cutoff only ever moves forward, whatever order two instances write in.
 const RAISE: &str = "
 local old = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -537,5 +341,5 @@ const PREPARE: &str = "
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local old = tonumber(redis.call('GET', KEYS[2]) or '0')
 if tonumber(ARGV[1]) > old then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
-redis.call('SET', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[1], ARGV[3])
 return 1";

@@ -29,9 +29,10 @@ async fn pair(redis: &Redis) -> (Instance, Instance, Arc<MemoryJournal>) {
 
 /// Every answer comes in time, and none of them is "not revoked".
 async fn assert_closed(instance: &Instance, calls: u32) {
-    for call in 0..calls {
+    let stores = [&instance.store, &instance.tracking];
+    for (call, store) in (0..calls).flat_map(|call| stores.map(|store| (call, store))) {
         let asked = Instant::now();
-        let answer = instance.store.is_revoked(&token("gone"), clock()).await;
+        let answer = store.is_revoked(&token("gone"), clock()).await;
         assert!(asked.elapsed() < BOUND, "call {call}: {:?}", asked.elapsed());
         assert_eq!(answer.unwrap_err().http_status(), 503, "call {call}");
     }
@@ -242,7 +243,9 @@ async fn a_server_that_becomes_a_replica_is_not_trusted_though_it_answers() {
     let (_first, second, _journal) = pair(&redis).await;
     let port = primary.port().to_string();
     redis.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
-    until("it is noticed", async || second.store.is_revoked(&token("good"), clock()).await.is_err()).await;
+    for store in [&second.store, &second.tracking] {
+        until("it is noticed", async || store.is_revoked(&token("good"), clock()).await.is_err()).await;
+    }
     assert_closed(&second, 20).await;
     // Between two of its looks the watchdog connects anew, in case the address leads elsewhere by now.
     until("health says why", async || second.cache.health().await.standing == Standing::Replica).await;

@@ -117,39 +117,32 @@ pub(crate) fn of_token(id: &str) -> Revocation {
 pub(crate) struct Instance {
     pub(crate) cache: Cache,
     pub(crate) store: RevocationStore,
+    /// The same with client tracking, over a connection of its own: whatever happens, it keeps the same promises.
+    pub(crate) tracking: RevocationStore,
 }
 
 impl Instance {
     pub(crate) async fn start(url: &str, journal: &Arc<MemoryJournal>) -> Self {
         let cache = connect(url).await;
         let journal: Arc<dyn RevocationJournal> = journal.clone();
-        let store = RevocationStore::new(cache.clone()).with_journal(journal, clock);
+        let store = RevocationStore::new(cache.clone()).with_journal(journal.clone(), clock);
         store.prepare(clock()).await.unwrap();
-        Self { cache, store }
+        let mut options = options(url);
+        options.client_tracking = true;
+        let tracking = RevocationStore::new(Cache::connect(&options).await.unwrap());
+        let tracking = tracking.with_journal(journal, clock);
+        tracking.prepare(clock()).await.unwrap();
+        Self { cache, store, tracking }
     }
 
     /// Asks about a revoked token and a good one until the good one is served, and returns how long that took. The
     /// revoked one must never be, and no answer may come late.
     pub(crate) async fn until_served(&self, revoked: &str, good: &str) -> Duration {
-        let begun = Instant::now();
-        loop {
-            let asked = Instant::now();
-            let answer = self.store.is_revoked(&token(revoked), clock()).await;
-            assert!(asked.elapsed() < BOUND, "an answer took {:?}: {answer:?}", asked.elapsed());
-            assert_ne!(answer.as_ref().ok(), Some(&false), "a revoked token was accepted");
-            if let Err(error) = &answer {
-                assert_eq!(error.http_status(), 503, "{error}");
-            }
-            let asked = Instant::now();
-            let answer = self.store.is_revoked(&token(good), clock()).await;
-            assert!(asked.elapsed() < BOUND, "an answer took {:?}: {answer:?}", asked.elapsed());
-            assert_ne!(answer.as_ref().ok(), Some(&true), "a good token was called revoked");
-            if answer.is_ok() {
-                return begun.elapsed();
-            }
-            assert!(begun.elapsed() < PATIENCE, "never served again: {answer:?}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let (served, _) = tokio::join!(
+            until_served(&self.store, revoked, good),
+            until_served(&self.tracking, revoked, good),
+        );
+        served
     }
 
     /// The same, for so long, whatever the good one's answer.
@@ -162,9 +155,33 @@ impl Instance {
                 () = &mut during => return refused,
                 () = tokio::time::sleep(Duration::from_millis(1)) => {}
             }
-            let answer = self.store.is_revoked(&token(revoked), clock()).await;
-            assert_ne!(answer.as_ref().ok(), Some(&false), "a revoked token was accepted");
-            refused += u64::from(answer.is_err());
+            for store in [&self.tracking, &self.store] {
+                let answer = store.is_revoked(&token(revoked), clock()).await;
+                assert_ne!(answer.as_ref().ok(), Some(&false), "a revoked token was accepted");
+                refused += u64::from(answer.is_err());
+            }
         }
+    }
+}
+
+async fn until_served(store: &RevocationStore, revoked: &str, good: &str) -> Duration {
+    let begun = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let answer = store.is_revoked(&token(revoked), clock()).await;
+        assert!(asked.elapsed() < BOUND, "an answer took {:?}: {answer:?}", asked.elapsed());
+        assert_ne!(answer.as_ref().ok(), Some(&false), "a revoked token was accepted");
+        if let Err(error) = &answer {
+            assert_eq!(error.http_status(), 503, "{error}");
+        }
+        let asked = Instant::now();
+        let answer = store.is_revoked(&token(good), clock()).await;
+        assert!(asked.elapsed() < BOUND, "an answer took {:?}: {answer:?}", asked.elapsed());
+        assert_ne!(answer.as_ref().ok(), Some(&true), "a good token was called revoked");
+        if answer.is_ok() {
+            return begun.elapsed();
+        }
+        assert!(begun.elapsed() < PATIENCE, "never served again: {answer:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
