@@ -15,8 +15,8 @@ use support::{BOUND, Instance, MemoryJournal, clock, of_token, server, token, un
 
 const HEAD: &str = "# What each Redis fault means to a request
 
-`golive-cache` against real servers, each hurt in one way while requests go on: every request asks whether a token is revoked.
-One token was revoked by another instance beforehand. Printed by
+`golive-cache` against real servers, each hurt in one way while requests go on: every request asks whether a token is revoked,
+of a connection with client tracking and of one without. One token was revoked by another instance beforehand. Printed by
 `cargo run -p golive-cache --example redis_faults > docs/redis-faults.md`, which fails if that token is accepted once
 or an answer comes later than its time-out (here 400 ms) and what a busy machine adds; the tests `faults` and `topologies` of the
 crate hold the same. *Slowest*: the slowest answer. *Closed*: from the first 503 to the last.
@@ -52,6 +52,9 @@ const FOOT: &str = "
   from the real one.
 - **Eviction.** With a `maxmemory-policy` other than `noeviction` single revocations vanish and nothing shows it: `golive cache check`
   finds it. A full server refuses revocations (503, or recorded and not yet propagated) and goes on answering checks.
+- **With client tracking** (`CacheOptions::client_tracking`) the same holds: what is remembered is confirmed by each answer, and ends
+  with the connection and with the marker. With `RevocationStore::with_max_staleness` a revocation by another instance counts when its
+  news arrives, and at the latest after that time.
 - **Limits.** Counts that a crash forgets begin anew, at most one burst more; a request that timed out may have been counted.
   While Redis is away all instances together allow at most the number of instances times their share.
 - **A cluster** keeps all revocations in one slot, so that a check stays one command: the shard that holds it is theirs. While slots
@@ -72,9 +75,10 @@ struct Seen {
 impl Seen {
     async fn ask(&mut self, instance: &Instance) -> bool {
         let mut is_served = true;
-        for id in ["gone", "good"] {
+        let stores = [&instance.store, &instance.tracking];
+        for (id, store) in ["gone", "good"].into_iter().flat_map(|id| stores.map(|store| (id, store))) {
             let asked = Instant::now();
-            let answer = instance.store.is_revoked(&token(id), clock()).await;
+            let answer = store.is_revoked(&token(id), clock()).await;
             self.slowest = self.slowest.max(asked.elapsed());
             self.asked += 1;
             self.accepted += u32::from(id == "gone" && matches!(answer, Ok(false)));

@@ -116,17 +116,7 @@ impl Tracked {
         if keys.is_empty() {
             return Some(asking);
         }
-        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
-        if memory.keys.len() + keys.len() > MOST {
-            memory.forget();
-        }
-        for key in keys.iter().filter_map(Value::as_str) {
-            match memory.keys.get_mut(&*key) {
-                Some(remembered @ Remembered::Asked(_)) => *remembered = Remembered::Asked(asking.id),
-                Some(Remembered::Held(_)) => {} // whoever asks found another of its keys unknown
-                None => drop(memory.keys.insert(key.to_string(), Remembered::Asked(asking.id))),
-            }
-        }
+        self.memory.write().unwrap_or_else(PoisonError::into_inner).note(asking.id, keys);
         Some(asking)
     }
 
@@ -175,17 +165,7 @@ impl Tracked {
             memory.marker = Some(marker.clone());
         }
         let (everything, own) = values.split_first()?;
-        for (key, value) in keys.iter().zip(own) {
-            let Some(key) = key.as_str() else { continue };
-            if let Some(remembered) = memory.keys.get_mut(&*key)
-                && *remembered == Remembered::Asked(asking.id)
-            {
-                match held(value) {
-                    Ok(held) => *remembered = Remembered::Held(held),
-                    Err(_) => drop(memory.keys.remove(&*key)),
-                }
-            }
-        }
+        memory.keep(asking.id, keys, own);
         let everything = held(everything).ok()?;
         memory.last = Some(Proof { sent, version: memory.version, everything });
         Some(memory.version)
@@ -223,6 +203,35 @@ impl Memory {
         self.keys.clear();
     }
 
+    /// Before it is asked for.
+    fn note(&mut self, asking: u64, keys: &[Value]) {
+        if self.keys.len() + keys.len() > MOST {
+            self.forget();
+        }
+        for key in keys.iter().filter_map(Value::as_str) {
+            match self.keys.get_mut(&*key) {
+                Some(remembered @ Remembered::Asked(_)) => *remembered = Remembered::Asked(asking),
+                Some(Remembered::Held(_)) => {} // whoever asks found another of its keys unknown
+                None => drop(self.keys.insert(key.to_string(), Remembered::Asked(asking))),
+            }
+        }
+    }
+
+    /// Of an answer only what nobody asked for later: what changed in between is known to the later one alone.
+    fn keep(&mut self, asking: u64, keys: &[Value], values: &[Value]) {
+        for (key, value) in keys.iter().zip(values) {
+            let Some(key) = key.as_str() else { continue };
+            if let Some(remembered) = self.keys.get_mut(&*key)
+                && *remembered == Remembered::Asked(asking)
+            {
+                match held(value) {
+                    Ok(held) => *remembered = Remembered::Held(held),
+                    Err(_) => drop(self.keys.remove(&*key)),
+                }
+            }
+        }
+    }
+
     fn take_back(&mut self, change: &Invalidation, names: &Naming) {
         for key in &change.keys {
             match key.as_str() {
@@ -231,5 +240,58 @@ impl Memory {
                 Some(_) | None => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fred::types::config::Server;
+
+    use super::*;
+
+    fn names() -> Naming {
+        let nothing = Duration::ZERO;
+        let settings =
+            crate::entry::Settings { cutoff_lifetime: nothing, margin: nothing, max_staleness: nothing };
+        Naming::new("test:".to_owned(), settings)
+    }
+
+    fn change(key: &'static str) -> Invalidation {
+        Invalidation { keys: vec![key.into()], server: Server::new("localhost", 6379) }
+    }
+
+    #[test]
+    fn an_answer_that_a_change_overtook_is_not_kept() {
+        let (mut memory, names) = (Memory::default(), names());
+        let (key, nothing, revoked) = ([Value::from("test:token:1")], [Value::Null], [Value::from("1")]);
+        memory.note(1, &key);
+        memory.take_back(&change("test:token:1"), &names);
+        memory.keep(1, &key, &nothing);
+        assert!(memory.keys.is_empty(), "it changed after it was asked for");
+        memory.note(2, &key);
+        memory.take_back(&change("test:token:1"), &names);
+        memory.note(3, &key);
+        memory.keep(2, &key, &nothing);
+        assert_eq!(memory.keys["test:token:1"], Remembered::Asked(3), "an answer from before the change");
+        memory.keep(3, &key, &revoked);
+        assert_eq!(memory.keys["test:token:1"], Remembered::Held(Some(1)));
+        let version = memory.version;
+        memory.take_back(&change("test:token:2"), &names);
+        assert_eq!(memory.version, version, "of which nothing was remembered");
+        memory.take_back(&change("test:all"), &names);
+        assert!(memory.keys.is_empty() && memory.version > version);
+    }
+
+    #[test]
+    fn what_is_no_number_is_asked_for_each_time_and_too_much_is_forgotten() {
+        let mut memory = Memory::default();
+        memory.note(1, &[Value::from("test:user:1")]);
+        memory.keep(1, &[Value::from("test:user:1")], &[Value::from("soon")]);
+        assert!(memory.keys.is_empty());
+        let many: Vec<Value> = (0..MOST).map(|n| Value::from(n.to_string())).collect();
+        memory.note(2, &many);
+        let version = memory.version;
+        memory.note(3, &[Value::from("one more")]);
+        assert_eq!((memory.keys.len(), memory.version > version), (1, true));
     }
 }

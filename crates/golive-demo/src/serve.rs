@@ -193,6 +193,7 @@ fn open_cache(config: &ServeConfig) -> Result<Option<Cache>, ServeError> {
     let mut options = CacheOptions::new(url.clone());
     // A stall of the disk under Redis must not end a shift's work; one second is still soon for a dead Redis.
     options.command_timeout = Duration::from_secs(1);
+    options.client_tracking = true;
     options.key_prefix = format!("{SERVICE}:{}", config.mode.name());
     Cache::start(&options).map(Some).map_err(ServeError::Redis)
 }
