@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use golive_cache::{Cache, CacheOptions, LocalTier, Quota, RateLimiter, ReadThrough, ReadThroughOptions};
 use golive_cache::{RevocationStore, TokenFacts};
 use golive_sandbox::{ProcessSpec, Redis, RedisOptions, run_to_end};
@@ -41,6 +41,19 @@ async fn ours<F: Future<Output = ()> + Send + 'static>(operation: impl Fn(u32) -
         task.unwrap();
     }
     f64::from(OPERATIONS / CONCURRENT * CONCURRENT) / begun.elapsed().as_secs_f64()
+}
+
+async fn checks(store: &RevocationStore, now: DateTime<Utc>) -> f64 {
+    ours(|worker| {
+        let store = store.clone();
+        async move {
+            let token = TokenFacts::new(format!("token-{worker}"), "user-1", now);
+            for _ in 0..OPERATIONS / CONCURRENT {
+                store.is_revoked(&token, now).await.unwrap();
+            }
+        }
+    })
+    .await
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {
@@ -127,16 +140,7 @@ async fn main() {
         rates[0].push(redis_benchmark(&redis, 1, &["EXISTS", "golive:{revoked}:token:1"]));
         rates[1].push(redis_benchmark(&redis, 16, &["EXISTS", "golive:{revoked}:token:1"]));
         for (rate, store) in [(2, &store), (5, &tracking), (6, &lenient)] {
-            let check = |worker: u32| {
-                let store = store.clone();
-                async move {
-                    let token = TokenFacts::new(format!("token-{worker}"), "user-1", now);
-                    for _ in 0..OPERATIONS / CONCURRENT {
-                        store.is_revoked(&token, now).await.unwrap();
-                    }
-                }
-            };
-            rates[rate].push(ours(check).await);
+            rates[rate].push(checks(store, now).await);
         }
         rates[3].push(redis_benchmark(&redis, 1, &call));
         let decide = |worker: u32| {
