@@ -1,16 +1,20 @@
-//! The audits of Dockerfiles, compose files and nginx configurations: the first byte chooses.
+//! The audits of Dockerfiles, compose files, and files of nginx, Caddy and Traefik: the first byte chooses.
 #![no_main]
 
-use golive_deploy::{Finding, audit_compose, audit_dockerfile, audit_nginx, to_sarif};
+use golive_deploy::{
+    Finding, audit_caddy, audit_compose, audit_dockerfile, audit_nginx, audit_traefik, to_sarif,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Some((first, rest)) = input.split_first() else { return };
     let text = String::from_utf8_lossy(rest);
-    let audit: fn(&str, &str) -> Vec<Finding> = match first % 3 {
+    let audit: fn(&str, &str) -> Vec<Finding> = match first % 5 {
         0 => audit_dockerfile,
         1 => audit_compose,
-        _ => audit_nginx,
+        2 => audit_nginx,
+        3 => audit_caddy,
+        _ => audit_traefik,
     };
     let findings = audit("file", &text);
     let lines = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);

@@ -2,11 +2,15 @@
 //!
 //! Each kind has its own file; nothing is decided here.
 
+mod caddy;
+mod caddy_syntax;
 mod compose;
 mod dockerfile;
+mod headers;
 mod nginx;
 mod nginx_syntax;
 mod place;
+mod traefik;
 mod yaml;
 
 use std::io::Read as _;
@@ -59,6 +63,10 @@ pub enum AuditKind {
     Compose,
     /// A configuration of nginx, whole or a part.
     Nginx,
+    /// A Caddyfile.
+    Caddy,
+    /// A YAML file of Traefik, static or dynamic.
+    Traefik,
 }
 
 /// A file, read.
@@ -159,7 +167,7 @@ impl AuditInputs {
         Self { files: files.into_iter().collect() }
     }
 
-    /// Reads files: Dockerfiles, compose files, nginx files.
+    /// Reads files of any kind.
     pub fn read(files: &[(AuditKind, PathBuf)]) -> Result<Self, AuditError> {
         let files = files.iter().map(|(kind, path)| AuditFile::read(*kind, path));
         Ok(Self { files: files.collect::<Result<_, _>>()? })
@@ -175,6 +183,8 @@ pub fn audit_files(inputs: &AuditInputs) -> Vec<Finding> {
         .flat_map(|file| match file.kind {
             AuditKind::Dockerfile => audit_dockerfile(&file.name, &file.text),
             AuditKind::Compose => audit_compose(&file.name, &file.text),
+            AuditKind::Caddy => audit_caddy(&file.name, &file.text),
+            AuditKind::Traefik => audit_traefik(&file.name, &file.text),
             AuditKind::Nginx => whole(nginx::audit(file), &with_included(file)),
         })
         .collect();
@@ -196,6 +206,26 @@ pub fn audit_compose(name: &str, text: &str) -> Vec<Finding> {
 pub fn audit_nginx(name: &str, text: &str) -> Vec<Finding> {
     let file = AuditFile::new(AuditKind::Nginx, name, text);
     whole(nginx::audit(&file), &[&file])
+}
+
+/// Audits the text of a Caddyfile; `name` stands for the file in findings.
+///
+/// ```
+/// let findings = golive_deploy::audit_caddy("Caddyfile", "{\n\tauto_https off\n}\n");
+/// assert_eq!((findings[0].id.as_str(), findings[0].line), ("DEP-501", Some(2)));
+/// ```
+pub fn audit_caddy(name: &str, text: &str) -> Vec<Finding> {
+    whole(caddy::audit(name, text), &[&AuditFile::new(AuditKind::Caddy, name, text)])
+}
+
+/// Audits the text of one of Traefik's YAML files; `name` stands for the file in findings.
+///
+/// ```
+/// let findings = golive_deploy::audit_traefik("traefik.yml", "api:\n  insecure: true\n");
+/// assert_eq!((findings[0].id.as_str(), findings[0].line), ("DEP-507", Some(2)));
+/// ```
+pub fn audit_traefik(name: &str, text: &str) -> Vec<Finding> {
+    whole(traefik::audit(name, text), &[&AuditFile::new(AuditKind::Traefik, name, text)])
 }
 
 /// A file and all that it includes.

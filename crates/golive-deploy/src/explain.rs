@@ -4,6 +4,7 @@
 
 mod configuration;
 mod deployment;
+mod proxy;
 
 use serde::Serialize;
 
@@ -34,7 +35,7 @@ pub fn explain(id: &str) -> Option<&'static RuleText> {
 
 /// All rules, in the order of their identities.
 pub fn rules() -> impl Iterator<Item = &'static RuleText> {
-    configuration::RULES.iter().chain(deployment::RULES)
+    configuration::RULES.iter().chain(deployment::RULES).chain(proxy::RULES)
 }
 
 /// The text of one of our own rules.

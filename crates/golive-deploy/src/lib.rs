@@ -2,7 +2,7 @@
 //!
 //! Four things, each usable alone:
 //! - [`check_config`] holds settings against the rules for production;
-//! - [`audit_files`] reads Dockerfile, compose and nginx files and says what is wrong, with file and line;
+//! - [`audit_files`] reads Dockerfile, compose, nginx, Caddy and Traefik files and says what is wrong, with file and line;
 //! - [`render_nginx`] writes a proxy configuration that passes that audit and is graded A+;
 //! - [`tls::grade`] grades a live endpoint as SSL Labs would, also where no public scanner reaches.
 //!
@@ -35,8 +35,8 @@ pub mod tls;
 #[cfg(feature = "acme")]
 pub use acme::{AcmeOrder, ObtainError, Obtained, obtain_certificate};
 pub use audit::{
-    AuditError, AuditFile, AuditInputs, AuditKind, Include, audit_compose, audit_dockerfile, audit_files,
-    audit_nginx,
+    AuditError, AuditFile, AuditInputs, AuditKind, Include, audit_caddy, audit_compose, audit_dockerfile,
+    audit_files, audit_nginx, audit_traefik,
 };
 pub use config::{
     ConfigReport, ConfigRule, ConfigRules, PoolLimits, Settings, SettingsError, TrackedCheck, VariableNames,

@@ -75,14 +75,7 @@ fn hold(
 
 fn configured(global: &Global) -> std::result::Result<Vec<(AuditKind, PathBuf)>, Failure> {
     let config = commands::config_or_nothing(global)?;
-    let deploy = &config.deploy;
-    let all = [
-        (AuditKind::Dockerfile, &deploy.dockerfiles),
-        (AuditKind::Compose, &deploy.compose),
-        (AuditKind::Nginx, &deploy.nginx),
-    ];
-    let files: Vec<_> =
-        all.into_iter().flat_map(|(kind, paths)| paths.iter().map(move |path| (kind, path))).collect();
+    let files = config.deploy.files();
     if files.is_empty() {
         return Err(Failure::usage("find files to audit: name them, or add [deploy] to golive.toml"));
     }
@@ -97,13 +90,17 @@ fn kind(path: &Path) -> std::result::Result<AuditKind, Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     if name.contains("dockerfile") || name.contains("containerfile") {
         Ok(AuditKind::Dockerfile)
+    } else if name.contains("caddyfile") {
+        Ok(AuditKind::Caddy)
+    } else if name.contains("traefik") && (name.ends_with(".yml") || name.ends_with(".yaml")) {
+        Ok(AuditKind::Traefik)
     } else if name.ends_with(".yml") || name.ends_with(".yaml") {
         Ok(AuditKind::Compose)
     } else if name.ends_with(".conf") || name.contains("nginx") {
         Ok(AuditKind::Nginx)
     } else {
         Err(Failure::usage(format!(
-            "tell what {} is: names with Dockerfile, .yml and .conf are known; list it under [deploy] in golive.toml",
+            "tell what {} is: names with Dockerfile, Caddyfile, traefik….yml, .yml and .conf are known; list it under [deploy] in golive.toml",
             path.display()
         )))
     }

@@ -3,11 +3,9 @@
 //! An `include` whose files are at hand counts as written out; what another may bring is not missed.
 
 use super::AuditFile;
+use super::headers::{HSTS_SECONDS, allows_scripts, max_age};
 use super::nginx_syntax::{Directive, Place, parse_whole};
 use crate::finding::Finding;
-
-/// Six months: less gives no A+.
-const HSTS_SECONDS: u64 = 15_552_000;
 
 pub(super) fn audit(file: &AuditFile) -> Vec<Finding> {
     let whole = parse_whole(file);
@@ -133,21 +131,12 @@ impl Audit<'_> {
         match get("Content-Security-Policy") {
             None if included => {}
             None => self.find("DEP-303", place, "no Content-Security-Policy is sent"),
-            Some(policy) => {
-                let scripts = directive_of(&policy.value, "script-src")
-                    .or_else(|| directive_of(&policy.value, "default-src"))
-                    .unwrap_or_default();
-                if scripts.contains("'unsafe-inline'")
-                    || scripts.contains("'unsafe-eval'")
-                    || policy.value.contains("localhost")
-                {
-                    self.find(
-                        "DEP-316",
-                        policy.place,
-                        "the policy allows inline scripts, eval, or a local address",
-                    );
-                }
-            }
+            Some(policy) if allows_scripts(&policy.value) => self.find(
+                "DEP-316",
+                policy.place,
+                "the policy allows inline scripts, eval, or a local address",
+            ),
+            Some(_) => {}
         }
         if encrypted {
             match get("Strict-Transport-Security") {
@@ -401,16 +390,6 @@ fn redirects(server: &Directive) -> bool {
     let whole =
         server.children().iter().find(|directive| directive.name == "location" && directive.words == ["/"]);
     to_https(server.children()) || whole.is_some_and(|location| to_https(location.children()))
-}
-
-fn directive_of<'a>(policy: &'a str, name: &str) -> Option<&'a str> {
-    policy.split(';').map(str::trim).find(|directive| directive.split_whitespace().next() == Some(name))
-}
-
-fn max_age(value: &str) -> Option<u64> {
-    let directive =
-        value.split(';').map(str::trim).find(|part| part.to_ascii_lowercase().starts_with("max-age"))?;
-    directive.split_once('=')?.1.trim().trim_matches('"').parse().ok()
 }
 
 /// What a cipher string lets in that should stay out. Words after `!` or `-` take away.

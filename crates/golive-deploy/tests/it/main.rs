@@ -8,6 +8,7 @@ mod config;
 mod cross_check;
 mod endpoint;
 mod golden;
+mod proxies;
 mod rendered;
 mod replay;
 mod rules;

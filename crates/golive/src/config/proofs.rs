@@ -159,6 +159,10 @@ pub struct Deploy {
     pub compose: Vec<PathBuf>,
     /// nginx configurations.
     pub nginx: Vec<PathBuf>,
+    /// Caddyfiles.
+    pub caddy: Vec<PathBuf>,
+    /// Traefik's YAML files, static and dynamic.
+    pub traefik: Vec<PathBuf>,
     /// Example environment files, whose values must not be used.
     pub example_environment: Vec<PathBuf>,
     /// What the application calls the variables that the rules look at.
@@ -172,6 +176,21 @@ pub struct Deploy {
 }
 
 impl Deploy {
+    /// All files to audit with what they are, as they are named.
+    pub fn files(&self) -> Vec<(golive_deploy::AuditKind, &std::path::Path)> {
+        use golive_deploy::AuditKind::{Caddy, Compose, Dockerfile, Nginx, Traefik};
+        let all = [
+            (Dockerfile, &self.dockerfiles),
+            (Compose, &self.compose),
+            (Nginx, &self.nginx),
+            (Caddy, &self.caddy),
+            (Traefik, &self.traefik),
+        ];
+        all.into_iter()
+            .flat_map(|(kind, paths)| paths.iter().map(move |path| (kind, path.as_path())))
+            .collect()
+    }
+
     /// Marks findings of deployment files, or of the configuration's variables (`CFG-…`), that waivers cover or that are
     /// newer than the ruleset.
     ///

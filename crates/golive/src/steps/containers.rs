@@ -1,6 +1,6 @@
 //! 5.1: Dockerfiles, compose files and nginx configurations, as they lie beside the application.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use golive_deploy::{AuditInputs, AuditKind, Severity, audit_files};
@@ -55,12 +55,9 @@ impl Step for Containers {
 }
 
 fn files(context: &Context) -> Result<Vec<(AuditKind, PathBuf)>, StepError> {
-    let deploy = &context.config.deploy;
-    let absolute = |path: &PathBuf| context.config.path(Path::new(path));
-    let of = |kind, paths: &[PathBuf]| paths.iter().map(|path| (kind, absolute(path))).collect::<Vec<_>>();
-    let mut files = of(AuditKind::Dockerfile, &deploy.dockerfiles);
-    files.extend(of(AuditKind::Compose, &deploy.compose));
-    files.extend(of(AuditKind::Nginx, &deploy.nginx));
+    let config = &context.config;
+    let files: Vec<_> =
+        config.deploy.files().into_iter().map(|(kind, path)| (kind, config.path(path))).collect();
     if files.is_empty() {
         return Err(StepError::unknown("golive.toml names no file to audit: add [deploy]"));
     }

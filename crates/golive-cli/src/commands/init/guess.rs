@@ -187,7 +187,7 @@ const REST: &str = r#"
 # [deploy]
 # dockerfiles = ["Dockerfile"]
 # compose = ["docker-compose.yml"]
-# nginx = ["nginx.conf"]
+# nginx = ["nginx.conf"]          # or caddy = ["Caddyfile"], traefik = ["traefik.yml", "dynamic.yml"]
 # example_environment = [".env.example"]
 
 # The public endpoint to grade.
