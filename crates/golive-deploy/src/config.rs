@@ -5,6 +5,7 @@
 mod key;
 mod names;
 mod network;
+mod reference;
 mod settings;
 mod values;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::finding::{Finding, Severity, sort};
+pub use reference::Reference;
 pub use settings::{Settings, SettingsError};
 pub(crate) use values::is_secret_name;
 
@@ -198,7 +200,11 @@ impl ConfigReport {
 
 /// Holds settings against the rules.
 pub fn check_config(settings: &Settings, rules: &ConfigRules) -> ConfigReport {
-    let mut seen = Seen { settings, rules, findings: Vec::new(), not_checked: Vec::new() };
+    let elsewhere: Vec<String> = settings.references().into_iter().map(|(name, _)| name).collect();
+    let not_checked =
+        elsewhere.iter().map(|name| format!("{name}: its value is kept elsewhere and was not fetched"));
+    let mut seen =
+        Seen { settings, rules, findings: Vec::new(), not_checked: not_checked.collect(), elsewhere };
     key::check(&mut seen);
     values::check(&mut seen);
     network::check(&mut seen);
@@ -220,16 +226,29 @@ struct Seen<'a> {
     rules: &'a ConfigRules,
     findings: Vec<Finding>,
     not_checked: Vec<String>,
+    /// Variables whose values are not here: nothing is found about these values.
+    elsewhere: Vec<String>,
 }
 
 impl<'a> Seen<'a> {
-    /// The trimmed value of a name; `None` when unset or empty.
+    fn is_elsewhere(&self, name: &str) -> bool {
+        self.elsewhere.iter().any(|other| other == name)
+    }
+
+    /// The trimmed value of a name; `None` when unset, empty or not here.
     fn value(&self, name: &str) -> Option<&'a str> {
+        if self.is_elsewhere(name) {
+            return None;
+        }
         self.settings.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
     /// A finding about a variable, at its place.
     fn find(&mut self, id: &'static str, name: &str, message: &str) {
+        // That a name is misspelt holds whatever its value is.
+        if self.is_elsewhere(name) && id != "CFG-080" {
+            return;
+        }
         let mut finding = Finding::of(id, format!("{name} {message}"));
         if let Some(setting) = self.settings.setting(name)
             && let Some(file) = &setting.file

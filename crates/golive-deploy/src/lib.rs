@@ -39,8 +39,8 @@ pub use audit::{
     audit_files, audit_nginx, audit_traefik,
 };
 pub use config::{
-    ConfigReport, ConfigRule, ConfigRules, PoolLimits, Settings, SettingsError, TrackedCheck, VariableNames,
-    check_config,
+    ConfigReport, ConfigRule, ConfigRules, PoolLimits, Reference, Settings, SettingsError, TrackedCheck,
+    VariableNames, check_config,
 };
 pub use explain::{RuleText, explain, rules};
 pub use finding::{Finding, Severity, Span, worst};

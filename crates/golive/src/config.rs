@@ -5,6 +5,7 @@
 
 mod application;
 mod digest;
+mod kept;
 mod proofs;
 mod setting;
 
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use application::{Application, Commands, DatabaseQuestion, Http, RequestTemplate, Requests, Respond};
+pub use kept::{Lookup, fetch_kept};
 pub use proofs::{
     Admin, Backup, CiCheck, Deploy, ErrorProof, Journeys, Load, LoadScenario, RateLimitProof, Team, Tenant,
     Tls,

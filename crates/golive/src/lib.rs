@@ -41,9 +41,9 @@ mod table;
 
 pub use config::{
     Admin, Application, Backup, CiCheck, Commands, Config, DatabaseQuestion, Deploy, ErrorProof, Http,
-    Journeys, Load, LoadScenario, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig,
+    Journeys, Load, LoadScenario, Lookup, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig,
     RequestTemplate, Requests, Respond, SchemaConfig, Setting, SettingError, SourceConfig, TargetConfig,
-    Team, Tenant, Tls,
+    Team, Tenant, Tls, fetch_kept,
 };
 pub use context::{Addresses, Context};
 pub use disaster::{

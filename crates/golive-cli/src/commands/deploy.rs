@@ -26,6 +26,10 @@ pub(crate) enum Command {
     CheckConfig {
         /// The env file.
         file: PathBuf,
+        /// Fetch values that it keeps elsewhere, and judge them too: `file:/PATH`, `env:NAME`, `command:PROGRAM ARGUMENTS`,
+        /// and `NAME_FILE=/PATH`. Without it they are told as not checked; `[deploy] fetch_secrets` does the same.
+        #[arg(long)]
+        fetch_secrets: bool,
     },
 }
 
@@ -43,7 +47,7 @@ pub(crate) fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Audit(args) => audit(global, &args),
         Command::Render(render) => render::run(global, &render),
-        Command::CheckConfig { file } => check(global, &file),
+        Command::CheckConfig { file, fetch_secrets } => check(global, &file, fetch_secrets),
     }
 }
 
@@ -106,9 +110,13 @@ fn kind(path: &Path) -> std::result::Result<AuditKind, Failure> {
     }
 }
 
-fn check(global: &Global, file: &Path) -> Result {
+fn check(global: &Global, file: &Path, fetches_secrets: bool) -> Result {
     let config = commands::config_or_nothing(global)?;
-    let settings = Settings::parse_env_file(file).map_err(Failure::reach)?;
+    let mut settings = Settings::parse_env_file(file).map_err(Failure::reach)?;
+    let mut not_fetched = Vec::new();
+    if fetches_secrets || config.deploy.fetch_secrets {
+        not_fetched = golive::fetch_kept(&mut settings, Some(&clock::environment));
+    }
     let mut rules = ConfigRules::production();
     rules.names = config.deploy.variables.clone();
     rules.known_names = config.environment.keys().chain(&config.deploy.known_variables).cloned().collect();
@@ -116,6 +124,7 @@ fn check(global: &Global, file: &Path) -> Result {
         rules.examples.push(Settings::parse_env_file(&config.path(example)).map_err(Failure::reach)?);
     }
     let mut report = check_config(&settings, &rules);
+    report.not_checked.extend(not_fetched.into_iter().map(|(name, reason)| format!("{name}: {reason}")));
     hold(global, &mut report.findings, true)?;
     show(global, &report, || {
         let mut text = text(&report.findings, report.variables, "variables");

@@ -76,6 +76,13 @@ impl Node {
 
 /// The first document of a text.
 pub(super) fn parse(text: &str) -> Result<Node, YamlError> {
+    // YAML ends lines at them, editors and findings do not: no line would be the one that is meant.
+    if let Some(at) = text.match_indices('\r').map(|(at, _)| at).find(|at| !text[at + 1..].starts_with('\n'))
+    {
+        let line = u32::try_from(text[..at].matches('\n').count() + 1).unwrap_or(u32::MAX);
+        let reason = "a carriage return without a line feed; save it with line feeds".to_owned();
+        return Err(YamlError { line, reason });
+    }
     let mut builder = Builder { stack: Vec::new(), anchors: HashMap::new(), nodes: 0, done: None };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| YamlError {
@@ -202,6 +209,12 @@ mod tests {
         let node = parse("x: &base\n  a: 1\n  b: 2\ny:\n  <<: *base\n  b: 3\n").expect("valid");
         assert_eq!(node.at(&["y", "a"]).and_then(Node::text), Some("1"));
         assert_eq!(node.at(&["y", "b"]).map(|node| (node.line, node.text())), Some((6, Some("3"))));
+    }
+
+    #[test]
+    fn lines_end_where_editors_end_them() {
+        assert_eq!(parse("a: 1\r\nb: 2\r\n").expect("valid").get("b").map(|node| node.line), Some(2));
+        assert_eq!(parse("a: 1\nb: x\ry\n").err().map(|error| error.line), Some(2));
     }
 
     #[test]

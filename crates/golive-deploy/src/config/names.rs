@@ -40,6 +40,8 @@ fn unknown(seen: &mut Seen<'_>) {
     let mut known: Vec<String> = seen.rules.known_names.clone();
     known.extend(seen.rules.names.all().iter().map(|&name| name.to_owned()));
     known.extend(seen.rules.extra.iter().flat_map(|rule| rule.variables()));
+    // Container secrets are given as files.
+    known.extend(known.iter().map(|name| format!("{name}_FILE")).collect::<Vec<_>>());
     let unknown: Vec<String> =
         seen.settings.names().filter(|&name| !known.iter().any(|k| k == name)).map(str::to_owned).collect();
     for name in unknown {

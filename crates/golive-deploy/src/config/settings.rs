@@ -148,6 +148,17 @@ impl Settings {
         self.values.keys().map(String::as_str)
     }
 
+    /// Puts the value of a variable that was kept elsewhere in its place; its line stays.
+    pub fn fill(&mut self, name: &str, value: SecretString) {
+        match self.values.get_mut(name) {
+            Some(setting) => setting.value = value,
+            None => {
+                let setting = Setting { value, file: None, line: None };
+                self.values.insert(name.to_owned(), setting);
+            }
+        }
+    }
+
     pub(crate) fn setting(&self, name: &str) -> Option<&Setting> {
         self.values.get(name)
     }

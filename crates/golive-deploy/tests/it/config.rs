@@ -209,3 +209,22 @@ proptest! {
         prop_assert!(!text.to_uppercase().contains(&marker), "{text}");
     }
 }
+
+#[test]
+fn a_value_that_is_kept_elsewhere_is_not_judged_until_it_is_here() {
+    for kept in [("SECRET_KEY", "command:vault read key"), ("SECRET_KEY_FILE", "/run/secrets/key")] {
+        let mut pairs = good();
+        pairs.retain(|(name, _)| *name != "SECRET_KEY");
+        pairs.push((kept.0, kept.1.to_owned()));
+        let mut settings = Settings::from_pairs(pairs);
+        let mut rules = rules();
+        rules.known_names = vec!["SECRET_KEY".to_owned()];
+        let report = check_config(&settings, &rules);
+        assert!(report.findings.is_empty() && !report.is_ready(), "what was not looked at is not ready");
+        assert!(report.not_checked[0].starts_with("SECRET_KEY:"), "{:?}", report.not_checked);
+        settings.fill("SECRET_KEY", "short".to_owned().into());
+        assert_eq!(ids(&check_config(&settings, &rules)), BTreeSet::from(["CFG-002"]));
+        settings.fill("SECRET_KEY", KEY.to_owned().into());
+        assert!(check_config(&settings, &rules).is_ready());
+    }
+}

@@ -169,6 +169,9 @@ pub struct Deploy {
     pub variables: golive_deploy::VariableNames,
     /// Further variables that the application reads, so that others are told as misspelt.
     pub known_variables: Vec<String>,
+    /// Whether values that the environment file keeps elsewhere (`file:`, `env:`, `command:`, `NAME_FILE`) are fetched and judged.
+    /// Without it they are told as not checked.
+    pub fetch_secrets: bool,
     /// The ruleset that the files were last held against, such as `2026.1`; the newest unless given.
     pub ruleset: Option<String>,
     /// Findings that somebody answers for, each until a day.

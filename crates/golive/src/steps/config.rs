@@ -9,6 +9,7 @@ use golive_sandbox::{ProcessSpec, run_to_end};
 use sqlx::{Connection, Row};
 
 use super::environment::environment_file;
+use crate::config::fetch_kept;
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
@@ -34,7 +35,11 @@ impl Step for ProductionConfig {
                 "there is no production environment yet: step `environment` writes it",
             ));
         }
-        let settings = Settings::parse_env_file(&path).doing("read the production environment")?;
+        let mut settings = Settings::parse_env_file(&path).doing("read the production environment")?;
+        let mut not_fetched = Vec::new();
+        if context.config.deploy.fetch_secrets {
+            not_fetched = fetch_kept(&mut settings, None);
+        }
         let mut report = check_config(&settings, &rules(context).await?);
         let today = context.now().date_naive();
         context.config.deploy.hold(&mut report.findings, true, today).doing("apply waivers and ruleset")?;
@@ -45,6 +50,9 @@ impl Step for ProductionConfig {
             .saw("config.not_checked", report.not_checked.clone());
         for open in &report.not_checked {
             seen.could_not(open.clone());
+        }
+        for (name, reason) in not_fetched {
+            seen.could_not(format!("{name}: {reason}"));
         }
         for finding in report.findings.iter().filter(|finding| finding.severity != Severity::Note) {
             seen.finds(match &finding.suppression {
