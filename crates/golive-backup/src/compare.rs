@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::create::{DigestRowsError, digest_rows};
 use crate::digest;
+use crate::exec::Tools;
 use crate::inventory::{self, InspectError, Inventory, ObjectKind};
-use crate::manifest::{BackupId, DatabaseFacts, Manifest, SnapshotMethod};
+use crate::manifest::{BackupId, DatabaseFacts, Manifest, SnapshotMethod, TableFacts};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Proof, ProofLevel};
-use crate::server::{ConnectError, Server};
+use crate::rows;
+use crate::server::{ConnectError, Server, Session};
+use crate::witness::{self, Beside};
 
 /// Reading every row once must be done within this time.
 const DEADLINE: Duration = Duration::from_secs(4 * 60 * 60);
@@ -158,13 +162,19 @@ pub enum CompareError {
         seconds: u64,
     },
     /// The digests of the manifest are of another method.
-    #[error(
-        "compare digests of method {found} with {}: use the version of golive that took the backup",
-        digest::METHOD
-    )]
+    #[error("compare digests of method {found}: use the version of golive that took the backup")]
     Method {
         /// The method of the manifest.
         found: String,
+    },
+    /// The restored rows could not be dumped for comparison.
+    #[error("dump the restored rows of {database} to compare them; the account needs SELECT on them")]
+    Dump {
+        /// The database.
+        database: String,
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -193,41 +203,23 @@ async fn compare(
     // A database that was backed up alone may be restored under another name; one of a whole server keeps its own.
     let facts = manifest.database().or_else(|| manifest.database_named(database));
     let facts = facts.ok_or_else(|| CompareError::NotADatabase { id: manifest.id.clone() })?;
-    if facts.digest_method != digest::METHOD {
-        return Err(CompareError::Method { found: facts.digest_method.clone() });
-    }
-    let mut connection = server.connect().await?.connection;
-    let found = inventory::read_inventory(&mut connection, database).await?;
+    let mut session = server.connect().await?;
+    let found = inventory::read_inventory(&mut session.connection, database).await?;
     let mut differences = compare_inventories(&facts.inventory, &found);
-    let common: Vec<String> = facts
-        .inventory
-        .names(ObjectKind::Table)
-        .filter(|name| found.names(ObjectKind::Table).any(|other| other == *name))
-        .map(str::to_owned)
-        .collect();
-    let tables =
-        inventory::read_tables(&mut connection, database, &common, progress, Stage::Comparing).await?;
-    for table in &tables {
-        let Some(expected) = facts.tables.iter().find(|expected| expected.name == table.name) else {
-            continue;
+    let common = comparable(facts, &differences);
+    let place = Place { server, database };
+    let tables = match facts.digest_method.as_str() {
+        digest::METHOD => by_server(&mut session, &place, &common, progress).await?,
+        rows::METHOD => by_dump(&mut session, &place, &common, progress).await?,
+        witness::METHOD => by_samples(&mut session, &place, &common, progress).await?,
+        found => return Err(CompareError::Method { found: found.to_owned() }),
+    };
+    for (expected, table) in common.iter().zip(&tables) {
+        let columns = match differs_in_float_digits_alone(expected, table) {
+            true => inventory::float_columns(&mut session.connection, database, &table.name).await?,
+            false => Vec::new(),
         };
-        if expected.rows != table.rows {
-            differences.push(Difference::Rows {
-                table: table.name.clone(),
-                expected: expected.rows,
-                actual: table.rows,
-            });
-        } else if expected.digest != table.digest {
-            let name = table.name.clone();
-            let rounded =
-                expected.rounded_digest.is_some() && expected.rounded_digest == table.rounded_digest;
-            differences.push(if rounded {
-                let columns = inventory::float_columns(&mut connection, database, &name).await?;
-                Difference::FloatDigits { table: name, columns }
-            } else {
-                Difference::Content { table: name }
-            });
-        }
+        differences.extend(compare_table(expected, table, columns));
     }
     Ok(Comparison {
         id: manifest.id.clone(),
@@ -238,6 +230,109 @@ async fn compare(
         seconds: began.elapsed().as_secs_f64(),
         differences,
     })
+}
+
+/// The tables that are there. Of one that is defined otherwise no sample is asked for: its key may be gone.
+fn comparable(facts: &DatabaseFacts, differences: &[Difference]) -> Vec<TableFacts> {
+    let mut tables = facts.tables.clone();
+    for difference in differences {
+        match difference {
+            Difference::Missing { kind: ObjectKind::Table, name } => {
+                tables.retain(|table| table.name != *name);
+            }
+            Difference::Definition { kind: ObjectKind::Table, name } => {
+                for table in tables.iter_mut().filter(|table| table.name == *name) {
+                    (table.sample, table.floats) = (None, None);
+                }
+            }
+            _ => {}
+        }
+    }
+    tables
+}
+
+/// Where the restored database is.
+struct Place<'a> {
+    server: &'a Server,
+    database: &'a str,
+}
+
+/// The server digests every row.
+async fn by_server(
+    session: &mut Session,
+    place: &Place<'_>,
+    tables: &[TableFacts],
+    progress: &Progress,
+) -> Result<Vec<TableFacts>, CompareError> {
+    let names: Vec<String> = tables.iter().map(|table| table.name.clone()).collect();
+    let stage = Stage::Comparing;
+    Ok(inventory::read_tables(&mut session.connection, place.database, &names, progress, stage).await?)
+}
+
+/// Number of rows and samples, by the server.
+async fn by_samples(
+    session: &mut Session,
+    place: &Place<'_>,
+    tables: &[TableFacts],
+    progress: &Progress,
+) -> Result<Vec<TableFacts>, CompareError> {
+    let mut found = Vec::with_capacity(tables.len());
+    for table in tables {
+        progress.table(Stage::Comparing, &table.name);
+        let connection = &mut session.connection;
+        found.push(witness::read_again(connection, place.database, table, Beside::Files).await?);
+    }
+    Ok(found)
+}
+
+/// A second dump, of which only the digests are kept, and beside it what the server says.
+async fn by_dump(
+    session: &mut Session,
+    place: &Place<'_>,
+    tables: &[TableFacts],
+    progress: &Progress,
+) -> Result<Vec<TableFacts>, CompareError> {
+    let sums = digest_rows(place.server, place.database, &Tools::new(), progress).await;
+    let sums = sums.map_err(|error: DigestRowsError| CompareError::Dump {
+        database: place.database.to_owned(),
+        source: Box::new(error),
+    })?;
+    let mut found = Vec::with_capacity(tables.len());
+    for expected in tables {
+        let sum = sums.get(&expected.name).copied().unwrap_or_default();
+        let connection = &mut session.connection;
+        let mut table = witness::read_again(connection, place.database, expected, Beside::Dump).await?;
+        // Server and dump must both find as many.
+        if table.rows == expected.rows {
+            table.rows = sum.rows;
+        }
+        table.digest = sum.digest();
+        found.push(table);
+    }
+    Ok(found)
+}
+
+fn differs_in_float_digits_alone(expected: &TableFacts, found: &TableFacts) -> bool {
+    if expected.rows != found.rows {
+        return false;
+    }
+    if expected.digest == found.digest {
+        return expected.sample == found.sample && expected.floats != found.floats;
+    }
+    expected.rounded_digest.is_some() && expected.rounded_digest == found.rounded_digest
+}
+
+/// `floats` are the columns that are to blame, when digits of them are all that differs.
+fn compare_table(expected: &TableFacts, found: &TableFacts, floats: Vec<String>) -> Option<Difference> {
+    let table = expected.name.clone();
+    if expected.rows != found.rows {
+        return Some(Difference::Rows { table, expected: expected.rows, actual: found.rows });
+    }
+    if differs_in_float_digits_alone(expected, found) {
+        return Some(Difference::FloatDigits { table, columns: floats });
+    }
+    let differs = expected.digest != found.digest || expected.sample != found.sample;
+    differs.then_some(Difference::Content { table })
 }
 
 fn is_exact(facts: &DatabaseFacts) -> bool {

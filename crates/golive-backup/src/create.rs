@@ -1,37 +1,48 @@
 //! Takes a backup: `mariadb-dump` streamed through compression and encryption into the repository, beside it the
 //! digests of the same snapshot. See [`crate::snapshot`] for how the two are aligned.
 
+mod dump;
 mod look;
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::num::NonZeroU64;
-use std::process::Stdio;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::oneshot;
 
-use self::look::{check_grants, database_defaults, notes, was_made_elsewhere};
+pub(crate) use self::dump::{DigestRowsError, digest_rows, ends_with_marker, fill};
+use self::dump::{Dumped, Sums};
+use self::look::{check_grants, database_defaults, notes, tables_outside_snapshot, was_made_elsewhere};
 pub(crate) use self::look::{data_bytes, database_defaults_or_none};
 use crate::accounts;
 use crate::digest;
-use crate::exec::{self, Mask, ToolError, Tools};
-use crate::inventory::{self, InspectError, ObjectKind};
+use crate::exec::{self, ToolError, Tools};
+use crate::inventory::{self, InspectError, Inventory, ObjectKind};
 use crate::manifest::{AccountFacts, Content, DatabaseFacts, Manifest, Part, SnapshotMethod, TableFacts};
-use crate::pipeline::{BUFFER_BYTES, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
+use crate::rows;
 use crate::server::{ConnectError, Server, Session};
 use crate::snapshot::{Snapshot, SnapshotError};
+use crate::witness::{self, Beside};
 
 pub(crate) const DUMP_PART: &str = "dump.sql.zst.age";
 /// What `mariadb-dump` writes last, when it got that far.
 pub(crate) const END_MARKER: &[u8] = b"-- Dump completed";
-/// How far from the end the marker may stand.
-const TAIL_BYTES: usize = 256;
 /// How long writes may be held up before the attempt is given up.
 const LOCK_LIMIT: Duration = Duration::from_secs(30);
+
+/// How the content of tables enters the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Digests {
+    /// Of a dump: digests of its text as it passes, and beside them what the server says of the number of rows and of
+    /// some thousand rows a table. Of files: the latter alone, since InnoDB and the tool check every page.
+    #[default]
+    Quick,
+    /// The server digests every row, by a path of its own: about ten times the work of the dump.
+    Sql,
+}
 
 /// What to back up and how.
 #[derive(Debug, Clone)]
@@ -48,10 +59,12 @@ pub struct BackupOptions {
     pub exact: bool,
     /// No more than so many stored bytes a second.
     pub bytes_a_second: Option<NonZeroU64>,
+    /// What the proof will rest on.
+    pub digests: Digests,
 }
 
 impl BackupOptions {
-    /// Four hours, exact, programs from the search path.
+    /// Four hours, exact, quick digests, programs from the search path.
     pub fn new(database: impl Into<String>) -> Self {
         Self {
             database: database.into(),
@@ -59,6 +72,7 @@ impl BackupOptions {
             deadline: Duration::from_secs(4 * 60 * 60),
             exact: true,
             bytes_a_second: None,
+            digests: Digests::Quick,
         }
     }
 }
@@ -124,6 +138,22 @@ pub enum CreateBackupError {
         tool: String,
         /// Bytes received.
         bytes: u64,
+    },
+    /// The dump does not read as one.
+    #[error("digest the rows of the dump")]
+    Shape(#[source] io::Error),
+    /// The tool left rows out, or a table.
+    #[error(
+        "find all rows in the dump: the server counts {counted} in table {table}, the dump has {dumped}; check that the tool is \
+         MariaDB's and of the server's version, then try again"
+    )]
+    RowsDiffer {
+        /// The table.
+        table: String,
+        /// Rows in the snapshot, by the server.
+        counted: u64,
+        /// Rows in the dump of the same snapshot.
+        dumped: u64,
     },
     /// Tables, views or routines changed while they were dumped.
     #[error(
@@ -221,39 +251,31 @@ async fn collect(
     }
     check_grants(&mut session, database).await?;
 
-    progress.stage(Stage::Locking);
-    let mut snapshot = Snapshot::open(server, options.exact).await?;
-    let (dump, opened) = start_dump(server, repository, options, staging, progress)?;
-    tokio::pin!(dump);
-    // Writes go on as soon as the tool has its snapshot, whether the signal says so or the tool is already done.
-    let finished = tokio::select! {
-        done = &mut dump => Some(done?),
-        _ = tokio::time::timeout(LOCK_LIMIT, opened) => None,
-    };
-    let held = snapshot
-        .unlock()
-        .await
-        .map_err(|source| CreateBackupError::Query { doing: "release the lock", source })?;
-    let names: Vec<String> = before.names(ObjectKind::Table).map(str::to_owned).collect();
-    let (dumped, tables) = match finished {
-        Some(dumped) => (dumped, digest_tables(&mut snapshot, database, &names, progress).await?),
-        None => tokio::try_join!(dump, digest_tables(&mut snapshot, database, &names, progress))?,
-    };
-    if !dumped.complete {
-        return Err(CreateBackupError::Truncated { tool: tool_version, bytes: dumped.part.plain_bytes });
+    let digests = digests(options, &before);
+    let Taken { dumped, tables, snapshot, held } =
+        dump_and_look(server, repository, options, (staging, digests, &before), progress).await?;
+    let Dumped { part, complete, tables: sums } = dumped;
+    if !complete {
+        return Err(CreateBackupError::Truncated { tool: tool_version, bytes: part.plain_bytes });
     }
     let after = inventory::read_inventory(&mut session.connection, database).await?;
     if before != after {
         return Err(CreateBackupError::SchemaChanged { database: database.to_owned() });
     }
-    let mut method = snapshot.method;
-    if held >= LOCK_LIMIT {
-        // Released before the tool spoke: its snapshot may be younger.
-        method = SnapshotMethod::Advisory;
-    }
+    // Released before the tool spoke: its snapshot may be younger.
+    let method = if held >= LOCK_LIMIT { SnapshotMethod::Advisory } else { snapshot.method };
     let own_name_only = was_made_elsewhere(&mut session, database, &collation).await?;
     let mut notes = notes(&mut session, database, &before, method).await?;
-    let mut parts = vec![dumped.part];
+    let (digest_method, tables) = match digests {
+        Digests::Sql => (digest::METHOD, tables),
+        Digests::Quick => {
+            let apart = tables_outside_snapshot(&mut session, database).await?;
+            let apart =
+                |table: &str| method != SnapshotMethod::Locked || apart.iter().any(|name| name == table);
+            (rows::METHOD, unite(tables, &sums, apart, &mut notes)?)
+        }
+    };
+    let mut parts = vec![part];
     let accounts = read_accounts(&mut session, repository, staging, &mut notes).await?;
     let accounts = accounts.map(|(part, facts)| {
         parts.push(part);
@@ -272,7 +294,7 @@ async fn collect(
         lock_milliseconds: u64::try_from(held.as_millis()).unwrap_or(u64::MAX),
         binlog: snapshot.binlog,
         inventory: before,
-        digest_method: digest::METHOD.to_owned(),
+        digest_method: digest_method.to_owned(),
         tables,
         own_name_only,
         accounts,
@@ -280,6 +302,45 @@ async fn collect(
         notes,
     };
     Ok((parts, facts))
+}
+
+/// A dump, and what the server said of the same snapshot.
+struct Taken {
+    dumped: Dumped,
+    tables: Vec<TableFacts>,
+    snapshot: Snapshot,
+    /// How long writes had to wait.
+    held: Duration,
+}
+
+async fn dump_and_look(
+    server: &Server,
+    repository: &Repository,
+    options: &BackupOptions,
+    (staging, digests, inventory): (&Staging, Digests, &Inventory),
+    progress: &Progress,
+) -> Result<Taken, CreateBackupError> {
+    progress.stage(Stage::Locking);
+    let mut snapshot = Snapshot::open(server, options.exact).await?;
+    let (dump, opened) = dump::start(server, repository, options, (staging, digests), progress)?;
+    tokio::pin!(dump);
+    // Writes go on as soon as the tool has its snapshot, whether the signal says so or the tool is already done.
+    let finished = tokio::select! {
+        done = &mut dump => Some(done?),
+        _ = tokio::time::timeout(LOCK_LIMIT, opened) => None,
+    };
+    let held = snapshot
+        .unlock()
+        .await
+        .map_err(|source| CreateBackupError::Query { doing: "release the lock", source })?;
+    let names: Vec<String> = inventory.names(ObjectKind::Table).map(str::to_owned).collect();
+    let how = (digests, staging.id.as_str());
+    let look = look_at_tables(&mut snapshot, &options.database, &names, how, progress);
+    let (dumped, tables) = match finished {
+        Some(dumped) => (dumped, look.await?),
+        None => tokio::try_join!(dump, look)?,
+    };
+    Ok(Taken { dumped, tables, snapshot, held })
 }
 
 /// The accounts with the part they are sealed in; none, and a note, when the account of the backup may not see them.
@@ -307,137 +368,51 @@ async fn read_accounts(
     Ok(Some((part, found.accounts.iter().map(accounts::Account::facts).collect())))
 }
 
-async fn digest_tables(
+/// A name with a newline in it would not read as one line of the dump: there the server does the work.
+fn digests(options: &BackupOptions, inventory: &Inventory) -> Digests {
+    let strange = inventory.objects.iter().any(|object| object.name.contains(char::is_control));
+    if strange { Digests::Sql } else { options.digests }
+}
+
+async fn look_at_tables(
     snapshot: &mut Snapshot,
     database: &str,
     names: &[String],
+    (digests, seed): (Digests, &str),
     progress: &Progress,
 ) -> Result<Vec<TableFacts>, CreateBackupError> {
-    Ok(inventory::read_tables(&mut snapshot.reader, database, names, progress, Stage::Digesting).await?)
-}
-
-/// What came out of the tool.
-struct Dumped {
-    part: Part,
-    complete: bool,
-}
-
-/// Starts the tool and the thread that stores what it says; the receiver fires when its snapshot is open.
-fn start_dump(
-    server: &Server,
-    repository: &Repository,
-    options: &BackupOptions,
-    staging: &Staging,
-    progress: &Progress,
-) -> Result<
-    (impl Future<Output = Result<Dumped, CreateBackupError>> + use<>, oneshot::Receiver<()>),
-    CreateBackupError,
-> {
-    let defaults = server.defaults_file().map_err(CreateBackupError::Write)?;
-    let recipients = &repository.keys().recipients;
-    let writer = PartWriter::create_paced(staging.directory(), DUMP_PART, recipients, options.bytes_a_second)
-        .map_err(CreateBackupError::Write)?;
-    let mut running = exec::start(
-        &options.tools.dump,
-        &dump_arguments(&defaults.argument(), &options.database),
-        Stdio::null(),
-        Stdio::piped(),
-    )?;
-    let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
-    let stdout = File::from(stdout.into_owned_fd().map_err(CreateBackupError::Write)?);
-    let (signal, opened) = oneshot::channel();
-    let progress = progress.clone();
-    let storing = tokio::task::spawn_blocking(move || store(stdout, writer, signal, &progress));
-    let finish = async move {
-        let stored = storing.await.expect("storing does not panic");
-        // The tool's own words come first: when it dies, the pipe merely ends.
-        running.finish(Mask::Nothing).await?;
-        drop(defaults);
-        stored.map_err(CreateBackupError::Write)
-    };
-    Ok((finish, opened))
-}
-
-fn dump_arguments(defaults: &str, database: &str) -> Vec<String> {
-    [
-        defaults,
-        "--single-transaction",
-        "--quick",
-        "--skip-lock-tables",
-        "--routines",
-        "--triggers",
-        "--events",
-        "--hex-blob",
-        "--no-tablespaces",
-        "--default-character-set=utf8mb4",
-        "--max-allowed-packet=1G",
-        "--comments",
-        "--dump-date",
-        "--",
-        database,
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
-
-/// Copies the dump into the part, fires the signal at the first table, and looks at the end.
-fn store(
-    mut stdout: impl Read,
-    mut writer: PartWriter,
-    signal: oneshot::Sender<()>,
-    progress: &Progress,
-) -> io::Result<Dumped> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut tail = Vec::with_capacity(2 * TAIL_BYTES);
-    let mut head = Some((Vec::new(), signal));
-    loop {
-        let read = stdout.read(&mut buffer)?;
-        if read == 0 {
-            break;
+    let (reader, stage) = (&mut snapshot.reader, Stage::Digesting);
+    Ok(match digests {
+        Digests::Sql => inventory::read_tables(reader, database, names, progress, stage).await?,
+        Digests::Quick => {
+            witness::read(reader, database, names, (Beside::Dump, seed), progress, stage).await?
         }
-        let seen = &buffer[..read];
-        writer.write_all(seen)?;
-        tail.extend_from_slice(&seen[read.saturating_sub(TAIL_BYTES)..]);
-        let surplus = tail.len().saturating_sub(TAIL_BYTES);
-        tail.drain(..surplus);
-        if let Some((mut beginning, signal)) = head.take() {
-            beginning.extend_from_slice(seen);
-            if shows_a_table(&beginning) {
-                // Nobody listens any more when the time limit was faster.
-                let _ = signal.send(());
-            } else {
-                head = Some((beginning, signal));
-            }
+    })
+}
+
+/// What the server said of each table, with the digest of its rows in the dump. Both must have the same rows, unless the
+/// two `may_differ`: not of one snapshot.
+fn unite(
+    mut tables: Vec<TableFacts>,
+    sums: &Sums,
+    may_differ: impl Fn(&str) -> bool,
+    notes: &mut Vec<String>,
+) -> Result<Vec<TableFacts>, CreateBackupError> {
+    for table in &mut tables {
+        let sum = sums.get(&table.name).copied();
+        let (dumped, counted) = (sum.unwrap_or_default().rows, table.rows);
+        if sum.is_none() || (dumped != counted && !may_differ(&table.name)) {
+            return Err(CreateBackupError::RowsDiffer { table: table.name.clone(), counted, dumped });
         }
-        progress.bytes(Stage::Dumping, writer.plain_bytes(), None);
+        if dumped != counted {
+            notes.push(format!(
+                "table {} was written to meanwhile: {dumped} rows in the dump, {counted} a moment apart",
+                table.name
+            ));
+            // What the server said is of another moment than the rows that will be restored.
+            (table.sample, table.floats) = (None, None);
+        }
+        (table.rows, table.digest) = (dumped, sum.unwrap_or_default().digest());
     }
-    let complete = ends_with_marker(&tail);
-    Ok(Dumped { part: writer.finish()?, complete })
-}
-
-/// The tool writes these comments only after its transaction is open.
-fn shows_a_table(beginning: &[u8]) -> bool {
-    ["\n-- Table structure for", "\n-- Temporary table structure for", "\n-- Sequence structure for"]
-        .iter()
-        .any(|mark| beginning.windows(mark.len()).any(|window| window == mark.as_bytes()))
-}
-
-/// Whether the last line is the end marker.
-pub(crate) fn ends_with_marker(tail: &[u8]) -> bool {
-    let trimmed = tail.trim_ascii_end();
-    let line = trimmed.iter().rposition(|byte| *byte == b'\n').map_or(trimmed, |end| &trimmed[end + 1..]);
-    line.starts_with(END_MARKER)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_last_line_that_is_the_marker_counts() {
-        assert!(ends_with_marker(b"x\n-- Dump completed on 2026-11-22 10:00:00\n"));
-        assert!(!ends_with_marker(b"-- Dump completed on 2026-11-22\nINSERT INTO"));
-        assert!(!ends_with_marker(b"INSERT INTO a VALUES ('-- Dump completed"));
-        assert!(!ends_with_marker(b""));
-    }
+    Ok(tables)
 }

@@ -37,15 +37,18 @@ pub(crate) enum Floats {
 
 /// The statement that yields rows, rows with a digest, and the two sums as text.
 pub(crate) fn statement(database: &str, table: &str, columns: &[Column], floats: Floats) -> String {
+    statement_over(&format!("{}.{}", quote(database), quote(table)), columns, floats)
+}
+
+/// The same over other rows: `from` is a table, or a query in parentheses with a name.
+pub(crate) fn statement_over(from: &str, columns: &[Column], floats: Floats) -> String {
     let row = columns.iter().map(|column| canonical(column, floats)).collect::<Vec<_>>().join(", ");
     let half =
         |cut: &str| format!("CAST(COALESCE(SUM(CAST(CONV({cut}(h, 16), 16, 10) AS UNSIGNED)), 0) AS CHAR)");
     format!(
-        "SELECT COUNT(*), COUNT(h), {}, {} FROM (SELECT MD5(CONCAT('', {row})) AS h FROM {}.{}) AS d",
+        "SELECT COUNT(*), COUNT(h), {}, {} FROM (SELECT MD5(CONCAT('', {row})) AS h FROM {from}) AS d",
         half("LEFT"),
         half("RIGHT"),
-        quote(database),
-        quote(table),
     )
 }
 

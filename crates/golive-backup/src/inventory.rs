@@ -177,7 +177,7 @@ pub enum InspectError {
 }
 
 impl InspectError {
-    fn query(what: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
+    pub(crate) fn query(what: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         let what = what.into();
         move |source| Self::Query { what, source }
     }
@@ -261,12 +261,13 @@ pub(crate) async fn read_tables(
         progress.table(stage, table);
         let columns = read_columns(connection, database, table).await?;
         let (rows, digest) = read_digest(connection, database, table, &columns, Floats::Exact).await?;
-        let rounded_digest = if columns.iter().any(|column| column.data_type.eq_ignore_ascii_case("float")) {
+        let rounded_digest = if columns.iter().any(is_float) {
             Some(read_digest(connection, database, table, &columns, Floats::AsDumped).await?.1)
         } else {
             None
         };
-        facts.push(TableFacts { name: table.clone(), rows, digest, rounded_digest });
+        let name = table.clone();
+        facts.push(TableFacts { name, rows, digest, rounded_digest, sample: None, floats: None });
     }
     Ok(facts)
 }
@@ -278,8 +279,11 @@ pub(crate) async fn float_columns(
     table: &str,
 ) -> Result<Vec<String>, InspectError> {
     let columns = read_columns(connection, database, table).await?;
-    let floats = columns.into_iter().filter(|column| column.data_type.eq_ignore_ascii_case("float"));
-    Ok(floats.map(|column| column.name).collect())
+    Ok(columns.into_iter().filter(is_float).map(|column| column.name).collect())
+}
+
+pub(crate) fn is_float(column: &Column) -> bool {
+    column.data_type.eq_ignore_ascii_case("float")
 }
 
 async fn read_digest(
@@ -289,11 +293,19 @@ async fn read_digest(
     columns: &[Column],
     floats: Floats,
 ) -> Result<(u64, String), InspectError> {
-    let (rows, digested, high, low): (i64, i64, String, String) =
-        sqlx::query_as(AssertSqlSafe(digest::statement(database, table, columns, floats)))
-            .fetch_one(connection)
-            .await
-            .map_err(InspectError::query(format!("the content of table {table}")))?;
+    run_digest(connection, table, digest::statement(database, table, columns, floats)).await
+}
+
+/// Runs a statement of [`crate::digest`], and insists that no row is without a digest.
+pub(crate) async fn run_digest(
+    connection: &mut MySqlConnection,
+    table: &str,
+    statement: String,
+) -> Result<(u64, String), InspectError> {
+    let (rows, digested, high, low): (i64, i64, String, String) = sqlx::query_as(AssertSqlSafe(statement))
+        .fetch_one(connection)
+        .await
+        .map_err(InspectError::query(format!("the content of table {table}")))?;
     if rows != digested {
         let missing = u64::try_from(rows - digested).unwrap_or(0);
         return Err(InspectError::Undigested { table: table.to_owned(), rows: missing });
@@ -301,7 +313,7 @@ async fn read_digest(
     Ok((u64::try_from(rows).unwrap_or(0), format!("{high}-{low}")))
 }
 
-async fn read_columns(
+pub(crate) async fn read_columns(
     connection: &mut MySqlConnection,
     database: &str,
     table: &str,

@@ -64,6 +64,7 @@ mod redis;
 mod repository;
 mod restore;
 mod retention;
+mod rows;
 mod runbook;
 mod schedule;
 mod sealing;
@@ -71,6 +72,7 @@ mod server;
 mod snapshot;
 mod state;
 mod verify;
+mod witness;
 
 pub use accounts::AccountsReport;
 pub use binlog::{
@@ -80,14 +82,14 @@ pub use binlog::{
     find_changes, plan_log_prune, plan_recovery, recover, undo_transaction,
 };
 pub use compare::{CompareError, Comparison, Difference, compare_restored};
-pub use create::{BackupOptions, CreateBackupError, create_backup};
+pub use create::{BackupOptions, CreateBackupError, Digests, create_backup};
 pub use exec::{ToolError, Tools};
 pub use health::{Expectations, Health, HealthFinding, judge_health};
 pub use inventory::{InspectError, Inventory, Object, ObjectKind};
 pub use loss::{LossBasis, PossibleLoss};
 pub use manifest::{
     AccountFacts, BackupId, BinlogPosition, Content, DatabaseFacts, InvalidBackupId, Manifest, Part,
-    PhysicalFacts, RedisFacts, SnapshotMethod, StateFacts, StateFile, TableFacts,
+    PhysicalFacts, RedisFacts, Sample, SampleOf, SnapshotMethod, StateFacts, StateFile, TableFacts,
 };
 pub use physical::{
     Engine, EngineAdvice, PhysicalError, PhysicalOptions, RestorePhysicalError, TableProblem, advise_engine,

@@ -299,11 +299,52 @@ pub struct TableFacts {
     pub name: String,
     /// Rows.
     pub rows: u64,
-    /// Digest of the content, independent of row order.
+    /// Digest of the content, independent of row order; empty where only the sample was digested.
     pub digest: String,
-    /// The same with FLOAT columns at the six digits that a dump carries; only for tables that have such columns.
+    /// The same with FLOAT columns at the six digits that a dump carries; only for tables that have such columns, and
+    /// where the server digested the whole table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounded_digest: Option<String>,
+    /// What the server itself said about some of the rows, whatever the digest rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
+    /// Digest of all FLOAT columns with every digit, by the server; only where the digest is of the dump's text, which
+    /// carries six.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floats: Option<String>,
+}
+
+/// Rows that the server digested itself, found again by their key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Sample {
+    /// Which rows.
+    pub of: SampleOf,
+    /// How many there are.
+    pub rows: u64,
+    /// Their digest, independent of row order.
+    pub digest: String,
+}
+
+/// Which rows are in a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SampleOf {
+    /// All of them.
+    Table,
+    /// So many from each of these keys on, in the order of the primary key.
+    From {
+        /// First column of the primary key, ascending.
+        keys: Vec<i64>,
+        /// Rows from each key on.
+        each: u64,
+    },
+    /// So many from either end, in the order of the primary key.
+    Ends {
+        /// Rows from each end.
+        each: u64,
+    },
 }
 
 /// The files of a state backup.

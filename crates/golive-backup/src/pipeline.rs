@@ -100,6 +100,12 @@ impl<W: Write> Write for Paced<W> {
     }
 }
 
+/// Half of the processors, 1 to 4: the server and the tool that feeds us want the others.
+fn compressing_threads() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(processors / 2).unwrap_or(1).clamp(1, 4)
+}
+
 type StoredFile = Hashing<BufWriter<Paced<File>>>;
 
 /// A part being written. Dropped unfinished it leaves a file that no reader accepts: the encryption has no last block.
@@ -110,21 +116,32 @@ pub(crate) struct PartWriter {
 
 impl PartWriter {
     pub(crate) fn create(directory: &Path, name: &str, recipients: &[Recipient]) -> io::Result<Self> {
-        Self::create_paced(directory, name, recipients, None)
+        Self::begin(directory, name, recipients, None, 0)
     }
 
-    /// One that takes no more than so many stored bytes a second.
+    /// One for a whole database: no more than so many stored bytes a second, compressed beside the thread that writes.
     pub(crate) fn create_paced(
         directory: &Path,
         name: &str,
         recipients: &[Recipient],
         bytes_a_second: Option<NonZeroU64>,
     ) -> io::Result<Self> {
+        Self::begin(directory, name, recipients, bytes_a_second, compressing_threads())
+    }
+
+    fn begin(
+        directory: &Path,
+        name: &str,
+        recipients: &[Recipient],
+        bytes_a_second: Option<NonZeroU64>,
+        threads: u32,
+    ) -> io::Result<Self> {
         let file = File::options().write(true).create_new(true).open(directory.join(name))?;
         let file = Paced::new(file, bytes_a_second);
         let stored = Hashing::new(BufWriter::with_capacity(BUFFER_BYTES, file));
         let mut encoder = zstd::Encoder::new(sealing::seal(recipients, stored)?, COMPRESSION_LEVEL)?;
         encoder.include_checksum(true)?;
+        encoder.multithread(threads)?;
         Ok(Self { name: name.to_owned(), plain: Hashing::new(encoder) })
     }
 

@@ -65,6 +65,21 @@ pub(super) async fn was_made_elsewhere(
     Ok(other > 0)
 }
 
+/// Tables of engines that do not take part in a snapshot.
+pub(super) async fn tables_outside_snapshot(
+    session: &mut Session,
+    database: &str,
+) -> Result<Vec<String>, CreateBackupError> {
+    sqlx::query_scalar(
+        "SELECT CAST(TABLE_NAME AS CHAR) FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = ? AND TABLE_TYPE <> 'VIEW' AND COALESCE(ENGINE, '') <> 'InnoDB'",
+    )
+    .bind(database)
+    .fetch_all(&mut session.connection)
+    .await
+    .map_err(|source| CreateBackupError::Query { doing: "read table engines", source })
+}
+
 pub(super) async fn notes(
     session: &mut Session,
     database: &str,

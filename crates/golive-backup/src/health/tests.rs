@@ -40,6 +40,8 @@ fn manifest(sequence: u32, at: DateTime<Utc>, bytes: u64, rows: u64) -> Manifest
                 rows,
                 digest: String::new(),
                 rounded_digest: None,
+                sample: None,
+                floats: None,
             }],
             own_name_only: false,
             accounts: None,

@@ -13,18 +13,20 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use super::{COMPLETED, PHYSICAL_PART};
-use crate::create::{chain, data_bytes, database_defaults_or_none};
+use crate::create::{Digests, chain, data_bytes, database_defaults_or_none, fill};
 use crate::digest;
 use crate::exec::{self, Mask, Running, ToolError, Tools};
 use crate::inventory::{self, InspectError, Inventory, ObjectKind};
 use crate::manifest::{
     BackupId, BinlogPosition, Content, DatabaseFacts, Manifest, Part, PhysicalFacts, SnapshotMethod,
+    TableFacts,
 };
 use crate::pipeline::{BUFFER_BYTES, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
 use crate::server::{ConnectError, Server, Session};
 use crate::snapshot::begin;
+use crate::witness::{self, Beside};
 
 /// The tool says this when nobody can commit any more, and that when they can again.
 const BLOCKED: &str = "Acquired locks for BACKUP STAGE BLOCK_COMMIT";
@@ -46,16 +48,19 @@ pub struct PhysicalOptions {
     pub deadline: Duration,
     /// No more than so many stored bytes a second.
     pub bytes_a_second: Option<NonZeroU64>,
+    /// What the proof will rest on.
+    pub digests: Digests,
 }
 
 impl PhysicalOptions {
-    /// A full one, within four hours.
+    /// A full one, within four hours, with quick digests.
     pub fn new() -> Self {
         Self {
             base: None,
             tools: Tools::new(),
             deadline: Duration::from_secs(4 * 60 * 60),
             bytes_a_second: None,
+            digests: Digests::Quick,
         }
     }
 }
@@ -210,9 +215,8 @@ async fn collect(
     let snapshot = if exact { SnapshotMethod::Locked } else { SnapshotMethod::Advisory };
     let mut databases = Vec::new();
     for (name, inventory) in &before {
-        let names: Vec<String> = inventory.names(ObjectKind::Table).map(str::to_owned).collect();
-        let tables =
-            inventory::read_tables(&mut reader.connection, name, &names, progress, Stage::Digesting).await?;
+        let how = (options.digests, staging.id.as_str());
+        let (digest_method, tables) = digest(&mut reader, name, inventory, how, progress).await?;
         let (character_set, collation) = database_defaults_or_none(&mut session, name)
             .await
             .map_err(|source| PhysicalError::Query { doing: "read the defaults of the databases", source })?
@@ -230,7 +234,7 @@ async fn collect(
             lock_milliseconds: moment.held_milliseconds,
             binlog: said.binlog.clone(),
             inventory: inventory.clone(),
-            digest_method: digest::METHOD.to_owned(),
+            digest_method: digest_method.to_owned(),
             tables,
             own_name_only: true,
             // The files hold them.
@@ -255,6 +259,27 @@ async fn collect(
         databases,
     };
     Ok((part, facts))
+}
+
+/// What the server says of the tables of a database, and by which method.
+async fn digest(
+    reader: &mut Session,
+    database: &str,
+    inventory: &Inventory,
+    (digests, seed): (Digests, &str),
+    progress: &Progress,
+) -> Result<(&'static str, Vec<TableFacts>), PhysicalError> {
+    let names: Vec<String> = inventory.names(ObjectKind::Table).map(str::to_owned).collect();
+    let (connection, stage) = (&mut reader.connection, Stage::Digesting);
+    Ok(match digests {
+        Digests::Sql => {
+            (digest::METHOD, inventory::read_tables(connection, database, &names, progress, stage).await?)
+        }
+        Digests::Quick => {
+            let how = (Beside::Files, seed);
+            (witness::METHOD, witness::read(connection, database, &names, how, progress, stage).await?)
+        }
+    })
 }
 
 fn same(tool: &BinlogPosition, own: &BinlogPosition) -> bool {
@@ -393,7 +418,7 @@ impl Copy {
 fn store(mut stdout: impl Read, mut writer: PartWriter, progress: &Progress) -> io::Result<Part> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let read = stdout.read(&mut buffer)?;
+        let read = fill(&mut stdout, &mut buffer)?;
         if read == 0 {
             return writer.finish();
         }

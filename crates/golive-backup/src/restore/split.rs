@@ -191,7 +191,14 @@ mod tests {
     use super::*;
 
     fn split(dump: &str, rows: u64) -> (String, String, String, Vec<String>) {
-        let facts = TableFacts { name: "o".to_owned(), rows, digest: String::new(), rounded_digest: None };
+        let facts = TableFacts {
+            name: "o".to_owned(),
+            rows,
+            digest: String::new(),
+            rounded_digest: None,
+            sample: None,
+            floats: None,
+        };
         let mut splitter = Splitter::new(&[facts]);
         let (mut main, mut data, mut tail, mut later) =
             (String::new(), String::new(), String::new(), Vec::new());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as tests")]
 
 mod accounts;
+mod digests;
 mod faults;
 mod files;
 mod logged;

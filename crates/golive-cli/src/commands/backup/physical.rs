@@ -24,6 +24,7 @@ pub(super) async fn create(global: &Global, args: &CreateArgs, server: &Server) 
     let mut options = PhysicalOptions::new();
     options.base.clone_from(&args.base);
     options.bytes_a_second = args.bytes_a_second();
+    options.digests = args.digests();
     let meter = Meter::new(global, "copying the server's files");
     let manifest = create_physical(server, &repository, &options, clock::now(), &moving(&meter)).await;
     meter.clear();
