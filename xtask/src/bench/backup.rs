@@ -1,5 +1,5 @@
 //! `cargo xtask bench backup`: what a backup, a restore and the archive of the binary log cost, beside MariaDB's own
-//! programs in a pipe with zstd at the same level. The other side neither encrypts nor digests nor proves anything.
+//! programs in a pipe with zstd at the same level with as many threads. The other side neither encrypts nor digests nor proves anything.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -22,8 +22,12 @@ use crate::run::{
 
 const SOURCE: &str = "bench_backup";
 const COPY: &str = "bench_backup_copy";
-/// The level of golive's own stream.
-const ZSTD: &str = "zstd -1 -q -f";
+/// The level of golive's own stream, and as many threads: half of the processors, 1 to 4.
+fn zstd() -> String {
+    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    format!("zstd -1 -T{} -q -f", (processors / 2).clamp(1, 4))
+}
+
 const SIDES: [(&str, &str); 8] = [
     ("dump_pipe", "mariadb-dump | zstd"),
     ("dump", "golive backup create"),
@@ -126,8 +130,9 @@ impl Bench<'_> {
         let defaults = format!("--defaults-file={}", self.options().display());
         let ours = |words: &[&str], database: &str| self.golive(&repository, words, database);
         let dump_pipe = format!(
-            "mariadb-dump {defaults} --single-transaction --quick --skip-lock-tables --routines --triggers --events --hex-blob {SOURCE} | {ZSTD} -o {}",
-            dump.display()
+            "mariadb-dump {defaults} --single-transaction --quick --skip-lock-tables --routines --triggers --events --hex-blob {SOURCE} | {zstd} -o {}",
+            dump.display(),
+            zstd = zstd()
         );
         let create = ours(&["create", "--target", "env:GOLIVE_BENCH_TARGET"], SOURCE);
         self.pair(number, &mut round, [("dump_pipe", shell(&dump_pipe)), ("dump", create)])?;
@@ -135,9 +140,10 @@ impl Bench<'_> {
         let files = self.folder.join("files.zst");
         let scratch = self.folder.join("mariadb-backup.tmp");
         let files_pipe = format!(
-            "mariadb-backup {defaults} --backup --stream=mbstream --target-dir={} 2>/dev/null | {ZSTD} -o {}",
+            "mariadb-backup {defaults} --backup --stream=mbstream --target-dir={} 2>/dev/null | {zstd} -o {}",
             scratch.display(),
-            files.display()
+            files.display(),
+            zstd = zstd()
         );
         let physical = ours(&["create", "--physical", "--target", "env:GOLIVE_BENCH_TARGET"], SOURCE);
         self.pair(number, &mut round, [("files_pipe", shell(&files_pipe)), ("files", physical)])?;
@@ -300,19 +306,26 @@ impl Results {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "{:.2} GB of InnoDB, {} rows in the largest table; MariaDB {}; {} rounds, medians\n\n",
+            "{:.2} GB of InnoDB, {} rows in the largest table; MariaDB {}; {} rounds, medians; `{}` on both sides\n\n",
             self.bytes as f64 / 1e9,
             self.rows,
             self.server,
-            self.rounds.len()
+            self.rounds.len(),
+            zstd(),
         );
+        text.push_str(&format!(
+            "{:<44}{:>11}{:>19}{:>19}\n",
+            "", "seconds", "CPU of the server", "CPU of the rest"
+        ));
         for (side, title) in SIDES {
             let usages: Vec<&Usage> = self.rounds.iter().filter_map(|round| round.get(side)).collect();
             let of = |part: fn(&Usage) -> f64| median(usages.iter().map(|usage| part(usage)).collect());
-            if let (Some(seconds), Some(server)) =
-                (of(|usage| usage.seconds), of(|usage| usage.server_cpu_seconds))
-            {
-                text.push_str(&format!("{title:<44}{seconds:>9.2} s{server:>10.2} s CPU of the server\n"));
+            if let (Some(seconds), Some(server), Some(rest)) = (
+                of(|usage| usage.seconds),
+                of(|usage| usage.server_cpu_seconds),
+                of(|usage| usage.client_cpu_seconds),
+            ) {
+                text.push_str(&format!("{title:<44}{seconds:>11.2}{server:>19.2}{rest:>19.2}\n"));
             }
         }
         text.push('\n');
@@ -326,7 +339,7 @@ impl Results {
         let usage = |usage: &Usage| {
             json!({
                 "seconds": usage.seconds, "server_cpu_seconds": usage.server_cpu_seconds,
-                "client_peak_kib": usage.client_peak_kib,
+                "client_cpu_seconds": usage.client_cpu_seconds, "client_peak_kib": usage.client_peak_kib,
             })
         };
         let round = |round: &Round| -> Value {

@@ -119,8 +119,9 @@ fn cpu_seconds(pid: u32) -> f64 {
 
 fn cpu_of(stat: &str) -> f64 {
     let ticks = |at: usize| fields(stat).get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    // utime and stime of proc_pid_stat(5), whose state is its third field.
-    (ticks(11) + ticks(12)) / TICKS_A_SECOND
+    // utime and stime of proc_pid_stat(5), whose state is its third field, and those of the programs that it ran and
+    // waited for: a pipe's shell does nothing itself.
+    (11..=14).map(ticks).sum::<f64>() / TICKS_A_SECOND
 }
 
 /// What follows the program's name, which may hold spaces and parentheses.
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_read() {
-        let stat = "17 (a (b) c) S 1 17 17 0 -1 4194560 1 2 3 4 250 50 0 0 20 0 1 0 100 1 1";
+        let stat = "17 (a (b) c) S 1 17 17 0 -1 4194560 1 2 3 4 200 50 40 10 20 0 1 0 100 1 1";
         assert!((cpu_of(stat) - 3.0).abs() < 1e-9);
         assert_eq!(peak_of("VmPeak:\t  99 kB\nVmHWM:\t    1234 kB\n"), 1234);
         assert_eq!(peak_of(""), 0);
