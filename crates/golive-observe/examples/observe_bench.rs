@@ -9,7 +9,7 @@
 //! what all of its processor time is, that of the log's writer included; that time is told besides.
 //!
 //! `observe_bench [seconds=4] [rounds=5]`; and for a profiler `observe_bench serve=ADDRESS mode=full log=FILE` with
-//! `observe_bench load=ADDRESS`.
+//! `observe_bench load=ADDRESS [seconds=3600]`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -46,12 +46,12 @@ async fn main() -> Result<(), Failure> {
     if let Some(address) = arguments.get("serve") {
         return serve(address, &arguments).await;
     }
-    if let Some(address) = arguments.get("load") {
-        // For a profiler: load on a service that was started by hand, until the process is stopped.
-        load(address, Duration::from_secs(3600), None).await?;
-        return Ok(());
-    }
     let number = |name: &str, usual: u64| arguments.get(name).map_or(Ok(usual), |value| value.parse());
+    if let Some(address) = arguments.get("load") {
+        // For a profiler: load on a service that was started by hand.
+        let seconds = Duration::from_secs(number("seconds", 3600)?);
+        return write_out(&json!({ "answered": load(address, seconds, None).await?.len() }));
+    }
     let (seconds, rounds) = (Duration::from_secs(number("seconds", 4)?), number("rounds", 5)?);
     let stack = whole_stack(seconds, rounds).await?;
     let flood = flood(seconds, rounds).await?;

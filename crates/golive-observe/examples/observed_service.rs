@@ -1,7 +1,7 @@
 //! A small service that embeds golive-observe, and misbehaves on request: tests drive it, readers copy from it.
 //!
 //! `observed_service address=127.0.0.1:8080 [level=FILTER] [log=PATH] [log_bytes=N] [dsn=URL] [webhook=URL]
-//! [json_webhook=URL] [look_every_ms=N] [backup=unknown] [otlp=URL] [journal=PATH] [spool=PATH]`
+//! [json_webhook=URL] [look_every_ms=N] [backup=unknown] [otlp=URL] [sampler=NAME] [sampler_arg=RATIO] [journal=PATH] [spool=PATH]`
 //!
 //! Its own secret comes in on standard input, as one must not stand among the arguments.
 
@@ -17,8 +17,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use golive_observe::{
-    AlertChannel, HealthChecks, Importance, LogFile, LogTarget, ObserveOptions, PoolStatus, beacon_router,
-    identify, init, metrics, request_layer,
+    AlertChannel, HealthChecks, Importance, LogFile, LogTarget, ObserveOptions, PoolStatus, TraceSampling,
+    beacon_router, identify, init, metrics, outgoing_headers, request_layer,
 };
 use secrecy::SecretString;
 
@@ -58,6 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/unavailable", get(async || StatusCode::SERVICE_UNAVAILABLE))
         .route("/database/{verb}", post(database))
         .route("/level/{level}", post(set_level))
+        .route("/outgoing", get(outgoing))
         .route("/log/{lines}", post(log_lines))
         .with_state(service)
         .merge(health.management_router())
@@ -82,6 +83,8 @@ fn options(arguments: &HashMap<String, String>, secret: &str) -> Result<ObserveO
         options.alerts.look_every = Duration::from_millis(millis.parse()?);
     }
     options.otlp_endpoint = arguments.get("otlp").map(|endpoint| endpoint.parse()).transpose()?;
+    let given = |name: &str| arguments.get(name).map(String::as_str);
+    options.trace_sampling = TraceSampling::from_variables(given("sampler"), given("sampler_arg"))?;
     options.error_journal = arguments.get("journal").map(Into::into);
     options.error_spool = arguments.get("spool").map(Into::into);
     if let Some(level) = arguments.get("level") {
@@ -112,6 +115,12 @@ async fn order(Path(id): Path<u64>) -> String {
     let task = tokio::spawn(async move { elsewhere.in_scope(|| tracing::info!("read by another task")) });
     let _ = task.await;
     format!("order {id}")
+}
+
+/// What the next service would be told.
+async fn outgoing() -> String {
+    let told = outgoing_headers().into_iter().find(|(name, _)| *name == "traceparent");
+    told.map(|(_, value)| value).unwrap_or_default()
 }
 
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use tracing::Level;
 
 use crate::context::RequestContext;
-use crate::line::{Answer, Form, Line};
+use crate::line::{Answer, AnsweredForm, Form, Line};
 use crate::log::LogQueue;
 use crate::scrub::Scrubber;
 use crate::{clock, layer, level};
@@ -29,6 +29,8 @@ static ENABLED: AtomicU8 = AtomicU8::new(0);
 pub(crate) struct AccessLog {
     form: Arc<Form>,
     writer: LogQueue,
+    /// Of the lines that hardly any request does without.
+    answered: Option<AnsweredForm>,
 }
 
 impl AccessLog {
@@ -53,7 +55,8 @@ impl AccessLog {
             && !names.iter().any(|name| scrubber.is_sensitive(name))
             && [ANSWERED, FAILED].iter().all(|message| scrubber.scrub(message) == *message)
             && !scrubber.knows_numbers();
-        is_plain.then_some(Self { form, writer })
+        let answered = AnsweredForm::new(&form, Level::INFO, ACCESS_TARGET, ANSWERED);
+        is_plain.then_some(Self { form, writer, answered })
     }
 
     /// Writes the line.
@@ -62,9 +65,13 @@ impl AccessLog {
             return;
         }
         let identity = context.identity();
-        let line = Line::of_answer(clock::moment(), level, message, (context, &identity), answer);
+        let (moment, request) = (clock::moment(), (context, &*identity));
+        let prepared = self.answered.as_ref().filter(|_| level == Level::INFO);
         layer::with_buffer(|bytes| {
-            self.form.write(&line, bytes);
+            match prepared {
+                Some(form) => form.write(moment, request, answer, bytes),
+                None => self.form.write(&Line::of_answer(moment, level, message, request, answer), bytes),
+            }
             self.writer.push(bytes, level <= Level::WARN);
         });
     }

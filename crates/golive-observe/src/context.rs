@@ -1,6 +1,7 @@
 //! Who and what a log line belongs to: the request's id, trace, client and user, kept on the request's span so that
 //! everything below it inherits them. No HTTP types here; `request` reads and writes the headers.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +33,7 @@ pub(crate) struct RequestContext {
     /// What other tracing systems noted in the trace, passed on as it came.
     pub(crate) trace_state: Option<String>,
     pub(crate) method: &'static str,
-    pub(crate) route: Arc<str>,
+    pub(crate) route: Cow<'static, str>,
     identity: Mutex<Identity>,
     /// Zero until it is known.
     status: AtomicU16,
@@ -47,7 +48,12 @@ pub(crate) struct Identity {
 }
 
 impl RequestContext {
-    pub(crate) fn new(request_id: String, trace: TraceParent, method: &'static str, route: Arc<str>) -> Self {
+    pub(crate) fn new(
+        request_id: String,
+        trace: TraceParent,
+        method: &'static str,
+        route: Cow<'static, str>,
+    ) -> Self {
         Self {
             request_id,
             trace,
@@ -117,11 +123,16 @@ impl RequestContext {
 
     /// The context of the request being answered here, if there is one.
     pub(crate) fn current() -> Option<Arc<Self>> {
+        Self::with_current(Arc::clone)
+    }
+
+    /// Calls with the context of the request being answered here, if there is one. Log nothing meanwhile: its span is held.
+    fn with_current<T>(mut use_it: impl FnMut(&Arc<Self>) -> T) -> Option<T> {
         // By the id alone: a `Span::current()` would count a reference to the span up and down for nothing.
         tracing::dispatcher::get_default(|dispatch| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let span = registry.span(dispatch.current_span().id()?)?;
-            span.scope().find_map(|span| span.extensions().get::<Arc<Self>>().cloned())
+            span.scope().find_map(|span| span.extensions().get::<Arc<Self>>().map(&mut use_it))
         })
     }
 }
@@ -132,16 +143,18 @@ impl RequestContext {
 /// Call it once the caller is authenticated. An empty text leaves the value as it was. Outside of a request it does
 /// nothing.
 pub fn identify(client_id: &str, user_id: &str) {
-    let Some(context) = RequestContext::current() else { return };
     // Before the lock: no more happens under it than has to.
-    let [client_id, user_id] = [client_id, user_id].map(|value| (!value.is_empty()).then(|| kept_id(value)));
-    let mut identity = context.identity();
-    if client_id.is_some() {
-        identity.client_id = client_id;
-    }
-    if user_id.is_some() {
-        identity.user_id = user_id;
-    }
+    let [mut client_id, mut user_id] =
+        [client_id, user_id].map(|value| (!value.is_empty()).then(|| kept_id(value)));
+    RequestContext::with_current(|context| {
+        let mut identity = context.identity();
+        if let Some(client_id) = client_id.take() {
+            identity.client_id = Some(client_id);
+        }
+        if let Some(user_id) = user_id.take() {
+            identity.user_id = Some(user_id);
+        }
+    });
 }
 
 fn kept_id(value: &str) -> String {
@@ -209,17 +222,24 @@ impl<const N: usize> Hex<N> {
     }
 
     /// Nothing unless it is exactly so many digits, lower case, as W3C Trace Context demands.
-    fn parse(text: &str) -> Option<Self> {
-        let digits: [u8; N] = text.as_bytes().try_into().ok()?;
-        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
+    fn parse(text: &[u8]) -> Option<Self> {
+        let digits: [u8; N] = text.try_into().ok()?;
+        // Without an early end, so that many digits are looked at together.
+        let is_digit = |byte: u8| (byte.wrapping_sub(b'0') < 10) | (byte.wrapping_sub(b'a') < 6);
+        digits.iter().fold(true, |all, digit| all & is_digit(*digit)).then_some(Self(digits))
     }
 
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("digits are ASCII")
     }
 
+    #[cfg(feature = "axum")]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn is_zero(&self) -> bool {
-        self.0.iter().all(|digit| *digit == b'0')
+        self.0.iter().fold(0, |any, digit| any | (digit ^ b'0')) == 0
     }
 }
 
@@ -270,19 +290,20 @@ impl TraceParent {
     /// Reads a `traceparent` header; nothing if it is malformed, as the recommendation demands.
     pub(crate) fn parse(header: &str) -> Option<Self> {
         // The parts stand at fixed places: `00-` 32 digits `-` 16 digits `-` two digits, and later versions may go on.
-        let header = header.trim();
+        let header = header.trim().as_bytes();
         let part = |from: usize, to: usize| header.get(from..to);
-        let is_dash = |at: usize| header.as_bytes().get(at) == Some(&b'-');
+        let is_dash = |at: usize| header.get(at) == Some(&b'-');
         let version = Hex::<2>::parse(part(0, 2)?)?;
         let trace_id = Hex::parse(part(3, 35)?)?;
         let span_id = Hex::parse(part(36, 52)?)?;
         let flags = Hex::<2>::parse(part(53, 55)?)?;
         let ends = header.len() == 55 || (is_dash(55) && !version.is_zero());
-        let is_known = version.as_str() != "ff" && is_dash(2) && is_dash(35) && is_dash(52) && ends;
+        let is_known = version.0 != *b"ff" && is_dash(2) && is_dash(35) && is_dash(52) && ends;
         if !is_known || trace_id.is_zero() || span_id.is_zero() {
             return None;
         }
-        let sampled = u8::from_str_radix(flags.as_str(), 16).ok()? & 1 == 1;
+        // The lowest bit of the last digit.
+        let sampled = matches!(flags.0[1], b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f');
         Some(Self { trace_id, span_id, sampled })
     }
 

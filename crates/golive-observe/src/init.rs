@@ -21,6 +21,7 @@ use crate::layer::ObserveLayer;
 use crate::level;
 use crate::line::{Form, dropped_notice};
 use crate::log::{self, LogGuard, LogQueue, LogTarget};
+use crate::sampling::TraceSampling;
 use crate::scrub::{self, Scrubber};
 use crate::{metrics, otlp};
 
@@ -44,6 +45,9 @@ pub struct ObserveOptions {
     pub level: String,
     /// Base address of an OpenTelemetry collector (OTLP over HTTP); `/v1/traces` and `/v1/metrics` are appended.
     pub otlp_endpoint: Option<Url>,
+    /// Which traces are exported there: all by default, but for those that a caller leaves out. Logs and errors do not go
+    /// by it.
+    pub trace_sampling: TraceSampling,
     /// The address of the error tracking project (Sentry protocol).
     pub sentry_dsn: Option<SecretString>,
     /// Where error reports wait while the endpoint is away, private to the user. With a log file it is `errors.spool`
@@ -70,6 +74,7 @@ impl ObserveOptions {
             log: LogTarget::default(),
             level: "info".to_owned(),
             otlp_endpoint: None,
+            trace_sampling: TraceSampling::default(),
             sentry_dsn: None,
             error_spool: None,
             alerts: AlertOptions::default(),
@@ -187,8 +192,8 @@ pub fn init(mut options: ObserveOptions) -> Result<Guard, InitError> {
     let (tracer, meter) = match &options.otlp_endpoint {
         Some(endpoint) => {
             let resource = metrics::resource(&options.service, &options.release, &options.environment);
-            let (tracer, meter) =
-                otlp::providers(endpoint, &resource, &scrubber).map_err(|error| InitError::Otlp {
+            let (tracer, meter) = otlp::providers(endpoint, options.trace_sampling, &resource, &scrubber)
+                .map_err(|error| InitError::Otlp {
                     endpoint: scrubber.scrub(endpoint.as_str()).into_owned(),
                     reason: error.to_string(),
                 })?;

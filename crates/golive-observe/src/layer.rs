@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn the_line_of_an_answered_request_is_that_of_an_event_of_its_span() {
         use crate::access::{ACCESS_TARGET, ANSWERED};
-        use crate::line::Answer;
+        use crate::line::{Answer, AnsweredForm};
 
         for (microseconds, is_human) in [(0, false), (12_340, false), (7_000_000, false), (1_500, true)] {
             let trace = TraceParent::start();
@@ -327,6 +327,14 @@ mod tests {
             let straight = String::from_utf8(straight).unwrap();
             let after_timestamp = |line: &str| line[line.find("INFO").unwrap()..].to_owned();
             assert_eq!(after_timestamp(&straight), after_timestamp(&by_event));
+            let form = Form::new("demo", "test", is_human);
+            let prepared = AnsweredForm::new(&form, Level::INFO, ACCESS_TARGET, ANSWERED);
+            assert_eq!(prepared.is_none(), is_human);
+            if let Some(prepared) = prepared {
+                let mut bytes = Vec::new();
+                prepared.write(line.moment, (&context, &identity), answer, &mut bytes);
+                assert_eq!(String::from_utf8(bytes).unwrap(), straight);
+            }
         }
     }
 

@@ -44,6 +44,7 @@ mod request;
 mod routes;
 mod rules;
 mod samples;
+mod sampling;
 mod scrub;
 
 pub use alerts::{AlertChannel, AlertOptions, AlertSetupError, MailOptions, TestedChannel, send_test_alert};
@@ -65,6 +66,7 @@ pub use redis::RedisInfo;
 pub use request::{RequestFuture, RequestLayer, RequestService, request_layer};
 pub use rules::{alert_rules, grafana_dashboard};
 pub use samples::{InvalidMetricsText, MetricSample, parse_metrics_text};
+pub use sampling::{InvalidSampling, TraceSampling};
 pub use scrub::{EmailPolicy, MASK, Scrubber, scrub};
 
 /// The logging macros, in the version that this crate listens to.

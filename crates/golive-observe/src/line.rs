@@ -1,6 +1,9 @@
 //! How a log line is written: JSON for machines, or one readable line for a terminal, straight into the buffer it leaves
 //! from. What a line says is decided in `layer`, and everything in it is scrubbed there.
 
+#[cfg(feature = "axum")]
+mod answered;
+
 use std::fmt;
 use std::time::SystemTime;
 
@@ -10,6 +13,8 @@ use tracing::Level;
 use crate::clock;
 use crate::context::{Identity, RequestContext};
 use crate::fields::Fields;
+#[cfg(feature = "axum")]
+pub(crate) use answered::AnsweredForm;
 
 /// A line before it is written. Fields of the program stay under `fields`, so that they cannot forge the head.
 pub(crate) struct Line<'a> {
@@ -296,7 +301,7 @@ mod tests {
             status in proptest::option::of(100..600_u16),
             has_client in any::<bool>(),
         ) {
-            let request = RequestContext::new("r-1234567".to_owned(), TraceParent::start(), "GET", route.as_str().into());
+            let request = RequestContext::new("r-1234567".to_owned(), TraceParent::start(), "GET", route.clone().into());
             status.into_iter().for_each(|status| request.set_status(status));
             let identity = Identity { client_id: has_client.then(|| own.clone()), user_id: None };
             let mut fields = Fields::default();

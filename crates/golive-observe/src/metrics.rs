@@ -3,6 +3,8 @@
 
 mod observed;
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -30,7 +32,7 @@ pub struct Metrics {
     provider: SdkMeterProvider,
     meter: Meter,
     routes: Mutex<HashSet<String>>,
-    numbers: RwLock<HashMap<Arc<str>, Arc<RouteNumbers>>>,
+    numbers: RwLock<HashMap<&'static str, &'static RouteNumbers>>,
     request_duration: Histogram<f64>,
     active_requests: Arc<AtomicI64>,
     request_errors: Counter<u64>,
@@ -44,18 +46,48 @@ pub struct Metrics {
     browser_requests: Histogram<f64>,
     browser_errors: Counter<u64>,
     beacons: Counter<u64>,
-    requests: AtomicU64,
-    failures: AtomicU64,
+    totals: Totals,
     backup_age: OnceLock<Box<dyn Fn() -> Option<f64> + Send + Sync>>,
 }
 
-/// The numbers of one route, found when a request comes and kept until it is answered.
+/// All requests answered and how many of them failed. On a cache line of their own: every request changes them, and what
+/// stands beside them is only read.
+#[derive(Default)]
+#[repr(align(128))]
+struct Totals {
+    requests: AtomicU64,
+    failures: AtomicU64,
+}
+
+thread_local! {
+    /// The routes of this process that this thread has met: no request waits for another one to find its numbers.
+    static KNOWN_ROUTES: RefCell<HashMap<&'static str, &'static RouteNumbers>> = RefCell::default();
+}
+
+/// What [`Metrics::route`] says of the numbers of the process.
+#[cfg(feature = "axum")]
+pub(crate) fn known_route(route: &str) -> (Cow<'static, str>, &'static RouteNumbers) {
+    let known = KNOWN_ROUTES.try_with(|routes| routes.borrow().get(route).copied()).ok().flatten();
+    if let Some(numbers) = known {
+        return (Cow::Borrowed(&numbers.clean), numbers);
+    }
+    let (clean, numbers) = metrics().route(route);
+    if &*numbers.route == route {
+        // Those too many are no route's own, so that this is bounded, too.
+        let _ending = KNOWN_ROUTES.try_with(|routes| routes.borrow_mut().insert(&numbers.route, numbers));
+    }
+    (clean, numbers)
+}
+
+/// The numbers of one route, found when a request comes. They are never given up: there are at most [`MOST_ROUTES`] and
+/// one, and counting who uses them would make every request of a route write to one place.
 pub(crate) struct RouteNumbers {
     /// As it stands in labels: `other` for a route too many.
-    route: Arc<str>,
+    route: Box<str>,
     /// As it stands in log lines.
-    clean: Arc<str>,
-    answers: RwLock<Vec<Answer>>,
+    clean: Box<str>,
+    /// The first kind of answer met; each leads to the next. They are only added to, so that nobody takes a lock.
+    answers: OnceLock<Box<Answer>>,
 }
 
 /// The numbers of one kind of answer of one route, found once and for all: a request pays for no search by labels.
@@ -65,6 +97,7 @@ struct Answer {
     duration: BoundHistogram<f64>,
     /// Of failures only.
     errors: Option<BoundCounter<u64>>,
+    next: OnceLock<Box<Answer>>,
 }
 
 impl std::fmt::Debug for RouteNumbers {
@@ -183,8 +216,7 @@ impl Metrics {
                 "browser.beacons",
                 "Beacons by outcome: taken, malformed, too_large or limited.",
             ),
-            requests: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            totals: Totals::default(),
             backup_age: OnceLock::new(),
             registry,
             provider,
@@ -209,18 +241,26 @@ impl Metrics {
     }
 
     /// The name of a route for log lines, kept once for all requests, and its numbers.
-    pub(crate) fn route(&self, route: &str) -> (Arc<str>, Arc<RouteNumbers>) {
-        let known = self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(route).cloned();
-        let numbers = known.unwrap_or_else(|| {
-            let label: Arc<str> = self.bounded_route(route).into();
-            let clean = scrub::scrub(&label).as_ref().into();
-            let mut all = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
-            let fresh = RouteNumbers { route: Arc::clone(&label), clean, answers: RwLock::default() };
-            Arc::clone(all.entry(label).or_insert_with(|| Arc::new(fresh)))
-        });
-        let is_own = &*numbers.route == route;
-        let clean = if is_own { Arc::clone(&numbers.clean) } else { scrub::scrub(route).as_ref().into() };
+    pub(crate) fn route(&self, route: &str) -> (Cow<'static, str>, &'static RouteNumbers) {
+        let known = self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(route).copied();
+        let numbers = known.unwrap_or_else(|| self.new_route(self.bounded_route(route)));
+        let clean = match &*numbers.route == route {
+            true => Cow::Borrowed(&*numbers.clean),
+            false => Cow::Owned(scrub::scrub(route).into_owned()),
+        };
         (clean, numbers)
+    }
+
+    fn new_route(&self, label: String) -> &'static RouteNumbers {
+        let mut all = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(label.as_str()) {
+            return known;
+        }
+        let clean = scrub::scrub(&label).as_ref().into();
+        let fresh = RouteNumbers { route: label.into(), clean, answers: OnceLock::new() };
+        let numbers: &'static RouteNumbers = Box::leak(Box::new(fresh));
+        all.insert(&numbers.route, numbers);
+        numbers
     }
 
     /// Notes one answered request.
@@ -231,22 +271,16 @@ impl Metrics {
         status: u16,
         seconds: f64,
     ) {
-        let find = |answers: &[Answer]| {
-            answers.iter().position(|answer| answer.status == status && answer.method == method)
-        };
-        {
-            let known = numbers.answers.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(index) = find(&known) {
-                known[index].record(seconds);
+        let mut place = &numbers.answers;
+        loop {
+            let fresh = || Box::new(self.answer(method, numbers.route.to_string(), status));
+            let answer = place.get_or_init(fresh);
+            if answer.status == status && answer.method == method {
+                answer.record(seconds);
                 return;
             }
+            place = &answer.next;
         }
-        let mut known = numbers.answers.write().unwrap_or_else(PoisonError::into_inner);
-        let index = find(&known).unwrap_or_else(|| {
-            known.push(self.answer(method, numbers.route.to_string(), status));
-            known.len() - 1
-        });
-        known[index].record(seconds);
     }
 
     fn answer(&self, method: &'static str, route: String, status: u16) -> Answer {
@@ -259,14 +293,20 @@ impl Metrics {
             let labels = [KeyValue::new("http.route", route), KeyValue::new("error.type", i64::from(status))];
             self.request_errors.bind(&labels)
         });
-        Answer { method, status, duration: self.request_duration.bind(&labels), errors }
+        Answer {
+            method,
+            status,
+            duration: self.request_duration.bind(&labels),
+            errors,
+            next: OnceLock::new(),
+        }
     }
 
     /// Counts a request into the share that alerts go by. Probes and scrapes are not asked for: they would thin it out.
     pub(crate) fn count_request(&self, has_failed: bool) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.totals.requests.fetch_add(1, Ordering::Relaxed);
         if has_failed {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+            self.totals.failures.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -296,7 +336,7 @@ impl Metrics {
 
     /// All requests answered, probes left out, and how many of them with a 5xx status.
     pub(crate) fn request_totals(&self) -> (u64, u64) {
-        (self.requests.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
+        (self.totals.requests.load(Ordering::Relaxed), self.totals.failures.load(Ordering::Relaxed))
     }
 
     /// The age of the last good backup in seconds, where the service tells it; nothing inside while it is unknown.
@@ -375,8 +415,8 @@ mod tests {
         metrics.cache_hit();
         metrics.cache_miss();
         let (_, numbers) = metrics.route("/entries/{id}");
-        metrics.record_request(&numbers, "GET", 200, 0.02);
-        metrics.record_request(&numbers, "GET", 503, 0.02);
+        metrics.record_request(numbers, "GET", 200, 0.02);
+        metrics.record_request(numbers, "GET", 503, 0.02);
         metrics.add_active_requests(1);
         metrics.count_error_event();
         let text = metrics.text();
@@ -417,7 +457,7 @@ mod tests {
         for number in 0..2 * MOST_ROUTES {
             let (name, numbers) = metrics.route(&format!("/{number}"));
             assert_eq!(*name, format!("/{number}"), "a log line tells it whatever its label is");
-            metrics.record_request(&numbers, "GET", 200, 0.0);
+            metrics.record_request(numbers, "GET", 200, 0.0);
         }
         assert!(metrics.routes.lock().unwrap().len() <= MOST_ROUTES);
         assert!(metrics.numbers.read().unwrap().len() <= MOST_ROUTES + 1);

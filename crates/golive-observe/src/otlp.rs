@@ -12,6 +12,7 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter as Expo
 use opentelemetry_sdk::{Resource, metrics::MeterProviderBuilder};
 use url::Url;
 
+use crate::sampling::TraceSampling;
 use crate::scrub::Scrubber;
 
 /// Longest that one export may take.
@@ -39,6 +40,7 @@ pub(crate) struct ExporterError(String);
 /// The providers that push to `endpoint`.
 pub(crate) fn providers(
     endpoint: &Url,
+    sampling: TraceSampling,
     resource: &Resource,
     scrubber: &Scrubber,
 ) -> Result<(SdkTracerProvider, MeterProviderBuilder), ExporterError> {
@@ -60,6 +62,7 @@ pub(crate) fn providers(
         .map_err(|error| ExporterError(error.to_string()))?;
     let tracer = SdkTracerProvider::builder()
         .with_resource(resource.clone())
+        .with_sampler(sampling.sampler())
         .with_batch_exporter(ScrubbingExporter { inner: spans, scrubber: scrubber.clone() })
         .build();
     let meter = SdkMeterProvider::builder().with_resource(resource.clone()).with_periodic_exporter(numbers);

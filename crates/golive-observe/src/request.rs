@@ -24,7 +24,7 @@ use crate::context::{
 };
 use crate::layer::CONTEXT_TARGET;
 use crate::line::Answer;
-use crate::metrics::{RouteNumbers, metrics};
+use crate::metrics::{RouteNumbers, known_route, metrics};
 use crate::otlp;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -141,7 +141,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for RequestFuture<
 struct Observed {
     span: Span,
     context: Arc<RequestContext>,
-    numbers: Arc<RouteNumbers>,
+    numbers: &'static RouteNumbers,
     started: Instant,
     /// Is there a span around the request's, whose fields its lines must have?
     is_within: bool,
@@ -151,7 +151,7 @@ impl Observed {
     /// Opens the request's span, from what the caller sent.
     fn start(headers: &HeaderMap, method: &'static str, route: &str) -> Self {
         metrics().add_active_requests(1);
-        let (route, numbers) = metrics().route(route);
+        let (route, numbers) = known_route(route);
         let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let request_id = text(&REQUEST_ID).and_then(accept_request_id).unwrap_or_else(new_request_id);
         let incoming = text(&TRACE_PARENT).and_then(TraceParent::parse);
@@ -185,7 +185,7 @@ impl Observed {
         if otlp::is_exporting() {
             self.span.record("http.response.status_code", status.as_u16());
         }
-        metrics().record_request(&self.numbers, context.method, status.as_u16(), took.as_secs_f64());
+        metrics().record_request(self.numbers, context.method, status.as_u16(), took.as_secs_f64());
         if !is_probe(&context.route) {
             metrics().count_request(status.is_server_error());
         }

@@ -17,6 +17,11 @@ use crate::clock;
 const COMPRESSED: &str = ".gz";
 const PARTIAL: &str = ".gz.tmp";
 
+/// How far compressing steps back (the niceness of its thread): it has the processor when requests leave it, and a tenth of
+/// one when they do not, so that files do not pile up.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// The thread that looks after rotated files. Dropping it waits for the file that is being compressed.
 pub(super) struct Archive {
     wake: Option<SyncSender<()>>,
@@ -53,6 +58,9 @@ impl Drop for Archive {
 }
 
 fn tidy_all(options: &LogFile, woken: &Receiver<()>) {
+    // Only Linux has it for a thread alone; elsewhere it would be the whole service's. Where it is refused, nothing is lost.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICENESS);
     while woken.recv().is_ok() {
         let Ok(files) = rotated(&options.path) else { continue };
         for file in files.iter().filter(|file| options.compress && !file.is_compressed) {
@@ -176,6 +184,33 @@ mod tests {
         assert_eq!(gone(&|options| options.keep_bytes = 25), 2);
         assert_eq!(gone(&|options| options.keep_for = Duration::from_secs(30 * 86_400)), 1);
         assert_eq!(gone(&|options| options.keep_for = Duration::ZERO), 3, "a future stamp has no age");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn compressing_steps_back_and_nobody_else_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let _archive = Archive::start(LogFile::new(directory.path().join("app.log"))).unwrap();
+        let niceness_of = |thread: &Path| -> Option<(String, i32)> {
+            let stat = fs::read_to_string(thread.join("stat")).ok()?;
+            let (name, after) = (stat.split_once('(')?.1.rsplit_once(')')?.0, stat.rsplit_once(')')?.1);
+            Some((name.to_owned(), after.split_whitespace().nth(16)?.parse().ok()?))
+        };
+        let began = std::time::Instant::now();
+        loop {
+            let threads =
+                fs::read_dir("/proc/self/task").unwrap().filter_map(|entry| niceness_of(&entry.ok()?.path()));
+            let (ours, others): (Vec<_>, Vec<_>) =
+                threads.partition(|(name, _)| name.starts_with("golive-log-file"));
+            // What the whole process was started with comes on top of it.
+            let usual = others.iter().map(|(_, niceness)| *niceness).max().unwrap();
+            let expected = (usual + NICENESS).min(19);
+            if !ours.is_empty() && ours.iter().all(|(_, niceness)| *niceness == expected) {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{ours:?} beside {usual}");
+            thread::yield_now();
+        }
     }
 
     #[test]
