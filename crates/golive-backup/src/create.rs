@@ -2,6 +2,7 @@
 //! digests of the same snapshot. See [`crate::snapshot`] for how the two are aligned.
 
 mod look;
+mod replica;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -90,6 +91,12 @@ pub enum CreateBackupError {
     Empty {
         /// The database.
         database: String,
+    },
+    /// What is read is not what the application wrote lately.
+    #[error("back up a replica that is up to date: {why}; mend replication, or back up the primary")]
+    StaleReplica {
+        /// What is wrong with it.
+        why: String,
     },
     /// The account would silently produce a dump with holes.
     #[error(
@@ -220,6 +227,7 @@ async fn collect(
         return Err(CreateBackupError::Empty { database: database.to_owned() });
     }
     check_grants(&mut session, database).await?;
+    let replica = replica::look(&mut session).await?;
 
     progress.stage(Stage::Locking);
     let mut snapshot = Snapshot::open(server, options.exact).await?;
@@ -253,6 +261,7 @@ async fn collect(
     }
     let own_name_only = was_made_elsewhere(&mut session, database, &collation).await?;
     let mut notes = notes(&mut session, database, &before, method).await?;
+    notes.extend(replica);
     let mut parts = vec![dumped.part];
     let accounts = read_accounts(&mut session, repository, staging, &mut notes).await?;
     let accounts = accounts.map(|(part, facts)| {
@@ -302,7 +311,7 @@ async fn read_accounts(
     if !found.dead.is_empty() {
         notes.push(format!("in the table of accounts, but unknown to the server: {}", found.dead.join(", ")));
     }
-    let part = accounts::store(&found.accounts, staging.directory(), &repository.keys().recipients)
+    let part = accounts::store(&found.accounts, staging.shelf(), &repository.keys().recipients)
         .map_err(CreateBackupError::Write)?;
     Ok(Some((part, found.accounts.iter().map(accounts::Account::facts).collect())))
 }
@@ -335,7 +344,7 @@ fn start_dump(
 > {
     let defaults = server.defaults_file().map_err(CreateBackupError::Write)?;
     let recipients = &repository.keys().recipients;
-    let writer = PartWriter::create_paced(staging.directory(), DUMP_PART, recipients, options.bytes_a_second)
+    let writer = PartWriter::create_paced(staging.shelf(), DUMP_PART, recipients, options.bytes_a_second)
         .map_err(CreateBackupError::Write)?;
     let mut running = exec::start(
         &options.tools.dump,

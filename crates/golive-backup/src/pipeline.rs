@@ -1,16 +1,15 @@
 //! Bytes on their way into and out of a stored part: count, hash, compress, encrypt, in one pass and bounded memory.
 //! What the bytes mean is not known here.
 
-use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::num::NonZeroU64;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use age::stream::{StreamReader, StreamWriter};
 
 use crate::manifest::Part;
 use crate::sealing::{self, Key, Recipient};
+use crate::shelf::{Reading, Shelf, Stored};
 
 /// Level 1 costs least and was never worse than 3 on production rows.
 const COMPRESSION_LEVEL: i32 = 1;
@@ -100,7 +99,7 @@ impl<W: Write> Write for Paced<W> {
     }
 }
 
-type StoredFile = Hashing<BufWriter<Paced<File>>>;
+type StoredFile = Hashing<BufWriter<Paced<Stored>>>;
 
 /// A part being written. Dropped unfinished it leaves a file that no reader accepts: the encryption has no last block.
 pub(crate) struct PartWriter {
@@ -109,19 +108,18 @@ pub(crate) struct PartWriter {
 }
 
 impl PartWriter {
-    pub(crate) fn create(directory: &Path, name: &str, recipients: &[Recipient]) -> io::Result<Self> {
-        Self::create_paced(directory, name, recipients, None)
+    pub(crate) fn create(shelf: &Shelf, name: &str, recipients: &[Recipient]) -> io::Result<Self> {
+        Self::create_paced(shelf, name, recipients, None)
     }
 
     /// One that takes no more than so many stored bytes a second.
     pub(crate) fn create_paced(
-        directory: &Path,
+        shelf: &Shelf,
         name: &str,
         recipients: &[Recipient],
         bytes_a_second: Option<NonZeroU64>,
     ) -> io::Result<Self> {
-        let file = File::options().write(true).create_new(true).open(directory.join(name))?;
-        let file = Paced::new(file, bytes_a_second);
+        let file = Paced::new(shelf.create(name)?, bytes_a_second);
         let stored = Hashing::new(BufWriter::with_capacity(BUFFER_BYTES, file));
         let mut encoder = zstd::Encoder::new(sealing::seal(recipients, stored)?, COMPRESSION_LEVEL)?;
         encoder.include_checksum(true)?;
@@ -139,8 +137,7 @@ impl PartWriter {
         let stored = sealed.finish()?;
         let (bytes, blake3) = (stored.count(), stored.digest());
         let file = stored.inner.into_inner().map_err(io::IntoInnerError::into_error)?.inner;
-        file.sync_all()?;
-        let length = file.metadata()?.len();
+        let length = file.finish()?;
         if length != bytes {
             return Err(io::Error::other(format!("{bytes} bytes written, {length} in the file")));
         }
@@ -159,20 +156,24 @@ impl Write for PartWriter {
 }
 
 /// The plain bytes of a stored part.
-pub(crate) type PartReader = Hashing<zstd::Decoder<'static, BufReader<StreamReader<BufReader<File>>>>>;
+pub(crate) type PartReader = Hashing<zstd::Decoder<'static, BufReader<StreamReader<BufReader<Reading>>>>>;
 
 /// Opens a stored part with the key.
-pub(crate) fn open_part(path: &Path, key: &Key) -> io::Result<PartReader> {
-    let file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
-    let opened = sealing::open(key, file).map_err(io::Error::other)?;
+pub(crate) fn open_part(shelf: &Shelf, name: &str, key: &Key) -> io::Result<PartReader> {
+    let file = BufReader::with_capacity(BUFFER_BYTES, shelf.open(name)?);
+    let opened = sealing::open(key, file).map_err(|error| match error {
+        // What the store said is told apart from what is wrong with the bytes.
+        age::DecryptError::Io(error) => error,
+        error => io::Error::other(error),
+    })?;
     let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(BUFFER_BYTES, opened))?;
     decoder.window_log_max(WINDOW_LOG_MAX)?;
     Ok(Hashing::new(decoder))
 }
 
 /// Reads a file to its end and returns its size and digest.
-pub(crate) fn hash_file(path: &Path, mut seen: impl FnMut(u64)) -> io::Result<(u64, String)> {
-    let mut reader = Hashing::new(File::open(path)?);
+pub(crate) fn hash_file(shelf: &Shelf, name: &str, mut seen: impl FnMut(u64)) -> io::Result<(u64, String)> {
+    let mut reader = Hashing::new(shelf.open(name)?);
     let mut buffer = vec![0; BUFFER_BYTES];
     while reader.read(&mut buffer)? > 0 {
         seen(reader.count());
@@ -198,26 +199,26 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out_and_an_unfinished_part_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let key = Key::generate();
+        let (key, shelf) = (Key::generate(), Shelf::from(directory.path()));
         let text: Vec<u8> = (0..3_000_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
-        let mut writer = PartWriter::create(directory.path(), "whole", &[key.recipient()]).unwrap();
+        let mut writer = PartWriter::create(&shelf, "whole", &[key.recipient()]).unwrap();
         writer.write_all(&text).unwrap();
         let part = writer.finish().unwrap();
         assert!(part.bytes < part.plain_bytes);
-        assert_eq!(hash_file(&directory.path().join("whole"), |_| {}).unwrap(), (part.bytes, part.blake3));
+        assert_eq!(hash_file(&shelf, "whole", |_| {}).unwrap(), (part.bytes, part.blake3));
 
-        let mut reader = open_part(&directory.path().join("whole"), &key).unwrap();
+        let mut reader = open_part(&shelf, "whole", &key).unwrap();
         let mut back = Vec::new();
         reader.read_to_end(&mut back).unwrap();
         assert!(back == text);
         assert_eq!(reader.digest(), part.plain_blake3);
 
-        let mut writer = PartWriter::create(directory.path(), "half", &[key.recipient()]).unwrap();
+        let mut writer = PartWriter::create(&shelf, "half", &[key.recipient()]).unwrap();
         writer.write_all(&text).unwrap();
         drop(writer);
-        let read = open_part(&directory.path().join("half"), &key)
-            .and_then(|mut reader| io::copy(&mut reader, &mut io::sink()));
+        let read =
+            open_part(&shelf, "half", &key).and_then(|mut reader| io::copy(&mut reader, &mut io::sink()));
         assert!(read.is_err());
-        assert!(open_part(&directory.path().join("whole"), &Key::generate()).is_err());
+        assert!(open_part(&shelf, "whole", &Key::generate()).is_err());
     }
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as tests")]
 
 mod accounts;
+mod bucket;
 mod faults;
 mod files;
+mod lies;
 mod logged;
 mod loss;
 mod moment;
