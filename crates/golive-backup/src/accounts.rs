@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sqlx::mysql::MySqlConnection;
@@ -16,6 +15,7 @@ use crate::identifier::quote;
 use crate::manifest::{AccountFacts, Part};
 use crate::pipeline::{PartWriter, open_part};
 use crate::sealing::{Key, Recipient};
+use crate::shelf::Shelf;
 
 /// The stored file beside the dump.
 pub(crate) const ACCOUNTS_PART: &str = "accounts.jsonl.zst.age";
@@ -177,8 +177,8 @@ fn grant_to(line: &str, quoted: &str) -> Option<String> {
 }
 
 /// Seals the list into a part beside the dump.
-pub(crate) fn store(accounts: &[Account], directory: &Path, recipients: &[Recipient]) -> io::Result<Part> {
-    let mut writer = PartWriter::create(directory, ACCOUNTS_PART, recipients)?;
+pub(crate) fn store(accounts: &[Account], shelf: &Shelf, recipients: &[Recipient]) -> io::Result<Part> {
+    let mut writer = PartWriter::create(shelf, ACCOUNTS_PART, recipients)?;
     // A key is 32 random bytes of the operating system, and its public half tells nothing about anything.
     let salt = format!("{}{}", Key::generate().recipient(), Key::generate().recipient());
     serde_json::to_writer(&mut writer, &Head { salt })?;
@@ -190,9 +190,9 @@ pub(crate) fn store(accounts: &[Account], directory: &Path, recipients: &[Recipi
 }
 
 /// Opens the list again; the part was checked before.
-pub(crate) fn load(path: &Path, key: &Key, part: &Part) -> io::Result<Vec<Account>> {
+pub(crate) fn load(shelf: &Shelf, key: &Key, part: &Part) -> io::Result<Vec<Account>> {
     let unreadable = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let mut reader = BufReader::new(open_part(path, key)?.take(LIMIT_BYTES));
+    let mut reader = BufReader::new(open_part(shelf, ACCOUNTS_PART, key)?.take(LIMIT_BYTES));
     let mut head = String::new();
     reader.read_line(&mut head)?;
     serde_json::from_str::<Head>(&head).map_err(|_| unreadable("the list of accounts has no head"))?;

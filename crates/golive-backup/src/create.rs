@@ -3,6 +3,7 @@
 
 mod dump;
 mod look;
+mod replica;
 
 use std::io;
 use std::num::NonZeroU64;
@@ -104,6 +105,12 @@ pub enum CreateBackupError {
     Empty {
         /// The database.
         database: String,
+    },
+    /// What is read is not what the application wrote lately.
+    #[error("back up a replica that is up to date: {why}; mend replication, or back up the primary")]
+    StaleReplica {
+        /// What is wrong with it.
+        why: String,
     },
     /// The account would silently produce a dump with holes.
     #[error(
@@ -250,6 +257,7 @@ async fn collect(
         return Err(CreateBackupError::Empty { database: database.to_owned() });
     }
     check_grants(&mut session, database).await?;
+    let replica = replica::look(&mut session).await?;
 
     let digests = digests(options, &before);
     let Taken { dumped, tables, snapshot, held } =
@@ -266,6 +274,7 @@ async fn collect(
     let method = if held >= LOCK_LIMIT { SnapshotMethod::Advisory } else { snapshot.method };
     let own_name_only = was_made_elsewhere(&mut session, database, &collation).await?;
     let mut notes = notes(&mut session, database, &before, method).await?;
+    notes.extend(replica);
     let (digest_method, tables) = match digests {
         Digests::Sql => (digest::METHOD, tables),
         Digests::Quick => {
@@ -363,7 +372,7 @@ async fn read_accounts(
     if !found.dead.is_empty() {
         notes.push(format!("in the table of accounts, but unknown to the server: {}", found.dead.join(", ")));
     }
-    let part = accounts::store(&found.accounts, staging.directory(), &repository.keys().recipients)
+    let part = accounts::store(&found.accounts, staging.shelf(), &repository.keys().recipients)
         .map_err(CreateBackupError::Write)?;
     Ok(Some((part, found.accounts.iter().map(accounts::Account::facts).collect())))
 }

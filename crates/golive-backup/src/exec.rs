@@ -212,12 +212,16 @@ pub(crate) enum Mask {
 
 /// The first line that `program --version` prints.
 pub(crate) async fn version(program: &Path) -> Result<String, ToolError> {
-    let mut running = start(program, &["--version".to_owned()], Stdio::null(), Stdio::piped())?;
+    // mariadb-backup says it where others complain.
+    let (sender, mut complaints) = mpsc::unbounded_channel();
+    let arguments = ["--version".to_owned()];
+    let mut running = start_watched(program, &arguments, Stdio::null(), Stdio::piped(), Some(sender))?;
     let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
     let work = async {
         let text = tail(stdout).await;
         running.finish(Mask::Nothing).await?;
-        Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
+        let said = String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned();
+        Ok(if said.is_empty() { complaints.recv().await.unwrap_or_default() } else { said })
     };
     tokio::time::timeout(VERSION_TIMEOUT, work).await.unwrap_or_else(|_| {
         Err(ToolError::Timeout { program: program.to_owned(), seconds: VERSION_TIMEOUT.as_secs() })

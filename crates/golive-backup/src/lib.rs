@@ -46,6 +46,7 @@
 
 mod accounts;
 mod binlog;
+mod bucket;
 mod compare;
 mod create;
 mod digest;
@@ -69,6 +70,7 @@ mod runbook;
 mod schedule;
 mod sealing;
 mod server;
+mod shelf;
 mod snapshot;
 mod state;
 mod verify;
@@ -81,6 +83,7 @@ pub use binlog::{
     RecoverOptions, RecoveryPlan, RecoveryReport, Search, Target, UndoError, UndoReport, archive_binlogs,
     find_changes, plan_log_prune, plan_recovery, recover, undo_transaction,
 };
+pub use bucket::{BucketError, BucketOptions};
 pub use compare::{CompareError, Comparison, Difference, compare_restored};
 pub use create::{BackupOptions, CreateBackupError, Digests, create_backup};
 pub use exec::{ToolError, Tools};

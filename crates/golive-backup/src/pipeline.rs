@@ -1,16 +1,15 @@
 //! Bytes on their way into and out of a stored part: count, hash, compress, encrypt, in one pass and bounded memory.
 //! What the bytes mean is not known here.
 
-use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::num::NonZeroU64;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use age::stream::{StreamReader, StreamWriter};
 
 use crate::manifest::Part;
 use crate::sealing::{self, Key, Recipient};
+use crate::shelf::{Reading, Shelf, Stored};
 
 /// Level 1 costs least and was never worse than 3 on production rows.
 const COMPRESSION_LEVEL: i32 = 1;
@@ -106,7 +105,7 @@ fn compressing_threads() -> u32 {
     u32::try_from(processors / 2).unwrap_or(1).clamp(1, 4)
 }
 
-type StoredFile = Hashing<BufWriter<Paced<File>>>;
+type StoredFile = Hashing<BufWriter<Paced<Stored>>>;
 
 /// A part being written. Dropped unfinished it leaves a file that no reader accepts: the encryption has no last block.
 pub(crate) struct PartWriter {
@@ -115,29 +114,28 @@ pub(crate) struct PartWriter {
 }
 
 impl PartWriter {
-    pub(crate) fn create(directory: &Path, name: &str, recipients: &[Recipient]) -> io::Result<Self> {
-        Self::begin(directory, name, recipients, None, 0)
+    pub(crate) fn create(shelf: &Shelf, name: &str, recipients: &[Recipient]) -> io::Result<Self> {
+        Self::begin(shelf, name, recipients, None, 0)
     }
 
     /// One for a whole database: no more than so many stored bytes a second, compressed beside the thread that writes.
     pub(crate) fn create_paced(
-        directory: &Path,
+        shelf: &Shelf,
         name: &str,
         recipients: &[Recipient],
         bytes_a_second: Option<NonZeroU64>,
     ) -> io::Result<Self> {
-        Self::begin(directory, name, recipients, bytes_a_second, compressing_threads())
+        Self::begin(shelf, name, recipients, bytes_a_second, compressing_threads())
     }
 
     fn begin(
-        directory: &Path,
+        shelf: &Shelf,
         name: &str,
         recipients: &[Recipient],
         bytes_a_second: Option<NonZeroU64>,
         threads: u32,
     ) -> io::Result<Self> {
-        let file = File::options().write(true).create_new(true).open(directory.join(name))?;
-        let file = Paced::new(file, bytes_a_second);
+        let file = Paced::new(shelf.create(name)?, bytes_a_second);
         let stored = Hashing::new(BufWriter::with_capacity(BUFFER_BYTES, file));
         let mut encoder = zstd::Encoder::new(sealing::seal(recipients, stored)?, COMPRESSION_LEVEL)?;
         encoder.include_checksum(true)?;
@@ -156,8 +154,7 @@ impl PartWriter {
         let stored = sealed.finish()?;
         let (bytes, blake3) = (stored.count(), stored.digest());
         let file = stored.inner.into_inner().map_err(io::IntoInnerError::into_error)?.inner;
-        file.sync_all()?;
-        let length = file.metadata()?.len();
+        let length = file.finish()?;
         if length != bytes {
             return Err(io::Error::other(format!("{bytes} bytes written, {length} in the file")));
         }
@@ -176,20 +173,24 @@ impl Write for PartWriter {
 }
 
 /// The plain bytes of a stored part.
-pub(crate) type PartReader = Hashing<zstd::Decoder<'static, BufReader<StreamReader<BufReader<File>>>>>;
+pub(crate) type PartReader = Hashing<zstd::Decoder<'static, BufReader<StreamReader<BufReader<Reading>>>>>;
 
 /// Opens a stored part with the key.
-pub(crate) fn open_part(path: &Path, key: &Key) -> io::Result<PartReader> {
-    let file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
-    let opened = sealing::open(key, file).map_err(io::Error::other)?;
+pub(crate) fn open_part(shelf: &Shelf, name: &str, key: &Key) -> io::Result<PartReader> {
+    let file = BufReader::with_capacity(BUFFER_BYTES, shelf.open(name)?);
+    let opened = sealing::open(key, file).map_err(|error| match error {
+        // What the store said is told apart from what is wrong with the bytes.
+        age::DecryptError::Io(error) => error,
+        error => io::Error::other(error),
+    })?;
     let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(BUFFER_BYTES, opened))?;
     decoder.window_log_max(WINDOW_LOG_MAX)?;
     Ok(Hashing::new(decoder))
 }
 
 /// Reads a file to its end and returns its size and digest.
-pub(crate) fn hash_file(path: &Path, mut seen: impl FnMut(u64)) -> io::Result<(u64, String)> {
-    let mut reader = Hashing::new(File::open(path)?);
+pub(crate) fn hash_file(shelf: &Shelf, name: &str, mut seen: impl FnMut(u64)) -> io::Result<(u64, String)> {
+    let mut reader = Hashing::new(shelf.open(name)?);
     let mut buffer = vec![0; BUFFER_BYTES];
     while reader.read(&mut buffer)? > 0 {
         seen(reader.count());
@@ -215,26 +216,26 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out_and_an_unfinished_part_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let key = Key::generate();
+        let (key, shelf) = (Key::generate(), Shelf::from(directory.path()));
         let text: Vec<u8> = (0..3_000_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
-        let mut writer = PartWriter::create(directory.path(), "whole", &[key.recipient()]).unwrap();
+        let mut writer = PartWriter::create(&shelf, "whole", &[key.recipient()]).unwrap();
         writer.write_all(&text).unwrap();
         let part = writer.finish().unwrap();
         assert!(part.bytes < part.plain_bytes);
-        assert_eq!(hash_file(&directory.path().join("whole"), |_| {}).unwrap(), (part.bytes, part.blake3));
+        assert_eq!(hash_file(&shelf, "whole", |_| {}).unwrap(), (part.bytes, part.blake3));
 
-        let mut reader = open_part(&directory.path().join("whole"), &key).unwrap();
+        let mut reader = open_part(&shelf, "whole", &key).unwrap();
         let mut back = Vec::new();
         reader.read_to_end(&mut back).unwrap();
         assert!(back == text);
         assert_eq!(reader.digest(), part.plain_blake3);
 
-        let mut writer = PartWriter::create(directory.path(), "half", &[key.recipient()]).unwrap();
+        let mut writer = PartWriter::create(&shelf, "half", &[key.recipient()]).unwrap();
         writer.write_all(&text).unwrap();
         drop(writer);
-        let read = open_part(&directory.path().join("half"), &key)
-            .and_then(|mut reader| io::copy(&mut reader, &mut io::sink()));
+        let read =
+            open_part(&shelf, "half", &key).and_then(|mut reader| io::copy(&mut reader, &mut io::sink()));
         assert!(read.is_err());
-        assert!(open_part(&directory.path().join("whole"), &Key::generate()).is_err());
+        assert!(open_part(&shelf, "whole", &Key::generate()).is_err());
     }
 }

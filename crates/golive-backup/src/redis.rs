@@ -246,7 +246,7 @@ async fn fetch(
     staging: &Staging,
     progress: &Progress,
 ) -> Result<(Part, bool), RedisError> {
-    let mut writer = PartWriter::create(staging.directory(), REDIS_PART, &repository.keys().recipients)
+    let mut writer = PartWriter::create(staging.shelf(), REDIS_PART, &repository.keys().recipients)
         .map_err(RedisError::Write)?;
     let mut running = server.start(tools, &["--rdb", "-"])?;
     let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
@@ -289,7 +289,7 @@ pub fn restore_redis(
     };
     let key = repository.keys().identity.as_ref().ok_or(RepositoryError::NoIdentity)?;
     let damaged = |what| RedisError::Damaged { id: id.clone(), part: part.name.clone(), what };
-    check_part(&repository.path(id), part, Some(key), &manifest, &Progress::silent()).map_err(damaged)?;
+    check_part(&repository.shelf(id), part, Some(key), &manifest, &Progress::silent()).map_err(damaged)?;
     let using = |source| RedisError::File { path: directory.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(using)?;
     if fs::read_dir(directory).map_err(using)?.next().is_some() {
@@ -298,7 +298,7 @@ pub fn restore_redis(
     let path = directory.join(RDB_FILE);
     let write = || {
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        io::copy(&mut open_part(&repository.path(id).join(&part.name), key)?, &mut file)?;
+        io::copy(&mut open_part(&repository.shelf(id), &part.name, key)?, &mut file)?;
         file.flush()?;
         file.sync_all()
     };

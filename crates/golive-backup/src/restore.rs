@@ -217,16 +217,15 @@ async fn restore(
         });
     }
     let key = repository.keys().identity.clone().ok_or(RepositoryError::NoIdentity)?;
-    let directory = repository.path(id);
+    let directory = repository.shelf(id);
     let accounts = match options.accounts {
         true => Some(open_accounts(repository, &manifest, &key, progress)?),
         false => None,
     };
     let (checked, reporting) = (part.clone(), progress.clone());
-    let path = directory.join(&part.name);
     let reader = tokio::task::spawn_blocking(move || {
         check_part(&directory, &checked, None, &manifest, &reporting)?;
-        open_part(&path, &key).map_err(|error| format!("cannot be opened: {error}"))
+        open_part(&directory, &checked.name, &key).map_err(|error| format!("cannot be opened: {error}"))
     })
     .await
     .expect("checking does not panic")
@@ -265,10 +264,9 @@ fn open_accounts(
     let id = &manifest.id;
     let part = manifest.parts.iter().find(|part| part.name == ACCOUNTS_PART);
     let part = part.ok_or_else(|| RestoreError::NoAccounts { id: id.clone() })?;
-    let directory = repository.path(id);
-    let opened = check_part(&directory, part, Some(key), manifest, progress).and_then(|()| {
-        accounts::load(&directory.join(&part.name), key, part).map_err(|error| error.to_string())
-    });
+    let directory = repository.shelf(id);
+    let opened = check_part(&directory, part, Some(key), manifest, progress)
+        .and_then(|()| accounts::load(&directory, key, part).map_err(|error| error.to_string()));
     opened.map_err(|what| RestoreError::Damaged { id: id.clone(), part: part.name.clone(), what })
 }
 

@@ -86,10 +86,10 @@ pub fn back_up_state(
         return Err(StateError::NoFiles);
     }
     let staging = repository.begin(now)?;
-    let part_path = staging.directory().join(STATE_PART);
+    let part_path = staging.shelf().shown(STATE_PART);
     let writing = |source| StateError::File { doing: "write", path: part_path.clone(), source };
-    let writer = PartWriter::create(staging.directory(), STATE_PART, &repository.keys().recipients)
-        .map_err(writing)?;
+    let writer =
+        PartWriter::create(staging.shelf(), STATE_PART, &repository.keys().recipients).map_err(writing)?;
     let mut archive = tar::Builder::new(writer);
     let mut stored: Vec<StateFile> = Vec::new();
     for path in files {
@@ -154,7 +154,7 @@ pub fn restore_state(
     };
     let key = repository.keys().identity.as_ref().ok_or(RepositoryError::NoIdentity)?;
     let damaged = |what| StateError::Damaged { id: id.clone(), part: part.name.clone(), what };
-    check_part(&repository.path(id), part, Some(key), &manifest, &Progress::silent()).map_err(damaged)?;
+    check_part(&repository.shelf(id), part, Some(key), &manifest, &Progress::silent()).map_err(damaged)?;
 
     let using = |source| StateError::File { doing: "use", path: directory.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(using)?;
@@ -163,7 +163,7 @@ pub fn restore_state(
     }
     let unreadable = |error: io::Error| damaged(format!("cannot be unpacked: {error}"));
     let mut archive =
-        tar::Archive::new(open_part(&repository.path(id).join(&part.name), key).map_err(unreadable)?);
+        tar::Archive::new(open_part(&repository.shelf(id), &part.name, key).map_err(unreadable)?);
     let mut written = Vec::new();
     for entry in archive.entries().map_err(unreadable)? {
         let mut entry = entry.map_err(unreadable)?;

@@ -2,18 +2,19 @@
 //! shows; see [`crate::compare`].
 
 use std::io::{self, Read};
-use std::path::Path;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::bucket::is_out_of_reach;
 use crate::create::{DUMP_PART, ends_with_marker};
 use crate::manifest::{BackupId, Manifest, Part};
 use crate::pipeline::{BUFFER_BYTES, hash_file, open_part};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Proof, ProofLevel, Repository, RepositoryError};
 use crate::sealing::Key;
+use crate::shelf::Shelf;
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -102,8 +103,14 @@ fn verify(
     };
     let mut damage = Vec::new();
     for part in &manifest.parts {
-        if let Err(what) = check_part(&repository.path(id), part, key, &manifest, progress) {
-            damage.push(Damage { part: part.name.clone(), what });
+        match look_at(&repository.shelf(id), part, key, &manifest, progress) {
+            Ok(()) => {}
+            Err(Trouble::Damaged(what)) => damage.push(Damage { part: part.name.clone(), what }),
+            // Nothing was learnt about the backup, so nothing is recorded of it.
+            Err(Trouble::OutOfReach(source)) => {
+                let path = repository.shelf(id).shown(&part.name);
+                return Err(RepositoryError::File { doing: "read", path, source }.into());
+            }
         }
     }
     let verification = Verification {
@@ -123,38 +130,67 @@ fn verify(
     Ok(verification)
 }
 
-/// Reads one part; the error is a sentence about the damage.
+/// Why a part is not known to be good.
+enum Trouble {
+    Damaged(String),
+    OutOfReach(io::Error),
+}
+
+impl Trouble {
+    fn of(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |error| match is_out_of_reach(&error) {
+            true => Self::OutOfReach(error),
+            false => Self::Damaged(format!("{what}: {error}")),
+        }
+    }
+}
+
+/// Reads one part; the error is a sentence about what keeps it from being used.
 pub(crate) fn check_part(
-    directory: &Path,
+    shelf: &Shelf,
     part: &Part,
     key: Option<&Key>,
     manifest: &Manifest,
     progress: &Progress,
 ) -> Result<(), String> {
-    let path = directory.join(&part.name);
+    look_at(shelf, part, key, manifest, progress).map_err(|trouble| match trouble {
+        Trouble::Damaged(what) => what,
+        Trouble::OutOfReach(error) => format!("cannot be read: {error}"),
+    })
+}
+
+fn look_at(
+    shelf: &Shelf,
+    part: &Part,
+    key: Option<&Key>,
+    manifest: &Manifest,
+    progress: &Progress,
+) -> Result<(), Trouble> {
     let total = Some(manifest.stored_bytes());
-    let (bytes, digest) = hash_file(&path, |bytes| progress.bytes(Stage::Verifying, bytes, total))
-        .map_err(|error| format!("cannot be read: {error}"))?;
+    let (bytes, digest) =
+        hash_file(shelf, &part.name, |bytes| progress.bytes(Stage::Verifying, bytes, total))
+            .map_err(Trouble::of("cannot be read"))?;
+    let damaged = |what: &str| Err(Trouble::Damaged(what.to_owned()));
     if bytes != part.bytes {
-        return Err(format!("holds {bytes} bytes, {} were written", part.bytes));
+        return damaged(&format!("holds {bytes} bytes, {} were written", part.bytes));
     }
     if digest != part.blake3 {
-        return Err("its BLAKE3 differs: at least one byte changed since it was written".to_owned());
+        return damaged("its BLAKE3 differs: at least one byte changed since it was written");
     }
     let Some(key) = key else { return Ok(()) };
     let (plain_bytes, plain_digest, tail) =
-        read_plain(&path, key).map_err(|error| format!("cannot be opened: {error}"))?;
+        read_plain(shelf, &part.name, key).map_err(Trouble::of("cannot be opened"))?;
     if (plain_bytes, &plain_digest) != (part.plain_bytes, &part.plain_blake3) {
-        return Err(format!("unpacks to {plain_bytes} bytes that differ from what was packed"));
+        return damaged(&format!("unpacks to {plain_bytes} bytes that differ from what was packed"));
     }
     if part.name == DUMP_PART && !ends_with_marker(&tail) {
-        return Err("the dump in it is cut off: its end marker is missing".to_owned());
+        return damaged("the dump in it is cut off: its end marker is missing");
     }
     Ok(())
 }
 
-fn read_plain(path: &Path, key: &Key) -> io::Result<(u64, String, Vec<u8>)> {
-    let mut reader = open_part(path, key)?;
+fn read_plain(shelf: &Shelf, name: &str, key: &Key) -> io::Result<(u64, String, Vec<u8>)> {
+    let mut reader = open_part(shelf, name, key)?;
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut tail = Vec::new();
     loop {

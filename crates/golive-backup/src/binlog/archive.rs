@@ -15,10 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use super::gtid::{Gtid, GtidState};
 use super::reader::{Ending, LogReader, Looking, Summary};
+use crate::bucket::{Bucket, Journal, is_out_of_reach};
 use crate::manifest::Part;
 use crate::pipeline::{BUFFER_BYTES, PartReader, PartWriter, open_part};
-use crate::repository::{Lock, Repository, RepositoryError, append_line, file_error, take_lock};
+use crate::repository::{
+    Home, JOURNALS, Lock, Repository, RepositoryError, append_line, file_error, take_lock,
+};
 use crate::sealing::Keys;
+use crate::shelf::Shelf;
 
 /// The folder of the repository in which binary logs lie.
 pub(crate) const FOLDER: &str = "binlog";
@@ -106,7 +110,9 @@ impl ArchiveStatus {
 /// The binary logs of a repository. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BinlogArchive {
+    /// Of a bucket only the spool and the status are here.
     directory: PathBuf,
+    bucket: Option<Bucket>,
     keys: Arc<Keys>,
 }
 
@@ -121,12 +127,16 @@ pub(crate) struct Tail {
 impl Repository {
     /// The binary logs that are kept beside the backups.
     pub fn binlogs(&self) -> BinlogArchive {
-        BinlogArchive { directory: self.directory().join(FOLDER), keys: self.shared_keys() }
+        let (directory, bucket) = match self.home() {
+            Home::Folder(folder) => (folder.join(FOLDER), None),
+            Home::Bucket { bucket, spool } => (spool.clone(), Some(bucket.below(FOLDER))),
+        };
+        BinlogArchive { directory, bucket, keys: self.shared_keys() }
     }
 }
 
 impl BinlogArchive {
-    /// Where it is.
+    /// Where it is; of an archive in a bucket, where its spool and its status are.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -136,11 +146,14 @@ impl BinlogArchive {
     /// # Errors
     /// When the catalog cannot be read.
     pub fn logs(&self) -> Result<Vec<ArchivedLog>, RepositoryError> {
-        let path = self.directory.join(CATALOG);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(file_error("read the catalog of binary logs", &path)(source)),
+        let reading = file_error("read the catalog of binary logs", &self.shown(CATALOG));
+        let text = match &self.bucket {
+            Some(bucket) => cataloged(bucket).map_err(reading)?,
+            None => match fs::read_to_string(self.directory.join(CATALOG)) {
+                Ok(text) => text,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(source) => return Err(reading(source)),
+            },
         };
         let mut logs: Vec<ArchivedLog> = Vec::new();
         for line in text.lines() {
@@ -162,6 +175,13 @@ impl BinlogArchive {
     /// When the catalog cannot be written or a file not be removed.
     pub fn prune(&self, logs: &[ArchivedLog]) -> Result<(), RepositoryError> {
         for log in logs {
+            if let Some(bucket) = &self.bucket {
+                // Out of the catalog first: what it names is there.
+                for name in [entry(&log.part.name), format!("{LOGS}/{}", log.part.name)] {
+                    bucket.remove(&name).map_err(file_error("remove", &bucket.shown(&name)))?;
+                }
+                continue;
+            }
             let line = serde_json::to_string(&LetGo { let_go: log.part.name.clone() });
             append_line(&self.directory.join(CATALOG), &line.expect("a name is plain"))?;
             let path = self.directory.join(LOGS).join(&log.part.name);
@@ -235,26 +255,7 @@ impl BinlogArchive {
     ) -> Result<ArchivedLog, RepositoryError> {
         let begun_at = time(summary.created);
         let stored = format!("{}-{}-{name}.zst.age", begun_at.format("%Y%m%dT%H%M%SZ"), summary.server);
-        let logs = self.directory.join(LOGS);
-        let partial = format!(".partial-{stored}");
-        let writing = file_error("archive", path);
-        let _ = fs::remove_file(logs.join(&partial));
-        let write = || {
-            let mut writer = PartWriter::create(&logs, &partial, &self.keys.recipients)?;
-            let mut source = File::open(path)?;
-            let mut buffer = vec![0; BUFFER_BYTES];
-            loop {
-                match source.read(&mut buffer)? {
-                    0 => break,
-                    read => writer.write_all(&buffer[..read])?,
-                }
-            }
-            let part = writer.finish()?;
-            fs::rename(logs.join(&partial), logs.join(&stored))?;
-            File::open(&logs)?.sync_all()?;
-            Ok(Part { name: stored.clone(), ..part })
-        };
-        let part = write().map_err(writing)?;
+        let part = self.put_away(path, &stored).map_err(file_error("archive", path))?;
         let next = match &summary.ending {
             Ending::Rotate(next) => Some(next.clone()),
             _ => None,
@@ -277,34 +278,96 @@ impl BinlogArchive {
         Ok(log)
     }
 
+    /// Seals a file under a name at which nothing half-written is ever seen.
+    fn put_away(&self, path: &Path, stored: &str) -> io::Result<Part> {
+        let Some(bucket) = &self.bucket else {
+            let logs = self.directory.join(LOGS);
+            let partial = format!(".partial-{stored}");
+            let _ = fs::remove_file(logs.join(&partial));
+            let part = self.copy(path, &Shelf::Folder(logs.clone()), &partial)?;
+            fs::rename(logs.join(&partial), logs.join(stored))?;
+            File::open(&logs)?.sync_all()?;
+            return Ok(Part { name: stored.to_owned(), ..part });
+        };
+        let name = format!("{JOURNALS}/{stored}.json");
+        let journal = match Journal::create(bucket, &name) {
+            // A run that was killed left it; the lock of the spool is ours.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let left = Journal::take_over(bucket, &name)?;
+                left.abort()?;
+                left
+            }
+            created => created?,
+        };
+        let shelf =
+            Shelf::Bucket { bucket: bucket.clone(), folder: LOGS.to_owned(), journal: Some(journal.clone()) };
+        let part = self.copy(path, &shelf, stored)?;
+        journal.close()?;
+        Ok(part)
+    }
+
+    fn copy(&self, path: &Path, shelf: &Shelf, name: &str) -> io::Result<Part> {
+        let mut writer = PartWriter::create(shelf, name, &self.keys.recipients)?;
+        let mut source = File::open(path)?;
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match source.read(&mut buffer)? {
+                0 => return writer.finish(),
+                read => writer.write_all(&buffer[..read])?,
+            }
+        }
+    }
+
     fn note(&self, log: &ArchivedLog) -> Result<(), RepositoryError> {
-        let path = self.directory.join(CATALOG);
         let line = serde_json::to_string(log).expect("a log has only plain fields");
-        append_line(&path, &line)
+        if let Some(bucket) = &self.bucket {
+            let name = entry(&log.part.name);
+            return bucket.write(&name, line.into_bytes()).map_err(file_error("write", &bucket.shown(&name)));
+        }
+        append_line(&self.directory.join(CATALOG), &line)
+    }
+
+    /// What may be shown of a name.
+    fn shown(&self, name: &str) -> PathBuf {
+        self.bucket.as_ref().map_or_else(|| self.directory.join(name), |bucket| bucket.shown(name))
+    }
+
+    /// Where the closed logs are read.
+    fn shelf(&self) -> Shelf {
+        match &self.bucket {
+            Some(bucket) => Shelf::Bucket { bucket: bucket.clone(), folder: LOGS.to_owned(), journal: None },
+            None => Shelf::Folder(self.directory.join(LOGS)),
+        }
     }
 
     /// Opens a closed log to be read.
     pub(crate) fn open(&self, log: &ArchivedLog) -> Result<PartReader, RepositoryError> {
         let key = self.keys.identity.as_ref().ok_or(RepositoryError::NoIdentity)?;
-        let path = self.directory.join(LOGS).join(&log.part.name);
-        open_part(&path, key).map_err(file_error("open the binary log", &path))
+        let shelf = self.shelf();
+        let shown = shelf.shown(&log.part.name);
+        open_part(&shelf, &log.part.name, key).map_err(file_error("open the binary log", &shown))
     }
 
     /// Reads every stored byte of every closed log again, and names the logs that are not what was archived.
     ///
     /// # Errors
-    /// When the catalog cannot be read.
+    /// When the catalog cannot be read, or the store is out of reach.
     pub fn verify(&self) -> Result<Vec<(String, String)>, RepositoryError> {
-        let check = |log: &ArchivedLog| {
-            let path = self.directory.join(LOGS).join(&log.part.name);
-            match crate::pipeline::hash_file(&path, |_| {}) {
-                Err(error) => Some(format!("cannot be read: {error}")),
-                Ok((bytes, digest)) if (bytes, &digest) == (log.part.bytes, &log.part.blake3) => None,
-                Ok(_) => Some("is not what was archived: its BLAKE3 differs".to_owned()),
-            }
-        };
-        let logs = self.logs()?;
-        Ok(logs.iter().filter_map(|log| check(log).map(|what| (log.part.name.clone(), what))).collect())
+        let shelf = self.shelf();
+        let mut damaged = Vec::new();
+        for log in self.logs()? {
+            let name = &log.part.name;
+            let what = match crate::pipeline::hash_file(&shelf, name, |_| {}) {
+                Err(source) if is_out_of_reach(&source) => {
+                    return Err(file_error("read", &shelf.shown(name))(source));
+                }
+                Err(error) => format!("cannot be read: {error}"),
+                Ok((bytes, digest)) if (bytes, &digest) == (log.part.bytes, &log.part.blake3) => continue,
+                Ok(_) => "is not what was archived: its BLAKE3 differs".to_owned(),
+            };
+            damaged.push((name.clone(), what));
+        }
+        Ok(damaged)
     }
 
     /// The logs that are not closed yet, the furthest copy of each, in order. After a reconnection there can be the
@@ -329,6 +392,22 @@ impl BinlogArchive {
         }
         Ok(tails)
     }
+}
+
+/// The object of a log in the catalog of a bucket.
+fn entry(stored: &str) -> String {
+    format!("{CATALOG}/{stored}.json")
+}
+
+/// A line for each log; their names begin with the time at which they were begun.
+fn cataloged(bucket: &Bucket) -> io::Result<String> {
+    let names = bucket.list(CATALOG)?.into_iter().map(|one| one.name).collect();
+    let lines: Vec<String> = bucket
+        .read_all(names)?
+        .into_iter()
+        .map(|(_, bytes)| String::from_utf8_lossy(&bytes).into_owned())
+        .collect();
+    Ok(lines.join("\n"))
 }
 
 /// What a spooled log says of itself; `None` when it says nothing yet.

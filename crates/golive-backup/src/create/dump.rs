@@ -48,7 +48,7 @@ pub(super) fn start(
 > {
     let defaults = server.defaults_file().map_err(CreateBackupError::Write)?;
     let recipients = &repository.keys().recipients;
-    let writer = PartWriter::create_paced(staging.directory(), DUMP_PART, recipients, options.bytes_a_second)
+    let writer = PartWriter::create_paced(staging.shelf(), DUMP_PART, recipients, options.bytes_a_second)
         .map_err(CreateBackupError::Write)?;
     let whole = ["--routines", "--triggers", "--events", "--dump-date"];
     let mut running = exec::start(

@@ -59,6 +59,19 @@ pub enum RestorePhysicalError {
         /// The directory.
         path: PathBuf,
     },
+    /// The tool is of another series of MariaDB than the files.
+    #[error(
+        "bring back {id}: its files are of MariaDB {files}, and the tool here is of {tool}; install mariadb-backup and a \
+         server of the series {files}"
+    )]
+    OtherSeries {
+        /// The backup.
+        id: BackupId,
+        /// The series of the files, like 10.11.
+        files: String,
+        /// What the tool says of itself.
+        tool: String,
+    },
     /// A file or directory could not be used.
     #[error("{doing} {path}")]
     File {
@@ -109,6 +122,7 @@ pub async fn restore_physical(
         return Err(RestorePhysicalError::NotEmpty { path: directory.to_owned() });
     }
     let chain = chain(repository, id)?;
+    same_series(&chain, tools).await?;
     let mut name = directory.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = directory.with_file_name(name);
@@ -174,6 +188,32 @@ async fn bring(
     Ok(())
 }
 
+/// Another series prepares the files without complaint, and a server of it may upgrade or refuse them.
+async fn same_series(chain: &[Manifest], tools: &Tools) -> Result<(), RestorePhysicalError> {
+    for manifest in chain {
+        let Some(facts) = manifest.physical() else { continue };
+        let tool = exec::version(&tools.physical)
+            .await
+            .map_err(|source| RestorePhysicalError::Tool { id: manifest.id.clone(), source })?;
+        let files = series(&facts.server_version).unwrap_or_default();
+        if series(&tool) != Some(files) {
+            let (id, files) = (manifest.id.clone(), files.to_owned());
+            return Err(RestorePhysicalError::OtherSeries { id, files, tool });
+        }
+    }
+    Ok(())
+}
+
+/// The first two numbers of the first version in a text: `10.11` of `mariadb-backup based on MariaDB server 10.11.19-MariaDB`.
+fn series(text: &str) -> Option<&str> {
+    text.split_whitespace().find_map(|word| {
+        let (major, rest) = word.split_once('.')?;
+        let minor = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number(major) && is_number(minor)).then(|| &word[..major.len() + 1 + minor.len()])
+    })
+}
+
 async fn unpack(
     repository: &Repository,
     manifest: &Manifest,
@@ -188,10 +228,10 @@ async fn unpack(
     let part = part.ok_or_else(|| RestorePhysicalError::NotPhysical { id: id.clone() })?;
     let key = repository.keys().identity.clone().ok_or(RepositoryError::NoIdentity)?;
     let (folder, checked, of, reporting) =
-        (repository.path(&manifest.id), part.clone(), manifest.clone(), progress.clone());
+        (repository.shelf(&manifest.id), part.clone(), manifest.clone(), progress.clone());
     let reader = tokio::task::spawn_blocking(move || {
         check_part(&folder, &checked, None, &of, &reporting)?;
-        open_part(&folder.join(&checked.name), &key).map_err(|error| format!("cannot be opened: {error}"))
+        open_part(&folder, &checked.name, &key).map_err(|error| format!("cannot be opened: {error}"))
     })
     .await
     .expect("checking does not panic")
@@ -234,4 +274,16 @@ fn make(path: &Path) -> Result<(), RestorePhysicalError> {
 fn using(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> RestorePhysicalError {
     let path = path.to_owned();
     move |source| RestorePhysicalError::File { doing, path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::series;
+
+    #[test]
+    fn a_series_is_two_numbers() {
+        let tool = "mariadb-backup based on MariaDB server 10.11.19-MariaDB debian-linux-gnu (x86_64)";
+        assert_eq!((series(tool), series("10.11.6-MariaDB-0+deb12u1")), (Some("10.11"), Some("10.11")));
+        assert_eq!((series("11.4.2"), series("mariadb-backup"), series("")), (Some("11.4"), None, None));
+    }
 }

@@ -352,7 +352,7 @@ impl Copy {
         }
         let recipients = &repository.keys().recipients;
         let writer =
-            PartWriter::create_paced(staging.directory(), PHYSICAL_PART, recipients, options.bytes_a_second)
+            PartWriter::create_paced(staging.shelf(), PHYSICAL_PART, recipients, options.bytes_a_second)
                 .map_err(PhysicalError::Write)?;
         let (sender, lines) = mpsc::unbounded_channel();
         let mut running = exec::start_watched(

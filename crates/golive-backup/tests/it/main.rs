@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as tests")]
 
 mod accounts;
+mod bucket;
 mod digests;
 mod faults;
 mod files;
+mod lies;
 mod logged;
 mod loss;
 mod moment;

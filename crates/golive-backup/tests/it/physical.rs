@@ -141,7 +141,7 @@ async fn a_tool_that_lies_or_dies_leaves_nothing() {
     assert!(matches!(bring().await, Err(RestorePhysicalError::Damaged { .. })));
     fs::write(&stored, &good).unwrap();
     let mut dying = Tools::new();
-    fs::write(&tool, "#!/bin/sh\nexit 0\n").unwrap();
+    fs::write(&tool, format!("#!/bin/sh\n{real}exit 0\n")).unwrap();
     dying.physical = tool;
     let unprepared =
         restore_physical(&logged.repository, &manifest.id, &target, &dying, LIMIT, &silent).await;

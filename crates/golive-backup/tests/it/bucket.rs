@@ -1,0 +1,329 @@
+//! A repository in a bucket, on moto's S3 server: what is published, what is left behind and cleared, and what a store
+//! does that is out of reach, refuses, or is cut off half-way.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use golive_backup::{
+    BackupOptions, BucketOptions, CreateBackupError, Depth, Key, Keys, Progress, Repository, RepositoryError,
+    RestoreOptions, Retention, VerifyError, back_up_state, compare_restored, create_backup, plan_prune,
+    restore_backup, restore_state, verify_backup,
+};
+use golive_sandbox::{Process, ProcessSpec, Proxy, free_port, run_to_end};
+
+use crate::world::{World, execute, noon};
+
+/// What pip brings, once.
+const PACKAGE: &str = "moto[s3,server]==5.1.22";
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Below the size at which an upload is made of pieces.
+const PIECE_BYTES: usize = 32 * 1024 * 1024;
+
+struct Moto {
+    port: u16,
+    _process: Process,
+}
+
+fn python() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/moto");
+    let (python, marker) = (folder.join("bin/python"), folder.join("packages.txt"));
+    if fs::read_to_string(&marker).is_ok_and(|found| found == PACKAGE) {
+        return python;
+    }
+    fs::create_dir_all(&folder).unwrap();
+    let run = |spec: ProcessSpec, remedy: &str| {
+        let finished = run_to_end(spec, PATIENCE).unwrap_or_else(|error| panic!("{error}; {remedy}"));
+        assert!(finished.status.success(), "{}; {remedy}", finished.errors);
+    };
+    let venv = ProcessSpec::new("python3").arguments(["-m", "venv"]).argument(&folder);
+    run(venv, "python3 with its module venv is needed (Debian: apt-get install python3-venv)");
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
+    run(ProcessSpec::new(&python).arguments(pip), "pip must reach its registry");
+    fs::write(marker, PACKAGE).unwrap();
+    python
+}
+
+/// A request without a library: what a test asks of the server besides.
+fn ask(port: u16, method: &str, path: &str) -> String {
+    send(port, method, path, b"")
+}
+
+fn send(port: u16, method: &str, path: &str, body: &[u8]) -> String {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    // Who asks without one is anonymous, whatever it says; its signature is not looked at.
+    let login = "Authorization: AWS4-HMAC-SHA256 Credential=TEST/20261122/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+    let head =
+        format!("{login}\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {}\r\nConnection: close", body.len());
+    let request = format!("{method} {path} HTTP/1.0\r\n{head}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+impl Moto {
+    fn start() -> Self {
+        let port = free_port().unwrap();
+        let spec = ProcessSpec::new(python()).arguments([
+            "-m",
+            "moto.server",
+            "-H",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+        ]);
+        let process = Process::start(spec).unwrap();
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < PATIENCE, "moto does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { port, _process: process }
+    }
+}
+
+/// One server a test process; a bucket for each test.
+fn moto() -> &'static Moto {
+    static MOTO: OnceLock<Moto> = OnceLock::new();
+    MOTO.get_or_init(Moto::start)
+}
+
+fn new_bucket(name: &str) {
+    let made = ask(moto().port, "PUT", &format!("/{name}"));
+    assert!(made.contains(" 200 "), "{made}");
+}
+
+fn options(bucket: &str, port: u16) -> BucketOptions {
+    let address = format!("s3://{bucket}/kpi/backups?endpoint=http://127.0.0.1:{port}&region=us-east-1");
+    let variable =
+        |name: &str| name.ends_with("KEY_ID").then(|| "GOLIVE".to_owned()).or(Some("hunter2".to_owned()));
+    let variable = |name: &str| variable(name).filter(|_| !name.ends_with("TOKEN"));
+    let spool = std::env::temp_dir().join("golive-no-spool");
+    let mut options = BucketOptions::parse(&address, spool, &variable).unwrap();
+    options.patience = Duration::from_secs(20);
+    options
+}
+
+fn repository(bucket: &str, key: &Key) -> Repository {
+    Repository::open_bucket(&options(bucket, moto().port), Keys::with_identity(key.clone())).unwrap()
+}
+
+/// Names of the objects, and uploads that were begun and not ended.
+fn objects(bucket: &str) -> (Vec<String>, usize) {
+    let listed = ask(moto().port, "GET", &format!("/{bucket}?list-type=2"));
+    let names = listed.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
+    let uploads = ask(moto().port, "GET", &format!("/{bucket}?uploads"));
+    (names.map(str::to_owned).collect(), uploads.matches("<UploadId>").count())
+}
+
+/// Bytes that nothing makes smaller.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = Vec::with_capacity(bytes + 8);
+    while noise.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        noise.extend(state.to_le_bytes());
+    }
+    noise
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_in_a_bucket_is_taken_verified_restored_and_let_go() {
+    let world = World::new("bucketed");
+    new_bucket("whole");
+    let repository = repository("whole", &world.key);
+    let silent = Progress::silent();
+    let options = BackupOptions::new("bucketed");
+    assert!(repository.list().unwrap().is_empty());
+    let manifest = create_backup(&world.server, &repository, &options, noon(0), &silent).await.unwrap();
+    let verified = verify_backup(&repository, &manifest.id, Depth::Contents, noon(0), &silent).await.unwrap();
+    assert!(verified.passed() && verified.bytes == manifest.stored_bytes(), "{verified:?}");
+    let copy = world.copy();
+    restore_backup(&repository, &manifest.id, &world.server, &copy, &RestoreOptions::new(), &silent)
+        .await
+        .unwrap();
+    let compared = compare_restored(&manifest, &world.server, &copy, &silent).await.unwrap();
+    assert!(compared.equal() && compared.rows > 4000, "{compared:?}");
+    let scan = repository.scan().unwrap();
+    assert_eq!((scan.backups.len(), scan.damaged.len()), (1, 0));
+    assert_eq!(scan.backups[0].1.len(), 1, "the proof is beside it");
+    let (names, uploads) = objects("whole");
+    assert!(!names.iter().any(|name| name.contains(".partial") || name.ends_with(".lock")), "{names:?}");
+    assert_eq!(uploads, 0);
+
+    // A month later: the old one goes, and nothing of it stays.
+    for day in [31, 32, 33] {
+        let later = create_backup(&world.server, &repository, &options, noon(day), &silent).await.unwrap();
+        assert!(
+            verify_backup(&repository, &later.id, Depth::Bytes, noon(day), &silent).await.unwrap().passed()
+        );
+    }
+    let plan = plan_prune(&repository.scan().unwrap().candidates(), &Retention::new(), noon(33));
+    assert_eq!(plan.delete, std::slice::from_ref(&manifest.id));
+    repository.prune(&plan, &Retention::new(), noon(33)).unwrap();
+    let (names, _) = objects("whole");
+    assert!(!names.iter().any(|name| name.contains(manifest.id.as_str())), "{names:?}");
+    assert_eq!(repository.list().unwrap().len(), 3);
+    execute("DROP DATABASE bucketed_copy");
+}
+
+/// Files that make a part of several pieces.
+fn large_files(folder: &Path) -> Vec<PathBuf> {
+    let part = noise(PIECE_BYTES + 5_000_000);
+    ["one", "two"]
+        .map(|name| {
+            let path = folder.join(name);
+            fs::write(&path, &part).unwrap();
+            path
+        })
+        .to_vec()
+}
+
+#[test]
+fn what_is_larger_than_a_piece_comes_back_and_what_was_cut_off_is_never_listed_and_cleared() {
+    new_bucket("cut");
+    let folder = tempfile::tempdir().unwrap();
+    let files = large_files(folder.path());
+    let key = Key::generate();
+    let whole = repository("cut", &key);
+    let manifest = back_up_state(&whole, &files, noon(0)).unwrap();
+    assert!(manifest.stored_bytes() > 2 * PIECE_BYTES as u64);
+    let written = restore_state(&whole, &manifest.id, &folder.path().join("back")).unwrap();
+    assert_eq!(fs::read(&written[1]).unwrap(), fs::read(&files[1]).unwrap());
+
+    // The wire is cut while the second piece is on its way, and stays so.
+    let proxy = Proxy::start(moto().port).unwrap();
+    let mut through = options("cut", proxy.port());
+    through.patience = Duration::from_secs(6);
+    let cut = Repository::open_bucket(&through, Keys::with_identity(key.clone())).unwrap();
+    proxy.cut_after(PIECE_BYTES as u64 + 3_000_000);
+    let refused = back_up_state(&cut, &files, noon(1)).unwrap_err();
+    assert!(format!("{refused:?}").contains("OutOfReach"), "{refused:?}");
+    let (names, uploads) = objects("cut");
+    assert_eq!(uploads, 1, "the upload that was begun is there still: {names:?}, {refused:?}");
+    assert!(names.iter().any(|name| name.contains(".partial/000002-")), "{names:?}");
+    assert_eq!(whole.list().unwrap().len(), 1, "nothing half-written is listed");
+    assert!(whole.scan().unwrap().damaged.is_empty());
+    assert!(cut.list().is_err(), "a store that is out of reach is no empty one");
+
+    // Nothing was learnt of the good one either: that is no damage, and nothing is recorded.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let silent = Progress::silent();
+    let unknown = runtime.block_on(verify_backup(&cut, &manifest.id, Depth::Bytes, noon(1), &silent));
+    assert!(matches!(unknown, Err(VerifyError::Repository(RepositoryError::File { .. }))), "{unknown:?}");
+    assert!(whole.proofs(&manifest.id).unwrap().is_empty());
+
+    // The run that was cut off could not give its lock back; once it is stale the next one clears up.
+    let busy = back_up_state(&whole, &files[..1], noon(1)).unwrap_err();
+    assert!(format!("{busy:?}").contains("Busy"), "{busy:?}");
+    assert!(ask(moto().port, "DELETE", "/cut/kpi/backups/.lock").contains(" 204 "));
+    back_up_state(&whole, &files[..1], noon(1)).unwrap();
+    let (names, uploads) = objects("cut");
+    assert_eq!(uploads, 0);
+    assert!(!names.iter().any(|name| name.contains(".partial")), "{names:?}");
+}
+
+#[test]
+fn a_reader_that_loses_the_wire_half_way_says_so_and_finds_no_damage() {
+    new_bucket("read");
+    let folder = tempfile::tempdir().unwrap();
+    let files = large_files(folder.path());
+    let key = Key::generate();
+    let manifest = back_up_state(&repository("read", &key), &files, noon(0)).unwrap();
+    let proxy = Proxy::start(moto().port).unwrap();
+    let mut through = options("read", proxy.port());
+    through.patience = Duration::from_secs(6);
+    let cut = Repository::open_bucket(&through, Keys::with_identity(key)).unwrap();
+    let seen = std::sync::Arc::new(proxy);
+    let cutting = seen.clone();
+    let progress = Progress::new(move |event| {
+        if event.bytes > 10_000_000 {
+            cutting.cut_after(0);
+            cutting.cut();
+        }
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let unknown = runtime.block_on(verify_backup(&cut, &manifest.id, Depth::Bytes, noon(1), &progress));
+    assert!(matches!(unknown, Err(VerifyError::Repository(RepositoryError::File { .. }))), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_a_missing_part_and_a_missing_manifest_are_found_in_a_bucket() {
+    let world = World::new("spoilt");
+    new_bucket("spoilt");
+    let repository = repository("spoilt", &world.key);
+    let silent = Progress::silent();
+    let options = BackupOptions::new("spoilt");
+    let manifest = create_backup(&world.server, &repository, &options, noon(0), &silent).await.unwrap();
+    let object = format!("/spoilt/kpi/backups/{}/{}", manifest.id, manifest.parts[0].name);
+    // Another object of the same size in its place.
+    let mut bytes = noise(usize::try_from(manifest.parts[0].bytes).unwrap());
+    bytes.truncate(usize::try_from(manifest.parts[0].bytes).unwrap());
+    assert!(send(moto().port, "PUT", &object, &bytes).contains(" 200 "));
+    let found = verify_backup(&repository, &manifest.id, Depth::Bytes, noon(0), &silent).await.unwrap();
+    assert!(found.damage[0].what.contains("BLAKE3"), "{found:?}");
+    ask(moto().port, "DELETE", &object);
+    let found = verify_backup(&repository, &manifest.id, Depth::Bytes, noon(0), &silent).await.unwrap();
+    assert!(found.damage[0].what.contains("cannot be read"), "{found:?}");
+    ask(moto().port, "DELETE", &format!("/spoilt/kpi/backups/{}/manifest.json", manifest.id));
+    let scan = repository.scan().unwrap();
+    assert_eq!((scan.backups.len(), scan.damaged.len()), (0, 1), "{scan:?}");
+    assert!(scan.damaged[0].reason.contains("manifest"), "{scan:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_login_and_a_missing_bucket_are_said_and_no_secret_with_them() {
+    let world = World::new("refused");
+    // A server of its own: from now on it checks signatures.
+    let strict = Moto::start();
+    assert!(ask(strict.port, "PUT", "/locked").contains(" 200 "));
+    let answer = send(strict.port, "POST", "/moto-api/reset-auth", b"0");
+    assert!(answer.contains(" 200 "), "{answer}");
+    let silent = Progress::silent();
+    let refused =
+        Repository::open_bucket(&options("locked", strict.port), Keys::with_identity(world.key.clone()));
+    let refused = refused.unwrap();
+    let error =
+        create_backup(&world.server, &refused, &BackupOptions::new("refused"), noon(0), &silent).await;
+    let error = error.unwrap_err();
+    let text = format!("{error:?}");
+    assert!(text.contains("Refused") && !text.contains("hunter2"), "{text}");
+    let missing = repository("no-such-bucket", &world.key);
+    let error =
+        create_backup(&world.server, &missing, &BackupOptions::new("refused"), noon(0), &silent).await;
+    let Err(CreateBackupError::Repository(RepositoryError::File { source, .. })) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+}
+
+#[test]
+fn two_writers_of_one_bucket_do_not_meet() {
+    new_bucket("twice");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    fs::write(&file, "state").unwrap();
+    let key = Key::generate();
+    let writers: Vec<_> = (0..6)
+        .map(|_| {
+            let (repository, file) = (repository("twice", &key), file.clone());
+            std::thread::spawn(move || back_up_state(&repository, &[file], noon(0)))
+        })
+        .collect();
+    let ended: Vec<_> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
+    let taken: Vec<_> = ended.iter().filter_map(|ended| Some(&ended.as_ref().ok()?.id)).collect();
+    let mut names: Vec<_> = taken.iter().map(ToString::to_string).collect();
+    names.dedup();
+    assert!(!taken.is_empty() && names.len() == taken.len(), "{ended:?}");
+    for refused in ended.iter().filter_map(|ended| ended.as_ref().err()) {
+        assert!(format!("{refused:?}").contains("Busy"), "{refused:?}");
+    }
+    assert_eq!(repository("twice", &key).list().unwrap().len(), taken.len());
+}
