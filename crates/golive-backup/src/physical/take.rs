@@ -206,7 +206,10 @@ async fn collect(
     let mut copy = Copy::start(server, repository, options, from_lsn, staging, progress)?;
     let mut reader = server.connect().await?;
     let moment = copy.align(&mut reader).await?;
-    let (part, said) = copy.finish().await?;
+    // The end of the stream is compressed and made durable meanwhile.
+    let how = (options.digests, staging.id.as_str());
+    let (stored, looked) = tokio::try_join!(copy.finish(), digest_all(&mut reader, &before, how, progress))?;
+    let (part, said) = stored;
     let exact = moment.exact
         && said.binlog.as_ref().zip(moment.binlog.as_ref()).is_none_or(|(tool, own)| same(tool, own));
     if said.from_lsn != from_lsn {
@@ -214,9 +217,7 @@ async fn collect(
     }
     let snapshot = if exact { SnapshotMethod::Locked } else { SnapshotMethod::Advisory };
     let mut databases = Vec::new();
-    for (name, inventory) in &before {
-        let how = (options.digests, staging.id.as_str());
-        let (digest_method, tables) = digest(&mut reader, name, inventory, how, progress).await?;
+    for ((name, inventory), (digest_method, tables)) in before.iter().zip(looked) {
         let (character_set, collation) = database_defaults_or_none(&mut session, name)
             .await
             .map_err(|source| PhysicalError::Query { doing: "read the defaults of the databases", source })?
@@ -261,14 +262,30 @@ async fn collect(
     Ok((part, facts))
 }
 
-/// What the server says of the tables of a database, and by which method.
+/// A method, and what the server says of the tables of a database by it.
+type Looked = (&'static str, Vec<TableFacts>);
+
+/// The same of every database, in order.
+async fn digest_all(
+    reader: &mut Session,
+    databases: &[(String, Inventory)],
+    how: (Digests, &str),
+    progress: &Progress,
+) -> Result<Vec<Looked>, PhysicalError> {
+    let mut all = Vec::with_capacity(databases.len());
+    for (name, inventory) in databases {
+        all.push(digest(reader, name, inventory, how, progress).await?);
+    }
+    Ok(all)
+}
+
 async fn digest(
     reader: &mut Session,
     database: &str,
     inventory: &Inventory,
     (digests, seed): (Digests, &str),
     progress: &Progress,
-) -> Result<(&'static str, Vec<TableFacts>), PhysicalError> {
+) -> Result<Looked, PhysicalError> {
     let names: Vec<String> = inventory.names(ObjectKind::Table).map(str::to_owned).collect();
     let (connection, stage) = (&mut reader.connection, Stage::Digesting);
     Ok(match digests {
