@@ -55,6 +55,12 @@ pub struct ServerFacts {
     pub persists: Option<bool>,
     /// Replicas connected to it.
     pub replicas: Option<u64>,
+    /// Clients connected to it.
+    pub clients: Option<u64>,
+    /// Lookups that found their key since it started.
+    pub keyspace_hits: Option<u64>,
+    /// Lookups that found nothing since it started.
+    pub keyspace_misses: Option<u64>,
 }
 
 /// Counts since the start, for metrics.
@@ -116,7 +122,13 @@ impl Cache {
         (micros > 0).then(|| Duration::from_micros(micros))
     }
 
-    pub(crate) async fn server_facts(&self) -> Result<ServerFacts, CommandError> {
+    /// What the server says of itself, by one `INFO`; for metrics, asked every few seconds and not for every request. In a
+    /// cluster it is one of the servers.
+    ///
+    /// # Errors
+    /// Like every command: when there is no answer within [`CacheOptions::command_timeout`](crate::CacheOptions), or Redis is
+    /// away.
+    pub async fn server_facts(&self) -> Result<ServerFacts, CommandError> {
         let info: String = self.look("INFO", ClusterHash::Random, Vec::new()).await?;
         Ok(ServerFacts::parse(&info))
     }
@@ -144,6 +156,9 @@ impl ServerFacts {
                 written("rdb_last_bgsave_status")
             },
             replicas: number("connected_slaves"),
+            clients: number("connected_clients"),
+            keyspace_hits: number("keyspace_hits"),
+            keyspace_misses: number("keyspace_misses"),
         }
     }
 }
@@ -155,10 +170,11 @@ mod tests {
     #[test]
     fn reads_what_info_tells_and_leaves_open_what_it_does_not() {
         let info = "# Server\r\nredis_version:7.0.15\r\nrole:master\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n\
-                    aof_enabled:1\r\naof_last_write_status:err\r\nrdb_last_bgsave_status:ok\r\n";
+                    connected_clients:3\r\nkeyspace_hits:5\r\nkeyspace_misses:many\r\naof_enabled:1\r\naof_last_write_status:err\r\nrdb_last_bgsave_status:ok\r\n";
         let facts = ServerFacts::parse(info);
         assert_eq!((facts.version.as_str(), facts.role.as_str()), ("7.0.15", "master"));
         assert_eq!((facts.append_only, facts.persists), (Some(true), Some(false)));
+        assert_eq!((facts.clients, facts.keyspace_hits, facts.keyspace_misses), (Some(3), Some(5), None));
         assert_eq!((facts.maxmemory_bytes, facts.evicted_keys), (Some(0), None));
     }
 }
