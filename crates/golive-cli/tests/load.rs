@@ -171,3 +171,43 @@ fn an_index_is_proven_on_a_copy_and_written_as_a_migration() {
         "left for the buffer pool",
     ]);
 }
+
+/// Ended with the test, however that ends.
+struct Agent(std::process::Child);
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn agent(here: &std::path::Path) -> (Agent, String) {
+    let arguments = ["load", "agent", "--listen", "127.0.0.1:0", "--token", "file:token"];
+    let child = support::golive(here).args(arguments).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut agent = Agent(child);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(agent.0.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    (agent, line.trim().strip_prefix("listening on ").unwrap().to_owned())
+}
+
+#[test]
+fn a_load_is_shared_by_agents_that_know_its_token() {
+    let (_nginx, url) = application();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    described(here);
+    std::fs::write(here.join("token"), "a token that is long enough\n").unwrap();
+    let ((_one, first), (_two, second)) = (agent(here), agent(here));
+    let agents = format!("{first},{second}");
+    let load = ["load", "run", "--base-url", &url, "--agents", &agents, "--agents-token"];
+    run(here, "", &[&load[..], &["file:token"]].concat()).with(0).says(&["kept", "dashboards"]);
+
+    std::fs::write(here.join("other"), "a token that is another\n").unwrap();
+    run(here, "", &[&load[..], &["file:other"]].concat()).with(12).says(&["not the one of this agent"]);
+    // An argument stands in process lists.
+    run(here, "", &[&load[..], &["a token that is long enough"]].concat()).with(2).says(&["process lists"]);
+    let open = ["load", "agent", "--listen", "0.0.0.0:0", "--token", "file:token"];
+    run(here, "", &open).with(2).says(&["certificate"]);
+}

@@ -10,9 +10,11 @@
 //!
 //! What must not be here: knowledge of any particular application, its paths or its tables.
 
+mod agent;
 mod capacity;
 mod check;
 mod compare;
+mod journey;
 mod measure;
 mod plan;
 mod prove;
@@ -26,26 +28,32 @@ mod size;
 mod target;
 mod template;
 mod threshold;
+mod watch;
 
+pub use agent::{Agent, AgentError, AgentEvent, AgentTls, Agents, run_with_agents, serve_agent};
 pub use capacity::{Capacity, Try, find_capacity};
 pub use check::{Expect, JsonCheck, JsonTest};
 pub use compare::{Comparison, Difference, compare};
+pub use journey::{Extract, FeedOrder, Feeder, JourneyStep, SignIn};
 pub use plan::{Body, LoadPlan, RequestTemplate, Scenario, ScenarioKind};
 pub use prove::{
     DisposableCopy, IndexProof, IndexVerdict, ProveError, ProveOptions, QueryCost, TriedIndex, TriedQuery,
     prove_indexes, render_index_migration,
 };
 pub use render::{to_html, to_junit, to_prometheus};
-pub use report::{KindReport, Latency, LoadReport, Mark, Moment, Sample, ScenarioReport, StopReason};
+pub use report::{
+    KindReport, Latency, LoadReport, Mark, Moment, Sample, ScenarioReport, StepReport, StopReason,
+};
 pub use review::{
     Finding, FindingKind, QueryReview, QuerySource, ReviewError, ReviewOptions, ReviewedQuery, Workload,
     collect_workload, review_queries,
 };
 pub use review_rules::{ReviewRule, review_rules};
-pub use run::{LoadError, Progress, Sampler, run, run_sampled};
+pub use run::{LoadError, Progress, run, run_sampled};
 pub use schedule::Arrivals;
 pub use size::{
     HostFacts, ServerFacts, Setting, SizingAdvice, Subtraction, observe_host, observe_server, size_server,
 };
 pub use target::PublicTargetConfirmation;
 pub use threshold::{Judged, Threshold, ThresholdError, Verdict};
+pub use watch::{Sampler, Watched, watch_all, watch_server};

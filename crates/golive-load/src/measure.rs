@@ -8,76 +8,95 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::report::Latency;
 
-/// Latencies in microseconds, 1 µs to an hour.
-#[derive(Debug, Clone)]
-pub(crate) struct Times(Histogram<u64>);
+/// Latencies in microseconds, 1 µs to an hour. What holds nothing takes no memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Times(Option<Histogram<u64>>);
 
 impl Times {
     pub(crate) fn new() -> Self {
-        Self(Histogram::new_with_bounds(1, HOUR_MICROS, 3).expect("the bounds are valid"))
+        Self(None)
+    }
+
+    fn histogram(&mut self) -> &mut Histogram<u64> {
+        self.0.get_or_insert_with(|| {
+            Histogram::new_with_bounds(1, HOUR_MICROS, 3).expect("the bounds are valid")
+        })
     }
 
     pub(crate) fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(HOUR_MICROS);
-        self.0.saturating_record(micros.max(1));
+        self.histogram().saturating_record(micros.max(1));
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        if !other.0.is_empty() {
-            self.0.add(&other.0).expect("all histograms have the same bounds");
+        if let Some(other) = &other.0 {
+            self.histogram().add(other).expect("all histograms have the same bounds");
         }
     }
 
     pub(crate) fn samples(&self) -> u64 {
-        self.0.len()
+        self.0.as_ref().map_or(0, Histogram::len)
     }
 
     /// In milliseconds.
     pub(crate) fn at_quantile(&self, quantile: f64) -> f64 {
-        millis(self.0.value_at_quantile(quantile))
+        self.0.as_ref().map_or(0.0, |times| millis(times.value_at_quantile(quantile)))
     }
 
     /// Every bucket that holds something, as its highest value in microseconds and its count. Recorded again, these give the
     /// same histogram: nothing is lost on the way through a file or a wire.
     pub(crate) fn buckets(&self) -> Vec<(u64, u64)> {
-        self.0
+        let Some(times) = &self.0 else { return Vec::new() };
+        times
             .iter_recorded()
             .map(|bucket| (bucket.value_iterated_to(), bucket.count_since_last_iteration()))
             .collect()
     }
 
     /// The histogram that gave these buckets.
-    #[cfg(test)]
     pub(crate) fn from_buckets(buckets: &[(u64, u64)]) -> Self {
         let mut times = Self::new();
         for (micros, count) in buckets {
-            times.0.saturating_record_n((*micros).max(1), *count);
+            times.histogram().saturating_record_n((*micros).max(1), *count);
         }
         times
     }
 
     pub(crate) fn summary(&self) -> Option<Latency> {
-        if self.0.is_empty() {
-            return None;
-        }
+        let times = self.0.as_ref().filter(|times| !times.is_empty())?;
         Some(Latency {
-            samples: self.0.len(),
-            mean_ms: self.0.mean() / 1000.0,
+            samples: times.len(),
+            mean_ms: times.mean() / 1000.0,
             p50_ms: self.at_quantile(0.50),
             p90_ms: self.at_quantile(0.90),
             p95_ms: self.at_quantile(0.95),
             p99_ms: self.at_quantile(0.99),
             p999_ms: self.at_quantile(0.999),
-            max_ms: millis(self.0.max()),
+            max_ms: millis(times.max()),
         })
     }
 }
 
-/// What one user, or one scenario, saw.
-#[derive(Debug, Clone)]
+// On the wire a histogram is its buckets.
+impl Serialize for Times {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.buckets().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Times {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self::from_buckets(&Vec::deserialize(from)?))
+    }
+}
+
+/// What was seen at one spot, by one user or by all.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Tally {
     pub(crate) requests: u64,
     pub(crate) bytes: u64,
@@ -89,9 +108,13 @@ pub(crate) struct Tally {
     /// Answers with `Retry-After`, and the longest wait that one asked for.
     pub(crate) asked_to_wait: u64,
     pub(crate) longest_wait: Duration,
+    /// Journeys that ended before their last step.
+    pub(crate) abandoned: u64,
+    /// Tokens that an answer refused, and that were renewed.
+    pub(crate) tokens_refused: u64,
     /// From sending to the last byte.
     pub(crate) service: Times,
-    /// From the moment the request should have been sent to the last byte; the same as `service` for closed scenarios.
+    /// From the moment the request should have been sent to the last byte; nothing where no schedule says when.
     pub(crate) response: Times,
     /// How late an idle sender woke: the generator's own fault.
     pub(crate) send_lag: Times,
@@ -101,20 +124,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self {
-            requests: 0,
-            bytes: 0,
-            errors: BTreeMap::new(),
-            causes: BTreeMap::new(),
-            content_failures: 0,
-            complaints: BTreeMap::new(),
-            asked_to_wait: 0,
-            longest_wait: Duration::ZERO,
-            service: Times::new(),
-            response: Times::new(),
-            send_lag: Times::new(),
-            by_status: BTreeMap::new(),
-        }
+        Self::default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.requests == 0 && self.abandoned == 0 && self.tokens_refused == 0
     }
 
     pub(crate) fn error_count(&self) -> u64 {
@@ -140,6 +154,8 @@ impl Tally {
         self.bytes += other.bytes;
         self.content_failures += other.content_failures;
         self.asked_to_wait += other.asked_to_wait;
+        self.abandoned += other.abandoned;
+        self.tokens_refused += other.tokens_refused;
         self.longest_wait = self.longest_wait.max(other.longest_wait);
         for (class, count) in &other.errors {
             *self.errors.entry(class.clone()).or_default() += count;
@@ -159,30 +175,30 @@ impl Tally {
     }
 }
 
-/// Where all users record: a tally a scenario and shard.
+/// Where all users record: a tally a spot and shard.
 pub(crate) struct Recorder {
     shards: Vec<Vec<Mutex<Tally>>>,
 }
 
 impl Recorder {
-    pub(crate) fn new(scenarios: usize, shards: usize) -> Self {
+    pub(crate) fn new(spots: usize, shards: usize) -> Self {
         let shard = || (0..shards.max(1)).map(|_| Mutex::new(Tally::new())).collect();
-        Self { shards: (0..scenarios).map(|_| shard()).collect() }
+        Self { shards: (0..spots).map(|_| shard()).collect() }
     }
 
-    pub(crate) fn record(&self, scenario: usize, user: u32, with: impl FnOnce(&mut Tally)) {
-        let shards = &self.shards[scenario];
+    pub(crate) fn record(&self, spot: usize, user: u32, with: impl FnOnce(&mut Tally)) {
+        let shards = &self.shards[spot];
         let mut tally = shards[user as usize % shards.len()].lock().expect("recording does not panic");
         with(&mut tally);
     }
 
-    /// Takes out what was recorded since the last time, a tally a scenario.
+    /// Takes out what was recorded since the last time, a tally a spot.
     pub(crate) fn drain(&self) -> Vec<Tally> {
         let drain = |shards: &Vec<Mutex<Tally>>| {
             let mut all = Tally::new();
             for shard in shards {
                 let mut tally = shard.lock().expect("recording does not panic");
-                if tally.requests > 0 {
+                if !tally.is_empty() {
                     all.merge(&std::mem::replace(&mut tally, Tally::new()));
                 }
             }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::check::Expect;
+use crate::journey::{Extract, Feeder, JourneyStep, SignIn};
 use crate::schedule::Arrivals;
 use crate::target::PublicTargetConfirmation;
 use crate::threshold::Threshold;
@@ -39,6 +40,8 @@ pub struct LoadPlan {
     pub thresholds: Vec<Threshold>,
     /// Ends the run when a threshold has been broken for so long without a break; `None` lets it go on to its end.
     pub abort_after: Option<Duration>,
+    /// Which part of it is run here; all of it unless several generators share it.
+    pub(crate) part: Part,
     /// Any host but the loopback is refused without this.
     pub dangerous_public_target: Option<PublicTargetConfirmation>,
 }
@@ -58,8 +61,36 @@ impl LoadPlan {
             seed: 1,
             thresholds: Vec::new(),
             abort_after: None,
+            part: Part::default(),
             dangerous_public_target: None,
         }
+    }
+}
+
+/// One of so many equal parts of a plan, so that several generators make one load: users and arrivals are dealt out in turn, so
+/// that the parts together are the whole, neither more nor less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    pub(crate) index: u32,
+    pub(crate) of: u32,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self { index: 0, of: 1 }
+    }
+}
+
+impl Part {
+    /// Of so many numbered things, those of this part.
+    pub(crate) fn numbers(self, all: u32) -> impl Iterator<Item = u32> {
+        (self.index..all).step_by(self.of as usize)
+    }
+
+    pub(crate) fn share(self, all: u64) -> u64 {
+        let (index, of) = (u64::from(self.index), u64::from(self.of));
+        all / of + u64::from(index < all % of)
     }
 }
 
@@ -100,6 +131,24 @@ pub struct Scenario {
     /// Values for `{name}` placeholders, taken in turn, one an iteration.
     #[serde(default)]
     pub values: BTreeMap<String, Vec<String>>,
+    /// Columns of tables for `{column}` placeholders, a row an iteration.
+    #[serde(default)]
+    pub data: Vec<Feeder>,
+    /// Values taken from the answer, for the placeholders of the steps in `then`.
+    #[serde(default)]
+    pub extract: BTreeMap<String, Extract>,
+    /// What the same user sends after it, in order: a journey. Each step is measured by itself.
+    #[serde(default)]
+    pub then: Vec<JourneyStep>,
+    /// How each user signs in; without it the tokens are used that the program gave.
+    #[serde(default)]
+    pub sign_in: Option<SignIn>,
+    /// Whether each user keeps the cookies that it is given.
+    #[serde(default = "yes")]
+    pub cookies: bool,
+    /// Names for thresholds that hold for several scenarios.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Bearer tokens, one a user, taken in turn when there are fewer.
     #[serde(skip)]
     pub tokens: Vec<SecretString>,
@@ -121,6 +170,12 @@ impl Scenario {
             request,
             expect: Expect::default(),
             values: BTreeMap::new(),
+            data: Vec::new(),
+            extract: BTreeMap::new(),
+            then: Vec::new(),
+            sign_in: None,
+            cookies: true,
+            tags: Vec::new(),
             tokens: Vec::new(),
         }
     }
@@ -130,8 +185,12 @@ impl Scenario {
     /// What the report calls its request.
     #[must_use]
     pub fn route(&self) -> &str {
-        let path = &self.request.path;
-        self.request.route.as_deref().unwrap_or_else(|| path.split('?').next().unwrap_or(path))
+        self.request.route()
+    }
+
+    /// Its steps: the request itself and what follows it.
+    pub fn requests(&self) -> impl Iterator<Item = &RequestTemplate> {
+        std::iter::once(&self.request).chain(self.then.iter().map(|step| &step.request))
     }
 
     /// Whether requests start by a schedule, whatever the server does.
@@ -171,8 +230,10 @@ impl ScenarioKind {
 }
 
 /// A request with placeholders: `{sequence}` (unique in the scenario), `{user}`, `{random}`, `{random:1-500}`, `{row}`
-/// inside [`Body::Rows`], and `{name}` from [`Scenario::values`]. They may stand in the path, in header values and in the
-/// body. In [`Body::Json`], a string that is one placeholder with a `#`, as `"{#sequence}"`, becomes a number.
+/// inside [`Body::Rows`], and `{name}` from an answer ([`Scenario::extract`]), from [`Scenario::data`] or from
+/// [`Scenario::values`], in this order. They may stand in the path, in header values and in the body. In [`Body::Json`], a
+/// string that is one placeholder with a `#`, as `"{#sequence}"`, becomes a number. In a path, `{+name}` is put in as it is,
+/// slashes and all (RFC 6570): for an address that an answer gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -194,6 +255,12 @@ pub struct RequestTemplate {
 }
 
 impl RequestTemplate {
+    /// What the report and thresholds call it.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        self.route.as_deref().unwrap_or_else(|| self.path.split('?').next().unwrap_or(&self.path))
+    }
+
     /// A GET of `path`.
     #[must_use]
     pub fn get(path: impl Into<String>) -> Self {
@@ -224,6 +291,8 @@ pub enum Body {
     Csv(String),
     /// Text as it is.
     Text(String),
+    /// The fields of a form, sent as `application/x-www-form-urlencoded`.
+    Form(BTreeMap<String, String>),
     /// CSV made of a header and `count` times the row, `{row}` counting from 1.
     Rows {
         /// The first line.
@@ -248,21 +317,25 @@ fn one() -> u32 {
     1
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn get() -> String {
     "GET".to_owned()
 }
 
 /// Durations in files are seconds, with a fraction if need be.
-mod seconds {
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_f64(duration.as_secs_f64())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(from)?;
         Duration::try_from_secs_f64(seconds)
             .map_err(|_| D::Error::custom("must be a number of seconds, not negative"))

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::ScenarioKind;
 use crate::threshold::{Judged, Verdict};
+use crate::watch::Watched;
 
 /// The result of a load test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct LoadReport {
     pub kinds: Vec<KindReport>,
     /// What the sampler saw, a second apart.
     pub samples: Vec<Sample>,
+    /// The same, by name: connections of the database, waits for a pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
     /// The run over time, about a second each, the warm-up not among them.
     pub timeline: Vec<Moment>,
     /// Where rates change and scenarios begin.
@@ -134,6 +138,42 @@ pub struct ScenarioReport {
     /// The whole distribution of what users felt: highest value of a bucket in microseconds, and its count. Recorded again it
     /// gives the same histogram.
     pub distribution: Vec<(u64, u64)>,
+    /// The steps of a journey, each by itself; none where the scenario is one request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepReport>,
+    /// Its sign-ins; not among the figures above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<StepReport>,
+    /// Journeys that ended before their last step, since an answer was not what it must be.
+    #[serde(default)]
+    pub journeys_abandoned: u64,
+    /// Tokens that an answer refused (401); each was renewed and the request sent once more, the time of both counting.
+    #[serde(default)]
+    pub tokens_refused: u64,
+}
+
+/// One step of a journey, or the sign-ins of a scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// What its request is called.
+    pub route: String,
+    /// Its own tags and those of the scenario.
+    pub tags: Vec<String>,
+    /// Requests counted.
+    pub requests: u64,
+    /// Errors by class, as in [`ScenarioReport::errors`].
+    pub errors: BTreeMap<String, u64>,
+    /// The cause of the first error of a class.
+    pub error_causes: BTreeMap<String, String>,
+    /// Answers with the right status and the wrong content.
+    pub content_failures: u64,
+    /// What was wrong with them.
+    pub content_failure_reasons: BTreeMap<String, u64>,
+    /// What users felt.
+    pub latency: Option<Latency>,
+    /// As in [`ScenarioReport::distribution`].
+    pub distribution: Vec<(u64, u64)>,
 }
 
 impl ScenarioReport {
@@ -184,18 +224,18 @@ pub struct Latency {
 }
 
 /// One observation of the sampler.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sample {
     /// Seconds since the run began, warm-up included.
     pub seconds: f64,
-    /// What it returned, e.g. open database connections.
-    pub value: f64,
+    /// What it returned, by name.
+    pub values: BTreeMap<String, f64>,
 }
 
 impl Sample {
-    pub(crate) fn new(seconds: f64, value: f64) -> Self {
-        Self { seconds, value }
+    pub(crate) fn new(seconds: f64, values: BTreeMap<String, f64>) -> Self {
+        Self { seconds, values }
     }
 }
 

@@ -3,26 +3,34 @@
 //! What must not be here: what a single user does (`user`), how it speaks to the application (`http`), or what is expected
 //! (`check`).
 
-mod check;
-mod http;
+pub(crate) mod check;
+mod exchange;
+mod extract;
+mod files;
+pub(crate) mod http;
+mod jar;
 mod judge;
-mod summary;
+mod prepare;
+mod session;
+pub(crate) mod spot;
+pub(crate) mod summary;
 mod user;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::measure::Recorder;
-use crate::plan::LoadPlan;
-use crate::report::{Latency, LoadReport, Sample, StopReason};
+use crate::measure::{Recorder, Tally};
+use crate::plan::{LoadPlan, Part, Scenario};
+use crate::report::{Latency, LoadReport, Moment, Sample, StopReason};
+use crate::watch::Sampler;
 
+use spot::Spot;
 use summary::Counted;
 use user::{Role, User};
 
@@ -46,8 +54,21 @@ pub struct Progress {
     pub latency: Option<Latency>,
 }
 
-/// Asked once a second during a run, e.g. for the number of open database connections; `None` leaves a gap.
-pub type Sampler = Box<dyn Fn() -> BoxFuture<'static, Option<f64>> + Send + Sync>;
+impl Progress {
+    /// `counts` are requests, errors and content failures.
+    pub(crate) fn new(elapsed: Duration, total: Duration, counts: [u64; 3], lately: Option<&Moment>) -> Self {
+        let [requests, errors, content_failures] = counts;
+        Self {
+            elapsed,
+            total,
+            requests,
+            errors,
+            content_failures,
+            per_second: lately.map_or(0.0, |moment| moment.requests as f64 / moment.lasted.max(0.001)),
+            latency: lately.and_then(|moment| moment.latency),
+        }
+    }
+}
 
 /// Why a load test could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -109,21 +130,76 @@ pub async fn run_sampled(
 ) -> Result<LoadReport, LoadError> {
     check::check(plan)?;
     let target = http::Target::new(plan).map_err(|what| LoadError::Plan { what })?;
-    let shared = Arc::new(Shared::new(plan, target));
+    let shared = Arc::new(Shared::new(plan, target, Instant::now()));
     let before = processor_seconds();
     // Dropped with this function, whatever way it ends, and the users with it.
-    let mut users = spawn_users(plan, &shared);
-    let mut counted = Counted::new(plan, &shared);
+    let mut users = spawn_users(plan, &shared).map_err(|what| LoadError::Plan { what })?;
+    let mut counted = Counted::new(shared.spots.clone(), shared.counted_from);
     let stopped = watch(plan, &shared, &mut users, &mut counted, progress, cancel, sampler).await?;
     let took = shared.began.elapsed().as_secs_f64();
     let cores = before.zip(processor_seconds()).map(|(before, after)| (after - before) / took.max(0.001));
-    Ok(summary::summarize(plan, &shared, counted, stopped, cores))
+    Ok(summary::summarize(plan, counted, stopped, cores))
+}
+
+/// What a part of a run tells while it goes on.
+pub(crate) struct Lately {
+    /// A tally a spot, of what was seen since the last time.
+    pub(crate) tallies: Vec<Tally>,
+    /// Requests, errors and wrong contents since it began, warm-up included.
+    pub(crate) all: [u64; 3],
+}
+
+/// Runs this part of a plan from `begins` on and hands out what is seen, once a second and at the end. Nobody taking it ends
+/// the part. Tells why it ended and how many cores it took.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn run_part(
+    plan: &LoadPlan,
+    begins: Instant,
+    seen: mpsc::Sender<Lately>,
+    cancel: &CancellationToken,
+) -> Result<(StopReason, Option<f64>), LoadError> {
+    check::check(plan)?;
+    let target = http::Target::new(plan).map_err(|what| LoadError::Plan { what })?;
+    let shared = Arc::new(Shared::new(plan, target, begins));
+    let before = processor_seconds();
+    let mut users = spawn_users(plan, &shared).map_err(|what| LoadError::Plan { what })?;
+    let mut ticks = tokio::time::interval_at(begins + SAMPLE_EVERY, SAMPLE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stopped = None;
+    let lately = || {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let all = [count(&shared.requests), count(&shared.errors), count(&shared.content_failures)];
+        Lately { tallies: shared.recorder.drain(), all }
+    };
+    loop {
+        let is_unheard = tokio::select! {
+            ended = users.join_next() => match ended {
+                None => break,
+                Some(Err(source)) if !source.is_cancelled() => return Err(LoadError::Task { source }),
+                Some(_) => false,
+            },
+            () = cancel.cancelled(), if stopped.is_none() => true,
+            _ = ticks.tick() => seen.send(lately()).await.is_err() && stopped.is_none(),
+        };
+        if is_unheard {
+            stopped = Some(StopReason::Canceled);
+            users.abort_all();
+        }
+    }
+    let _ = seen.send(lately()).await;
+    let took = begins.elapsed().as_secs_f64();
+    let cores = before.zip(processor_seconds()).map(|(before, after)| (after - before) / took.max(0.001));
+    Ok((stopped.unwrap_or_else(|| stop_reason(plan, &shared)), cores))
 }
 
 /// What all users share.
 pub(crate) struct Shared {
     pub(crate) target: http::Target,
     pub(crate) recorder: Recorder,
+    pub(crate) spots: Vec<Spot>,
+    pub(crate) part: Part,
     pub(crate) request_timeout: Duration,
     pub(crate) began: Instant,
     /// End of the warm-up: requests meant for earlier are not counted.
@@ -138,20 +214,22 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(plan: &LoadPlan, target: http::Target) -> Self {
+    fn new(plan: &LoadPlan, target: http::Target, began: Instant) -> Self {
         let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_SHARDS);
-        let began = Instant::now();
         let counted_from = began + plan.warm_up;
         let ends = counted_from + plan.duration;
+        let spots = spot::spots(&plan.scenarios);
         Self {
             target,
-            recorder: Recorder::new(plan.scenarios.len(), shards),
+            recorder: Recorder::new(spots.len(), shards),
+            spots,
+            part: plan.part,
             request_timeout: plan.request_timeout,
             began,
             counted_from,
             ends,
             gives_up: ends + plan.request_timeout,
-            budget: AtomicU64::new(plan.max_requests),
+            budget: AtomicU64::new(plan.part.share(plan.max_requests)),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             content_failures: AtomicU64::new(0),
@@ -174,29 +252,30 @@ impl Shared {
     }
 
     fn progress(&self, plan: &LoadPlan, counted: &Counted) -> Progress {
-        let lately = counted.lately();
-        Progress {
-            elapsed: self.began.elapsed(),
-            total: plan.warm_up + plan.duration,
-            requests: self.requests.load(Ordering::Relaxed),
-            errors: self.errors.load(Ordering::Relaxed),
-            content_failures: self.content_failures.load(Ordering::Relaxed),
-            per_second: lately.map_or(0.0, |moment| moment.requests as f64 / moment.lasted.max(0.001)),
-            latency: lately.and_then(|moment| moment.latency),
-        }
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let counts = [count(&self.requests), count(&self.errors), count(&self.content_failures)];
+        Progress::new(self.began.elapsed(), plan.warm_up + plan.duration, counts, counted.lately())
     }
 }
 
-fn spawn_users(plan: &LoadPlan, shared: &Arc<Shared>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+/// `Err` says what is wrong with the plan; nothing was sent then.
+fn spawn_users(plan: &LoadPlan, shared: &Arc<Shared>) -> Result<JoinSet<()>, String> {
+    let users = |scenario: &Scenario| plan.part.numbers(scenario.users).count() as u64;
+    files::allow(plan.scenarios.iter().map(users).sum())?;
+    let mut roles = Vec::new();
     for (index, scenario) in plan.scenarios.iter().enumerate() {
-        let role = Arc::new(Role::new(index, scenario, shared));
-        for number in 0..scenario.users {
+        let first = shared.spots.iter().position(|spot| spot.scenario == index);
+        let role = Role::new(first.expect("each scenario has a spot"), scenario, shared);
+        roles.push(Arc::new(role.map_err(|what| format!("scenario `{}`: {what}", scenario.name))?));
+    }
+    let mut tasks = JoinSet::new();
+    for (index, (scenario, role)) in plan.scenarios.iter().zip(roles).enumerate() {
+        for number in plan.part.numbers(scenario.users) {
             let seed = plan.seed ^ ((index as u64) << 32) ^ u64::from(number);
             tasks.spawn(User::new(Arc::clone(shared), Arc::clone(&role), number, seed).live());
         }
     }
-    tasks
+    Ok(tasks)
 }
 
 /// Waits for the users, counting, telling progress, judging and asking the sampler meanwhile.
@@ -255,13 +334,18 @@ async fn watch(
 }
 
 /// Asks once a second; a sampler that hangs leaves a gap.
-async fn sample(began: Instant, sampler: Sampler, to: mpsc::Sender<Sample>) {
+pub(crate) async fn sample(began: Instant, sampler: Sampler, to: mpsc::Sender<Sample>) {
     let mut ticks = tokio::time::interval(SAMPLE_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let Ok(Some(value)) = tokio::time::timeout(SAMPLE_EVERY, sampler()).await else { continue };
-        if to.try_send(Sample::new(began.elapsed().as_secs_f64(), value)).is_err() {
+        let Ok(mut values) = tokio::time::timeout(SAMPLE_EVERY, sampler()).await else { continue };
+        values.retain(|_, value| value.is_finite());
+        while values.len() > MAX_VALUES {
+            values.pop_last();
+        }
+        let sample = Sample::new(began.elapsed().as_secs_f64(), values);
+        if !sample.values.is_empty() && to.try_send(sample).is_err() {
             return;
         }
     }
@@ -269,7 +353,7 @@ async fn sample(began: Instant, sampler: Sampler, to: mpsc::Sender<Sample>) {
 
 fn stop_reason(plan: &LoadPlan, shared: &Shared) -> StopReason {
     if shared.budget.load(Ordering::Relaxed) == 0
-        && shared.requests.load(Ordering::Relaxed) >= plan.max_requests
+        && shared.requests.load(Ordering::Relaxed) >= plan.part.share(plan.max_requests)
     {
         StopReason::RequestLimit
     } else if Instant::now() < shared.ends {
@@ -291,4 +375,6 @@ fn processor_seconds() -> Option<f64> {
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 const MAX_SAMPLES: usize = 10_000;
+/// Values of one sample.
+const MAX_VALUES: usize = 64;
 const MAX_SHARDS: usize = 16;

@@ -6,25 +6,31 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::plan::{Body, RequestTemplate, Scenario};
+use crate::journey::Table;
+use crate::plan::{Body, RequestTemplate};
 
 /// What the placeholders stand for in one iteration.
 pub(crate) struct Filling<'a> {
     pub(crate) sequence: u64,
     pub(crate) user: u32,
-    pub(crate) values: &'a BTreeMap<String, Vec<String>>,
+    pub(crate) given: Given<'a>,
     pub(crate) random: &'a mut Random,
     row: Option<u32>,
 }
 
+/// Values by name, the first that has one counting.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    /// Taken from answers: of this journey, then of the sign-in.
+    pub(crate) taken: [&'a BTreeMap<String, String>; 2],
+    /// Tables, and this iteration's row of each.
+    pub(crate) data: (&'a [Table], &'a [usize]),
+    pub(crate) values: &'a BTreeMap<String, Vec<String>>,
+}
+
 impl<'a> Filling<'a> {
-    pub(crate) fn new(
-        sequence: u64,
-        user: u32,
-        values: &'a BTreeMap<String, Vec<String>>,
-        random: &'a mut Random,
-    ) -> Self {
-        Self { sequence, user, values, random, row: None }
+    pub(crate) fn new(sequence: u64, user: u32, given: Given<'a>, random: &'a mut Random) -> Self {
+        Self { sequence, user, given, random, row: None }
     }
 }
 
@@ -49,20 +55,38 @@ pub(crate) fn fill(template: &RequestTemplate, filling: &mut Filling<'_>) -> Fil
     }
 }
 
-/// The first placeholder that nothing fills.
-pub(crate) fn unknown_placeholder(scenario: &Scenario) -> Option<String> {
-    let mut texts = vec![scenario.request.path.as_str()];
-    texts.extend(scenario.request.headers.values().map(String::as_str));
+/// Whether it is the same for every iteration, so that it can be made once.
+pub(crate) fn is_fixed(text: &str) -> bool {
+    placeholders(text).next().is_none()
+}
+
+/// Whether every iteration sends the same body.
+pub(crate) fn is_fixed_body(body: &Body) -> bool {
+    let (mut texts, mut rows) = (Vec::new(), false);
+    body_texts(body, &mut texts, &mut rows);
+    // A form has a boundary that differs.
+    !matches!(body, Body::File { .. }) && texts.into_iter().all(is_fixed)
+}
+
+/// The first placeholder of a request that is neither built in nor `given`.
+pub(crate) fn unknown_placeholder(request: &RequestTemplate, given: impl Fn(&str) -> bool) -> Option<String> {
+    let mut texts = vec![request.path.as_str()];
+    texts.extend(request.headers.values().map(String::as_str));
     let mut rows = false;
-    if let Some(body) = &scenario.request.body {
+    if let Some(body) = &request.body {
         body_texts(body, &mut texts, &mut rows);
     }
-    texts.into_iter().flat_map(placeholders).map(|p| p.name.trim_start_matches('#').to_owned()).find(|name| {
+    texts.into_iter().flat_map(placeholders).map(|p| bare(p.name).to_owned()).find(|name| {
         let known = matches!(name.as_str(), "sequence" | "user" | "random") || (rows && name == "row");
         let ranged = name.strip_prefix("random:").is_some_and(|range| parse_range(range).is_some());
-        let given = scenario.values.get(name).is_some_and(|values| !values.is_empty());
-        !(known || ranged || given)
+        !(known || ranged || given(name))
     })
+}
+
+/// Whether a placeholder can have this name.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:-".contains(c))
 }
 
 fn fill_body(body: &Body, filling: &mut Filling<'_>) -> (String, Vec<u8>) {
@@ -73,6 +97,13 @@ fn fill_body(body: &Body, filling: &mut Filling<'_>) -> (String, Vec<u8>) {
         Body::Csv(text) => ("text/csv".to_owned(), replace(text, filling, str::to_owned).into_bytes()),
         Body::Text(text) => {
             ("text/plain; charset=utf-8".to_owned(), replace(text, filling, str::to_owned).into_bytes())
+        }
+        Body::Form(fields) => {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            for (name, value) in fields {
+                form.append_pair(name, &replace(value, filling, str::to_owned));
+            }
+            ("application/x-www-form-urlencoded".to_owned(), form.finish().into_bytes())
         }
         Body::Rows { header, row, count } => {
             let mut csv = format!("{}\n", replace(header, filling, str::to_owned));
@@ -131,9 +162,12 @@ fn replace(text: &str, filling: &mut Filling<'_>, encode: impl Fn(&str) -> Strin
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for placeholder in placeholders(text) {
-        let Some(value) = filling.value(placeholder.name.trim_start_matches('#')) else { continue };
+        let Some(value) = filling.value(bare(placeholder.name)) else { continue };
         out.push_str(&text[done..placeholder.start]);
-        out.push_str(&encode(&value));
+        match placeholder.name.starts_with('+') {
+            true => out.push_str(&value),
+            false => out.push_str(&encode(&value)),
+        }
         done = placeholder.end;
     }
     out.push_str(&text[done..]);
@@ -158,7 +192,14 @@ impl Filling<'_> {
 
     /// Given values go round with the rows of a file, or else with the iterations.
     fn given(&self, name: &str) -> Option<String> {
-        let values = self.values.get(name).filter(|values| !values.is_empty())?;
+        let Given { taken, data: (tables, rows), values } = self.given;
+        if let Some(value) = taken.iter().find_map(|taken| taken.get(name)) {
+            return Some(value.clone());
+        }
+        if let Some(cell) = tables.iter().zip(rows).find_map(|(table, row)| table.cell(*row, name)) {
+            return Some(cell.to_owned());
+        }
+        let values = values.get(name).filter(|values| !values.is_empty())?;
         let turn = self.row.map_or(self.sequence, |row| self.sequence.wrapping_add(u64::from(row)));
         Some(values[usize::try_from(turn % values.len() as u64).expect("smaller than a length")].clone())
     }
@@ -175,11 +216,13 @@ fn placeholders(text: &str) -> impl Iterator<Item = Placeholder<'_>> {
     text.match_indices('{').filter_map(|(start, _)| {
         let length = text[start + 1..].find('}')?;
         let name = &text[start + 1..start + 1 + length];
-        let bare = name.trim_start_matches('#');
-        let named = bare.starts_with(|c: char| c.is_ascii_lowercase())
-            && bare.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:-".contains(c));
+        let named = is_name(bare(name));
         named.then_some(Placeholder { name, start, end: start + length + 2 })
     })
+}
+
+fn bare(name: &str) -> &str {
+    name.strip_prefix(['#', '+']).unwrap_or(name)
 }
 
 fn parse_range(range: &str) -> Option<(u64, u64)> {
@@ -196,6 +239,7 @@ fn body_texts<'b>(body: &'b Body, texts: &mut Vec<&'b str>, rows: &mut bool) {
     match body {
         Body::Json(value) => json_texts(value, texts),
         Body::Csv(text) | Body::Text(text) => texts.push(text),
+        Body::Form(fields) => texts.extend(fields.values().map(String::as_str)),
         Body::Rows { header, row, .. } => {
             *rows = true;
             texts.extend([header.as_str(), row.as_str()]);
@@ -247,13 +291,42 @@ mod tests {
 
     fn filled(template: &RequestTemplate) -> Filled {
         let values = BTreeMap::from([("line".to_owned(), vec!["A 1".to_owned(), "B/2".to_owned()])]);
-        fill(template, &mut Filling::new(7, 3, &values, &mut Random::new(1)))
+        let (taken, none) = (BTreeMap::from([("at".to_owned(), "/lines/1?a=b".to_owned())]), BTreeMap::new());
+        let tables =
+            [crate::Feeder::csv("line,shift\nfrom data,late\n", crate::FeedOrder::Random).table().unwrap()];
+        let tables = if template.path.contains("shift") { &tables[..] } else { &[] };
+        let given = Given { taken: [&taken, &none], data: (tables, &[0]), values: &values };
+        fill(template, &mut Filling::new(7, 3, given, &mut Random::new(1)))
     }
 
     #[test]
     fn path_values_are_percent_encoded() {
         let filled = filled(&RequestTemplate::get("/lines/{line}?n={sequence}&u={user}"));
         assert_eq!(filled.path, "/lines/B%2F2?n=7&u=3");
+    }
+
+    #[test]
+    fn an_address_goes_in_whole_and_data_before_values() {
+        assert_eq!(filled(&RequestTemplate::get("{+at}")).path, "/lines/1?a=b");
+        assert_eq!(filled(&RequestTemplate::get("/x?at={at}")).path, "/x?at=%2Flines%2F1%3Fa%3Db");
+        assert_eq!(filled(&RequestTemplate::get("/{shift}/{line}")).path, "/late/from%20data");
+    }
+
+    #[test]
+    fn a_form_is_encoded() {
+        let fields = BTreeMap::from([("q".to_owned(), "{line} & more".to_owned())]);
+        let (content_type, bytes) = filled(&RequestTemplate::post("/", Body::Form(fields))).body.unwrap();
+        assert_eq!(content_type, "application/x-www-form-urlencoded");
+        assert_eq!(bytes, b"q=B%2F2+%26+more");
+    }
+
+    #[test]
+    fn what_is_fixed_is_known() {
+        assert!(is_fixed("/a?b={}") && !is_fixed("/a/{user}"));
+        assert!(is_fixed_body(&Body::Json(json!({"a": ["b", 1]}))));
+        assert!(!is_fixed_body(&Body::Json(json!({"a": ["{#user}"]}))));
+        let content = Box::new(Body::Csv("a\n1\n".into()));
+        assert!(!is_fixed_body(&Body::File { field: "f".into(), file_name: "f".into(), content }));
     }
 
     #[test]
@@ -289,9 +362,8 @@ mod tests {
 
     #[test]
     fn an_unknown_placeholder_is_named() {
-        let of = |path: &str| {
-            unknown_placeholder(&Scenario::new("s", crate::ScenarioKind::Other, RequestTemplate::get(path)))
-        };
+        let of = |path: &str| unknown_placeholder(&RequestTemplate::get(path), |name| name == "line");
+        assert_eq!(of("/{line}/{+line}/{#line}"), None);
         assert_eq!(of("/{sequence}/{random:1-2}/{user}"), None);
         assert_eq!(of("/{client}").as_deref(), Some("client"));
         assert_eq!(of("/{row}").as_deref(), Some("row"));

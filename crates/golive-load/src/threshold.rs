@@ -8,8 +8,8 @@
 //! | `http.content_failures` | the right status and the wrong content | `rate`, `count` |
 //! | `http.requests` | requests | `count`, `rate` (a second) |
 //!
-//! Labels: `scenario`, `route`, `kind`, and for `http.duration` also `status`. What must not be here: where the figures come
-//! from. A limit that cannot be judged is unknown, and unknown never passes.
+//! Labels: `scenario`, `route`, `kind`, `tag`, and for `http.duration` also `status`. Sign-ins count among times only where `route`
+//! names theirs. What must not be here: where the figures come from. A limit that cannot be judged is unknown, and unknown never passes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -44,6 +44,7 @@ pub(crate) enum Label {
     Scenario,
     Route,
     Kind,
+    Tag,
     Status,
 }
 
@@ -263,6 +264,7 @@ fn labels(text: &str) -> Result<Vec<(Label, String)>, &'static str> {
             "scenario" => Label::Scenario,
             "route" => Label::Route,
             "kind" => Label::Kind,
+            "tag" => Label::Tag,
             "status" => Label::Status,
             _ => return Err("the label is none of scenario, route, kind, status"),
         };

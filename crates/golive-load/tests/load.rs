@@ -1,6 +1,7 @@
 //! Load against a real HTTP server in this process, which can be made slow, wrong or absent.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first trouble")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -275,10 +276,18 @@ async fn the_sampler_is_asked_and_may_hang() {
     let running = start().await;
     let plan = plan(&running.url, vec![dashboards()]);
     let cancel = CancellationToken::new();
-    let sampled = run_sampled(&plan, &|_| {}, &cancel, Some(Box::new(|| Box::pin(async { Some(12.0) }))))
-        .await
-        .unwrap();
-    assert!(!sampled.samples.is_empty() && sampled.samples.iter().all(|sample| sample.value == 12.0));
+    let sampled = run_sampled(
+        &plan,
+        &|_| {},
+        &cancel,
+        Some(Box::new(|| Box::pin(async { BTreeMap::from([("pool".to_owned(), 12.0)]) }))),
+    )
+    .await
+    .unwrap();
+    assert!(
+        !sampled.samples.is_empty() && sampled.samples.iter().all(|sample| sample.values["pool"] == 12.0)
+    );
+    assert_eq!((sampled.watched[0].name.as_str(), sampled.watched[0].max), ("pool", 12.0));
     let hanging: golive_load::Sampler = Box::new(|| Box::pin(std::future::pending()));
     let report = run_sampled(&plan, &|_| {}, &cancel, Some(hanging)).await.unwrap();
     assert!(report.samples.is_empty() && report.requests > 0);

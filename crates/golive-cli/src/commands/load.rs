@@ -1,7 +1,9 @@
 //! `load`: the load of golive.toml against a running application, and the numbers of the newest run.
 
+mod agents;
 mod board;
 mod outputs;
+mod watch;
 
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// The highest multiple of that load at which every threshold is kept.
     Capacity(CapacityArgs),
+    /// Be one of several generators of `load run --agents`, until Ctrl-C.
+    Agent(agents::AgentArgs),
     /// The load numbers of the newest run of the flow.
     Report,
 }
@@ -66,6 +70,11 @@ pub(crate) struct RunArgs {
     /// Compare with this report, which an earlier run wrote with --json.
     #[arg(long, value_name = "FILE")]
     baseline: Option<std::path::PathBuf>,
+    /// The application's database server, whose connections are counted beside the load: `env:NAME` or `file:PATH`.
+    #[arg(long, value_name = "URL")]
+    watch_database: Option<String>,
+    #[command(flatten)]
+    agents: agents::Shared,
     #[command(flatten)]
     outputs: outputs::Outputs,
 }
@@ -84,6 +93,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Run(args) => run_load(global, args).await,
         Command::Capacity(args) => capacity(global, args).await,
+        Command::Agent(args) => agents::serve(global, args).await,
         Command::Report => report(global),
     }
 }
@@ -95,9 +105,16 @@ async fn run_load(global: &Global, args: RunArgs) -> Result {
     let meter = Meter::new(global, "sending");
     let cancel = support::cancel_on_interrupt("stopping; what was measured is told");
     let board = board::moving(&meter);
-    let found = golive_load::run(&plan, &|now| board(now, ""), &cancel).await;
+    let progress = |now| board(now, "");
+    let watch = watch::sampler(&config, &plan.base_url, args.watch_database.as_deref())?;
+    let found = match args.agents.chosen(global)? {
+        Some(agents) => golive_load::run_with_agents(&plan, &agents, &progress, &cancel, None)
+            .await
+            .map_err(agents::failure),
+        None => golive_load::run_sampled(&plan, &progress, &cancel, watch).await.map_err(failure),
+    };
     meter.clear();
-    let found = found.map_err(failure)?;
+    let found = found?;
     let compared = baseline.map(|baseline| golive_load::compare(&baseline, &found));
     show(global, &Told { report: &found, compared: compared.as_ref() }, || {
         let mut told = text(&found);
@@ -200,6 +217,7 @@ fn described(global: &Global, what: &What) -> std::result::Result<(Config, LoadP
     let mut scenarios: Vec<golive_load::Scenario> =
         load.scenarios.iter().map(|described| described.run.clone()).collect();
     for scenario in &mut scenarios {
+        scenario.data.iter_mut().for_each(|feeder| feeder.locate(&config.directory));
         scenario.tokens = token.iter().cloned().collect();
         for (name, value) in &what.values {
             scenario.values.insert(name.clone(), vec![value.clone()]);
@@ -269,10 +287,17 @@ fn text(report: &LoadReport) -> Vec<String> {
                 scenario.asked_to_wait, scenario.longest_wait_seconds
             ));
         }
+        lines.extend(journey(scenario));
         lines.extend(
             scenario.content_failure_reasons.iter().map(|(reason, count)| format!("    {count} × {reason}")),
         );
     }
+    lines.extend(report.watched.iter().map(|watched| {
+        format!(
+            "  {:<34} from {:.0} to {:.0}, mean {:.1}, at its end {:.0}",
+            watched.name, watched.min, watched.max, watched.mean, watched.last
+        )
+    }));
     lines.extend(report.thresholds.iter().map(|judged| {
         let verdict = match judged.verdict {
             Verdict::Kept => "kept",
@@ -284,6 +309,34 @@ fn text(report: &LoadReport) -> Vec<String> {
         format!("  {verdict:<8} {}{actual}{why}", judged.threshold)
     }));
     lines.extend(report.inconclusive.iter().map(|reason| format!("  inconclusive: {reason}")));
+    lines
+}
+
+/// The steps of a journey, its sign-ins, and what became of those that did not end.
+fn journey(scenario: &golive_load::ScenarioReport) -> Vec<String> {
+    let line = |what: &str, step: &golive_load::StepReport| {
+        let measured = step.latency.map_or_else(
+            || "not one good answer".to_owned(),
+            |latency| {
+                format!(
+                    "p50 {:.1} ms  p95 {:.1} ms  p99 {:.1} ms",
+                    latency.p50_ms, latency.p95_ms, latency.p99_ms
+                )
+            },
+        );
+        format!("    {what:<22} {:>8} requests  {measured}", step.requests)
+    };
+    let mut lines: Vec<String> = scenario.steps.iter().map(|step| line(&step.route, step)).collect();
+    if let Some(sign_in) = &scenario.sign_in {
+        lines.push(line("signing in", sign_in));
+        lines.extend(sign_in.errors.iter().map(|(class, count)| format!("      {count} × {class}")));
+    }
+    if scenario.tokens_refused > 0 {
+        lines.push(format!("    {} × a token was refused and renewed", scenario.tokens_refused));
+    }
+    if scenario.journeys_abandoned > 0 {
+        lines.push(format!("    {} journeys did not reach their last step", scenario.journeys_abandoned));
+    }
     lines
 }
 

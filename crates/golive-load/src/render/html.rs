@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Latency, LoadReport, Moment, ScenarioReport};
+use crate::report::{Latency, LoadReport, Moment, Sample, ScenarioReport};
 use crate::threshold::Verdict;
 
 use super::chart::{Chart, Line};
@@ -88,6 +88,15 @@ fn scenarios(report: &LoadReport) -> String {
                 cells(Some(*latency))
             );
         }
+        for step in scenario.steps.iter().chain(&scenario.sign_in) {
+            let _ = write!(
+                out,
+                "<tr><td><td>{}<td>step<td>{}<td>{}</tr>",
+                escape(&step.route),
+                step.requests,
+                cells(step.latency)
+            );
+        }
         if let Some(lag) = scenario.send_lag {
             let _ = write!(
                 out,
@@ -149,8 +158,11 @@ fn charts(report: &LoadReport) -> String {
         vec![Line { name: "failures", color: "#c33", points: failures }],
     ));
     if !report.samples.is_empty() {
-        let points = report.samples.iter().map(|sample| (sample.seconds, sample.value)).collect();
-        out.push_str(&chart("Sampled beside it", "", vec![Line { name: "samples", color: "#85c", points }]));
+        for watched in &report.watched {
+            let point = |sample: &Sample| Some((sample.seconds, *sample.values.get(&watched.name)?));
+            let points = report.samples.iter().filter_map(point).collect();
+            out.push_str(&chart(&watched.name, "", vec![Line { name: "value", color: "#85c", points }]));
+        }
     }
     out.push_str("<h2>Percentiles</h2>");
     out.push_str(&percentile_chart(&report.scenarios));

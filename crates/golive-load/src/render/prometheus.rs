@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Latency, LoadReport, ScenarioReport};
+use crate::report::{Latency, LoadReport, ScenarioReport, StepReport};
 use crate::threshold::Verdict;
 
 /// The report in Prometheus' text exposition format, version 0.0.4. Times are in seconds, as its conventions want.
@@ -43,10 +43,37 @@ pub fn to_prometheus(report: &LoadReport) -> String {
     family(&mut out, "golive_load_duration_seconds", "gauge", seconds, report, |s| {
         s.response.or(s.service).map(quantiles).unwrap_or_default()
     });
+    family(
+        &mut out,
+        "golive_load_step_requests_total",
+        "counter",
+        "Requests of a journey's step.",
+        report,
+        |s| {
+            steps(s).map(|step| (format!(",step=\"{}\"", label(&step.route)), step.requests as f64)).collect()
+        },
+    );
+    let seconds = "Time that users felt at a journey's step, by percentile.";
+    family(&mut out, "golive_load_step_duration_seconds", "gauge", seconds, report, |s| {
+        let of = |step: &StepReport| {
+            let name = format!(",step=\"{}\"", label(&step.route));
+            step.latency
+                .map(quantiles)
+                .unwrap_or_default()
+                .into_iter()
+                .map(move |(q, value)| (format!("{name}{q}"), value))
+        };
+        steps(s).flat_map(of).collect()
+    });
     let lag = "How late the generator sent, by percentile.";
     family(&mut out, "golive_load_send_lag_seconds", "gauge", lag, report, |s| {
         s.send_lag.map(quantiles).unwrap_or_default()
     });
+    verdicts(&mut out, report);
+    out
+}
+
+fn verdicts(out: &mut String, report: &LoadReport) {
     let _ = writeln!(
         out,
         "# HELP golive_load_threshold Kept 1, broken 0, unknown NaN.\n# TYPE golive_load_threshold gauge"
@@ -64,7 +91,6 @@ pub fn to_prometheus(report: &LoadReport) -> String {
         out,
         "# HELP golive_load_conclusive Whether the figures tell about the application.\n# TYPE golive_load_conclusive gauge\ngolive_load_conclusive {conclusive}"
     );
-    out
 }
 
 fn family(
@@ -86,6 +112,10 @@ fn family(
             );
         }
     }
+}
+
+fn steps(scenario: &ScenarioReport) -> impl Iterator<Item = &StepReport> {
+    scenario.steps.iter().chain(&scenario.sign_in)
 }
 
 fn quantiles(latency: Latency) -> Vec<(String, f64)> {

@@ -31,13 +31,11 @@ use crate::plan::LoadPlan;
 pub(crate) struct Broken {
     pub(crate) class: &'static str,
     pub(crate) cause: String,
-    /// Nothing of the request had been sent, so it may be sent again.
-    pub(crate) unsent: bool,
 }
 
 impl Broken {
     fn new(class: &'static str, cause: impl std::fmt::Display) -> Self {
-        Self { class, cause: cause.to_string(), unsent: false }
+        Self { class, cause: cause.to_string() }
     }
 }
 
@@ -72,6 +70,25 @@ impl Target {
             tls,
             connect_timeout: plan.request_timeout.min(CONNECT_TIMEOUT),
         })
+    }
+
+    /// The path to ask for: what the plan says stands behind the base URL, what an answer gave is a place of its own on the
+    /// same host.
+    pub(crate) fn place(&self, path: &str, is_given: bool) -> Result<String, Broken> {
+        if !is_given {
+            return Ok(format!("{}{path}", self.prefix));
+        }
+        if self.is_elsewhere(path) {
+            return Err(Broken::new(
+                "redirect_elsewhere",
+                "an answer points to another host, and was not followed",
+            ));
+        }
+        match Url::parse(path) {
+            Ok(url) => Ok(url[url::Position::BeforePath..url::Position::AfterQuery].to_owned()),
+            Err(_) if path.starts_with('/') => Ok(path.to_owned()),
+            Err(_) => Err(Broken::new("request", "an answer gave an address that does not begin with /")),
+        }
     }
 
     /// Whether an address that an answer points to is of another host.
@@ -115,27 +132,31 @@ fn authority(url: &Url) -> String {
 }
 
 fn tls(plan: &LoadPlan, host: &str) -> Result<(TlsConnector, ServerName<'static>), String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(pem) = &plan.root_certificate_pem {
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|_| "the certificate authority is no PEM")?;
-            roots.add(certificate).map_err(|_| "the certificate authority is no certificate")?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut config = client_config(plan.root_certificate_pem.as_deref())?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let name = ServerName::try_from(host.to_owned()).map_err(|_| "the base URL's host is no name for TLS")?;
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
 
+/// Trusts the usual authorities and this one.
+pub(crate) fn client_config(authority_pem: Option<&str>) -> Result<ClientConfig, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in CertificateDer::pem_slice_iter(authority_pem.unwrap_or_default().as_bytes()) {
+        let certificate = certificate.map_err(|_| "the certificate authority is no PEM")?;
+        roots.add(certificate).map_err(|_| "the certificate authority is no certificate")?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A request on its way.
+pub(crate) type Unsent = Request<Full<Bytes>>;
 
 type Driver = http1::Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>;
 
@@ -153,14 +174,16 @@ impl Connection {
         !self.ended && !self.sender.is_closed()
     }
 
-    /// Sends a request and waits for the head of the answer.
-    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Broken> {
+    /// Sends a request and waits for the head of the answer. A request of which nothing was sent comes back.
+    pub(crate) async fn send(
+        &mut self,
+        request: Unsent,
+    ) -> Result<Response<Incoming>, (Broken, Option<Unsent>)> {
         let Self { sender, driver, ended } = self;
-        let answer = Driven { driver, ended, work: pin!(sender.send_request(request)) }.await;
-        answer.map_err(|error| Broken {
-            class: "transport",
-            unsent: error.is_canceled(),
-            cause: root(&error),
+        let answer = Driven { driver, ended, work: pin!(sender.try_send_request(request)) }.await;
+        answer.map_err(|mut failed| {
+            let unsent = failed.take_message();
+            (Broken::new("transport", root(failed.error())), unsent)
         })
     }
 

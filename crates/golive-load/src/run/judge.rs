@@ -6,19 +6,26 @@ use crate::measure::{Tally, Times};
 use crate::plan::Scenario;
 use crate::threshold::{Aggregate, Judged, Label, Metric, Threshold, Verdict};
 
+use super::spot::Spot;
 use super::summary::late;
 
+/// What was counted at a spot.
+pub(super) type Place<'t> = (&'t Spot, &'t Scenario, &'t Tally);
+
+/// All of them.
+pub(super) fn places<'t>(
+    scenarios: &'t [Scenario],
+    spots: &'t [Spot],
+    tallies: &'t [Tally],
+) -> Vec<Place<'t>> {
+    spots.iter().zip(tallies).map(|(spot, tally)| (spot, &scenarios[spot.scenario], tally)).collect()
+}
+
 /// Judges one threshold after so many counted seconds.
-pub(super) fn judge(
-    threshold: &Threshold,
-    scenarios: &[Scenario],
-    tallies: &[Tally],
-    seconds: f64,
-) -> Judged {
-    let chosen: Vec<_> =
-        scenarios.iter().zip(tallies).filter(|(scenario, _)| fits(threshold, scenario)).collect();
+pub(super) fn judge(threshold: &Threshold, places: &[Place<'_>], seconds: f64) -> Judged {
+    let chosen: Vec<_> = places.iter().filter(|place| fits(threshold, place)).copied().collect();
     let measured = measure(threshold, &chosen, seconds);
-    let lateness = chosen.iter().find_map(|(scenario, tally)| late(scenario, tally));
+    let lateness = chosen.iter().find_map(late);
     let (verdict, actual, why) = match (measured, lateness) {
         (Err(why), _) => (Verdict::Unknown, None, Some(why)),
         (Ok(actual), Some(why)) => (Verdict::Unknown, Some(actual), Some(why)),
@@ -28,21 +35,27 @@ pub(super) fn judge(
     Judged { threshold: threshold.to_string(), verdict, actual, unit: threshold.unit().to_owned(), why }
 }
 
-fn fits(threshold: &Threshold, scenario: &Scenario) -> bool {
+fn fits(threshold: &Threshold, (spot, scenario, _): &Place<'_>) -> bool {
+    let is_named = threshold.labels.iter().any(|(label, _)| *label == Label::Route);
+    let is_time = matches!(threshold.metric, Metric::Duration | Metric::Service);
+    if spot.is_sign_in && is_time && !is_named {
+        return false;
+    }
     threshold.labels.iter().all(|(label, wanted)| match label {
         Label::Scenario => scenario.name == *wanted,
-        Label::Route => scenario.route() == wanted,
+        Label::Route => spot.route == *wanted,
         Label::Kind => scenario.kind.name() == wanted,
+        Label::Tag => spot.tags.contains(wanted),
         // Chosen when the times are taken.
         Label::Status => true,
     })
 }
 
-fn measure(threshold: &Threshold, chosen: &[(&Scenario, &Tally)], seconds: f64) -> Result<f64, String> {
+fn measure(threshold: &Threshold, chosen: &[Place<'_>], seconds: f64) -> Result<f64, String> {
     if chosen.is_empty() {
         return Err("no scenario has these labels".to_owned());
     }
-    let sum = |of: fn(&Tally) -> u64| chosen.iter().map(|(_, tally)| of(tally)).sum::<u64>() as f64;
+    let sum = |of: fn(&Tally) -> u64| chosen.iter().map(|(_, _, tally)| of(tally)).sum::<u64>() as f64;
     let requests = sum(|tally| tally.requests);
     let of = |count: f64| match threshold.aggregate {
         Aggregate::Count => Ok(count),
@@ -58,17 +71,17 @@ fn measure(threshold: &Threshold, chosen: &[(&Scenario, &Tally)], seconds: f64) 
     }
 }
 
-fn duration(threshold: &Threshold, chosen: &[(&Scenario, &Tally)]) -> Result<f64, String> {
+fn duration(threshold: &Threshold, chosen: &[Place<'_>]) -> Result<f64, String> {
     let status = threshold.labels.iter().find(|(label, _)| *label == Label::Status);
     let mut times = Times::new();
-    for (scenario, tally) in chosen {
+    for (spot, _, tally) in chosen {
         match status {
             Some((_, status)) => {
                 let wanted = status.parse().ok().and_then(|status: u16| tally.by_status.get(&status));
                 wanted.into_iter().for_each(|own| times.merge(own));
             }
             None if threshold.metric == Metric::Service => times.merge(&tally.service),
-            None => times.merge(felt(scenario, tally)),
+            None => times.merge(felt(spot, tally)),
         }
     }
     let needed = threshold.samples_needed();
@@ -83,9 +96,9 @@ fn duration(threshold: &Threshold, chosen: &[(&Scenario, &Tally)]) -> Result<f64
     })
 }
 
-/// What users felt: a closed user feels service time; `response` there would count the scheduling of the generator.
-pub(super) fn felt<'t>(scenario: &Scenario, tally: &'t Tally) -> &'t Times {
-    if scenario.is_open() { &tally.response } else { &tally.service }
+/// What users felt: service time, unless a schedule said when.
+pub(super) fn felt<'t>(spot: &Spot, tally: &'t Tally) -> &'t Times {
+    if spot.is_paced { &tally.response } else { &tally.service }
 }
 
 #[cfg(test)]
@@ -93,7 +106,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::journey::{JourneyStep, SignIn};
     use crate::plan::{RequestTemplate, ScenarioKind};
+    use crate::run::spot::spots;
 
     fn scenario(name: &str, rate: Option<f64>) -> Scenario {
         let mut scenario =
@@ -114,7 +129,8 @@ mod tests {
     }
 
     fn verdict(text: &str, scenarios: &[Scenario], tallies: &[Tally]) -> Verdict {
-        judge(&text.parse().unwrap(), scenarios, tallies, 10.0).verdict
+        let spots = spots(scenarios);
+        judge(&text.parse().unwrap(), &places(scenarios, &spots, tallies), 10.0).verdict
     }
 
     #[test]
@@ -129,6 +145,27 @@ mod tests {
             Verdict::Broken
         );
         assert_eq!(verdict("http.requests.rate >= 20", &scenarios, &tallies), Verdict::Kept);
+    }
+
+    #[test]
+    fn steps_and_tags_are_chosen_and_sign_ins_only_by_name() {
+        let mut journey = scenario("a", Some(10.0));
+        journey.tags = vec!["all".into()];
+        let mut step = JourneyStep::new(RequestTemplate::get("/then"));
+        step.tags = vec!["detail".into()];
+        journey.then = vec![step];
+        journey.sign_in = Some(SignIn::new(RequestTemplate::get("/in"), None));
+        let scenarios = [journey];
+        let mut tallies = [tally(100, 10, None), tally(100, 700, None), tally(100, 10, None)];
+        // The second step is not paced: what counts is its service time of a millisecond.
+        assert_eq!(verdict("http.duration{tag=\"detail\"}.p95 < 5ms", &scenarios, &tallies), Verdict::Kept);
+        assert_eq!(verdict("http.duration{tag=\"all\"}.p95 < 5ms", &scenarios, &tallies), Verdict::Broken);
+        assert_eq!(verdict("http.duration{tag=\"none\"}.p95 < 5ms", &scenarios, &tallies), Verdict::Unknown);
+        (0..100).for_each(|_| tallies[2].service.record(Duration::from_secs(9)));
+        assert_eq!(verdict("http.duration.max < 5s", &scenarios, &tallies), Verdict::Kept);
+        assert_eq!(verdict("http.duration{route=\"/in\"}.max < 5s", &scenarios, &tallies), Verdict::Broken);
+        tallies[2].fail("status_500".into(), None);
+        assert_eq!(verdict("http.errors.count == 0", &scenarios, &tallies), Verdict::Broken);
     }
 
     #[test]

@@ -9,43 +9,51 @@ use tokio::time::Instant;
 
 use crate::measure::{Tally, Times};
 use crate::plan::{LoadPlan, Scenario, ScenarioKind};
-use crate::report::{KindReport, LoadReport, Mark, Moment, Sample, ScenarioReport, StopReason};
+use crate::report::{KindReport, LoadReport, Mark, Moment, Sample, ScenarioReport, StepReport, StopReason};
 use crate::schedule::Arrivals;
 use crate::threshold::Verdict;
+use crate::watch::watched;
 
 use super::Shared;
-use super::judge::{felt, judge};
+use super::judge::{Place, felt, judge, places};
+use super::spot::Spot;
 
 /// What was counted so far.
-pub(super) struct Counted {
-    pub(super) totals: Vec<Tally>,
-    pub(super) timeline: Vec<Moment>,
-    pub(super) samples: Vec<Sample>,
-    open: Vec<bool>,
+pub(crate) struct Counted {
+    pub(crate) totals: Vec<Tally>,
+    pub(crate) timeline: Vec<Moment>,
+    pub(crate) samples: Vec<Sample>,
+    spots: Vec<Spot>,
     counted_from: Instant,
     until: Instant,
 }
 
 impl Counted {
-    pub(super) fn new(plan: &LoadPlan, shared: &Shared) -> Self {
+    pub(crate) fn new(spots: Vec<Spot>, counted_from: Instant) -> Self {
         Self {
-            totals: plan.scenarios.iter().map(|_| Tally::new()).collect(),
+            totals: spots.iter().map(|_| Tally::new()).collect(),
             timeline: Vec::new(),
             samples: Vec::new(),
-            open: plan.scenarios.iter().map(Scenario::is_open).collect(),
-            counted_from: shared.counted_from,
-            until: shared.counted_from,
+            spots,
+            counted_from,
+            until: counted_from,
         }
     }
 
     /// Takes what the users recorded since the last time.
-    pub(super) fn take(&mut self, shared: &Shared) {
+    pub(crate) fn take(&mut self, shared: &Shared) {
+        self.add(&shared.recorder.drain());
+    }
+
+    /// Adds what was seen since the last time.
+    pub(crate) fn add(&mut self, lately: &[Tally]) {
         let now = Instant::now();
-        let lately = shared.recorder.drain();
         let mut times = Times::new();
-        for ((total, own), open) in self.totals.iter_mut().zip(&lately).zip(&self.open) {
+        for ((total, own), spot) in self.totals.iter_mut().zip(lately).zip(&self.spots) {
             total.merge(own);
-            times.merge(if *open { &own.response } else { &own.service });
+            if !spot.is_sign_in {
+                times.merge(felt(spot, own));
+            }
         }
         let requests: u64 = lately.iter().map(|tally| tally.requests).sum();
         let lasted = now.saturating_duration_since(self.until).as_secs_f64();
@@ -62,68 +70,79 @@ impl Counted {
         self.until = now;
     }
 
-    pub(super) fn lately(&self) -> Option<&Moment> {
+    pub(crate) fn lately(&self) -> Option<&Moment> {
         self.timeline.last()
     }
 
     /// Since when some threshold has been broken without a break.
-    pub(super) fn broken_since(&self, plan: &LoadPlan, before: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn broken_since(&self, plan: &LoadPlan, before: Option<Instant>) -> Option<Instant> {
         let now = Instant::now();
         let seconds = now.saturating_duration_since(self.counted_from).as_secs_f64();
-        let broken =
-            |threshold| judge(threshold, &plan.scenarios, &self.totals, seconds).verdict == Verdict::Broken;
+        let places = places(&plan.scenarios, &self.spots, &self.totals);
+        let broken = |threshold| judge(threshold, &places, seconds).verdict == Verdict::Broken;
         plan.thresholds.iter().any(broken).then(|| before.unwrap_or(now))
     }
 }
 
-pub(super) fn summarize(
+pub(crate) fn summarize(
     plan: &LoadPlan,
-    shared: &Shared,
     counted: Counted,
     stopped: StopReason,
     cores: Option<f64>,
 ) -> LoadReport {
-    let time = Instant::now().saturating_duration_since(shared.counted_from);
-    let together: Vec<_> = plan.scenarios.iter().zip(&counted.totals).collect();
-    let scenarios: Vec<_> = together.iter().map(|(s, tally)| scenario_report(s, tally, time)).collect();
-    let requests = scenarios.iter().map(|s| s.requests).sum();
-    let errors = scenarios.iter().map(ScenarioReport::error_count).sum();
-    let judged = |threshold| judge(threshold, &plan.scenarios, &counted.totals, time.as_secs_f64());
+    let time = Instant::now().saturating_duration_since(counted.counted_from);
+    let places = places(&plan.scenarios, &counted.spots, &counted.totals);
+    let scenarios: Vec<_> =
+        plan.scenarios.iter().map(|scenario| scenario_report(scenario, &places, time)).collect();
+    let sum = |of: fn(&Tally) -> u64| counted.totals.iter().map(of).sum::<u64>();
+    let (requests, errors) = (sum(|tally| tally.requests), sum(Tally::error_count));
     LoadReport {
         target: plan.base_url.origin().ascii_serialization(),
         seconds: time.as_secs_f64(),
         requests,
         errors,
-        content_failures: scenarios.iter().map(|s| s.content_failures).sum(),
+        content_failures: sum(|tally| tally.content_failures),
         error_rate: if requests == 0 { 1.0 } else { errors as f64 / requests as f64 },
         stopped,
-        inconclusive: doubts(plan, &counted.totals, stopped, cores),
-        kinds: kinds(&together),
+        inconclusive: doubts(plan, &places, stopped, cores),
+        kinds: kinds(&places),
         scenarios,
+        marks: marks(plan),
+        thresholds: plan
+            .thresholds
+            .iter()
+            .map(|threshold| judge(threshold, &places, time.as_secs_f64()))
+            .collect(),
+        watched: watched(&counted.samples),
         samples: counted.samples,
         timeline: counted.timeline,
-        marks: marks(plan),
-        thresholds: plan.thresholds.iter().map(judged).collect(),
         generator_cores: cores,
     }
 }
 
-fn scenario_report(scenario: &Scenario, tally: &Tally, counted: Duration) -> ScenarioReport {
+fn scenario_report(scenario: &Scenario, places: &[Place<'_>], counted: Duration) -> ScenarioReport {
     let active = counted.saturating_sub(scenario.start_after).as_secs_f64();
+    let own: Vec<&Place<'_>> = places.iter().filter(|(_, of, _)| std::ptr::eq(*of, scenario)).collect();
+    let (mut tally, mut times) = (Tally::new(), Times::new());
+    for (spot, _, step) in own.iter().filter(|(spot, _, _)| !spot.is_sign_in) {
+        tally.merge(step);
+        times.merge(felt(spot, step));
+    }
+    let steps = |sign_in: bool| {
+        own.iter().filter(move |(spot, _, _)| spot.is_sign_in == sign_in).map(|place| step_report(place))
+    };
+    let is_journey = !scenario.then.is_empty();
     ScenarioReport {
         name: scenario.name.clone(),
         kind: scenario.kind,
         users: scenario.users,
         route: scenario.route().to_owned(),
         requests: tally.requests,
-        errors: tally.errors.clone(),
-        error_causes: tally.causes.clone(),
         asked_to_wait: tally.asked_to_wait,
         longest_wait_seconds: tally.longest_wait.as_secs(),
         content_failures: tally.content_failures,
-        content_failure_reasons: tally.complaints.clone(),
         service: tally.service.summary(),
-        response: if scenario.is_open() { tally.response.summary() } else { None },
+        response: if scenario.is_open() { times.summary() } else { None },
         send_lag: tally.send_lag.summary(),
         throughput_per_second: if active > 0.0 { tally.requests as f64 / active } else { 0.0 },
         bytes: tally.bytes,
@@ -132,19 +151,40 @@ fn scenario_report(scenario: &Scenario, tally: &Tally, counted: Duration) -> Sce
             .iter()
             .filter_map(|(status, times)| Some((*status, times.summary()?)))
             .collect(),
-        distribution: felt(scenario, tally).buckets(),
+        distribution: times.buckets(),
+        steps: if is_journey { steps(false).collect() } else { Vec::new() },
+        sign_in: steps(true).next(),
+        journeys_abandoned: tally.abandoned,
+        tokens_refused: tally.tokens_refused,
+        errors: tally.errors,
+        error_causes: tally.causes,
+        content_failure_reasons: tally.complaints,
     }
 }
 
-fn kinds(together: &[(&Scenario, &Tally)]) -> Vec<KindReport> {
+fn step_report((spot, _, tally): &Place<'_>) -> StepReport {
+    StepReport {
+        route: spot.route.clone(),
+        tags: spot.tags.clone(),
+        requests: tally.requests,
+        errors: tally.errors.clone(),
+        error_causes: tally.causes.clone(),
+        content_failures: tally.content_failures,
+        content_failure_reasons: tally.complaints.clone(),
+        latency: felt(spot, tally).summary(),
+        distribution: felt(spot, tally).buckets(),
+    }
+}
+
+fn kinds(places: &[Place<'_>]) -> Vec<KindReport> {
     let mut kinds: BTreeMap<ScenarioKind, (KindReport, Times)> = BTreeMap::new();
-    for (scenario, tally) in together {
+    for (spot, scenario, tally) in places.iter().filter(|(spot, _, _)| !spot.is_sign_in) {
         let (report, times) =
             kinds.entry(scenario.kind).or_insert_with(|| (empty(scenario.kind), Times::new()));
         report.requests += tally.requests;
         report.errors += tally.error_count();
         report.content_failures += tally.content_failures;
-        times.merge(felt(scenario, tally));
+        times.merge(felt(spot, tally));
     }
     kinds.into_values().map(|(report, times)| KindReport { latency: times.summary(), ..report }).collect()
 }
@@ -170,8 +210,8 @@ fn marks(plan: &LoadPlan) -> Vec<Mark> {
 }
 
 /// Whether the generator itself was late, in words.
-pub(super) fn late(scenario: &Scenario, tally: &Tally) -> Option<String> {
-    let limit = if scenario.is_open() { MAX_SEND_LAG_MS } else { MAX_WAKING_LAG_MS };
+pub(crate) fn late((spot, scenario, tally): &Place<'_>) -> Option<String> {
+    let limit = if spot.is_paced { MAX_SEND_LAG_MS } else { MAX_WAKING_LAG_MS };
     let lag = tally.send_lag.summary().filter(|lag| lag.p99_ms > limit)?;
     Some(format!(
         "`{}`: the generator itself sent {:.0} ms late (p99): give it more processor time",
@@ -179,7 +219,14 @@ pub(super) fn late(scenario: &Scenario, tally: &Tally) -> Option<String> {
     ))
 }
 
-fn doubts(plan: &LoadPlan, tallies: &[Tally], stopped: StopReason, cores: Option<f64>) -> Vec<String> {
+/// Whether a generator took so many of all its cores that it may have been the slow one.
+pub(crate) fn full(cores: f64, all: f64) -> Option<String> {
+    (cores > all * FULL).then(|| {
+        format!("the generator took {cores:.1} of {all:.0} cores, so it may be what was slow: run it on a machine of its own")
+    })
+}
+
+fn doubts(plan: &LoadPlan, places: &[Place<'_>], stopped: StopReason, cores: Option<f64>) -> Vec<String> {
     let mut doubts = Vec::new();
     match stopped {
         StopReason::Canceled => doubts.push("the run was stopped early".to_owned()),
@@ -192,16 +239,14 @@ fn doubts(plan: &LoadPlan, tallies: &[Tally], stopped: StopReason, cores: Option
         _ => {}
     }
     let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as f64;
-    if let Some(cores) = cores.filter(|cores| *cores > all * FULL) {
-        doubts.push(format!(
-            "the generator took {cores:.1} of {all:.0} cores, so it may be what was slow: run it on a machine of its own"
-        ));
-    }
-    for (scenario, tally) in plan.scenarios.iter().zip(tallies) {
-        doubts.extend(late(scenario, tally));
-        if tally.requests < MIN_SAMPLES_FOR_P95 && scenario.iterations.is_none() {
+    doubts.extend(cores.and_then(|cores| full(cores, all)));
+    for place @ (spot, scenario, tally) in places {
+        doubts.extend(late(place));
+        if tally.requests < MIN_SAMPLES_FOR_P95 && scenario.iterations.is_none() && !spot.is_sign_in {
+            let step =
+                if scenario.then.is_empty() { String::new() } else { format!(", step {}", spot.route) };
             doubts.push(format!(
-                "`{}`: {} requests are too few for a 95th percentile; {MIN_SAMPLES_FOR_P95} are needed: run longer",
+                "`{}`{step}: {} requests are too few for a 95th percentile; {MIN_SAMPLES_FOR_P95} are needed: run longer",
                 scenario.name, tally.requests
             ));
         }

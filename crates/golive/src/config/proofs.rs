@@ -244,6 +244,10 @@ pub struct Load {
     /// Limits such as `http.duration{route="dashboard"}.p95 < 500ms`, for `golive load`; the gate has its own in `[gate]`.
     #[serde(default)]
     pub thresholds: Vec<golive_load::Threshold>,
+    /// Metrics of the application that are looked at once a second beside the load, by their names at `[http] metrics`, as
+    /// `db_pool_waiting`.
+    #[serde(default)]
+    pub watch_metrics: Vec<String>,
     /// Who does what.
     pub scenarios: Vec<LoadScenario>,
 }

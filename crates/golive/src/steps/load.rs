@@ -1,10 +1,12 @@
 //! 6.1, 1.2: the expected load, by the real team's accounts, against the running application.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use golive_auth::TeamMember;
-use golive_load::{LoadPlan, LoadReport, Scenario, ScenarioKind};
+use golive_load::{LoadPlan, LoadReport, Sampler, Scenario, ScenarioKind};
 use secrecy::SecretString;
 use url::Url;
 
@@ -47,7 +49,9 @@ impl Step for LoadTest {
         let mut lines = vec![format!("for {} s:", load.seconds)];
         lines.extend(load.scenarios.iter().map(|scenario| {
             let run = &scenario.run;
-            format!("  {} × {}: {} {}", run.users, run.name, run.request.method, run.request.path)
+            let steps: Vec<_> =
+                run.requests().map(|request| format!("{} {}", request.method, request.path)).collect();
+            format!("  {} × {}: {}", run.users, run.name, steps.join(", then "))
         }));
         Ok(Plan::lines(lines))
     }
@@ -103,7 +107,36 @@ pub(crate) async fn run(context: &Context, duration: Duration) -> Result<LoadRep
             per_second: Some(progress.requests as f64 / progress.elapsed.as_secs_f64().max(0.1)),
         });
     };
-    golive_load::run(&plan, &watch, &context.cancel).await.doing("run the load")
+    let sampler = sampler(context, &endpoint, load);
+    golive_load::run_sampled(&plan, &watch, &context.cancel, sampler).await.doing("run the load")
+}
+
+/// Beside the load: the database server's connections, and the metrics that `[load]` names. What cannot be looked at is left
+/// out: the load is what must be proven.
+fn sampler(context: &Context, endpoint: &Endpoint, load: &Load) -> Option<Sampler> {
+    let server = context.target().ok().and_then(|url| golive_load::watch_server(&url).ok());
+    let mut samplers: Vec<Sampler> = server.into_iter().collect();
+    if let Some(path) = context.config.http.metrics.clone().filter(|_| !load.watch_metrics.is_empty()) {
+        let (endpoint, names) = (endpoint.clone(), Arc::<[String]>::from(load.watch_metrics.clone()));
+        samplers.push(Box::new(move || {
+            let (endpoint, names, path) = (endpoint.clone(), Arc::clone(&names), path.clone());
+            Box::pin(async move { scrape(&endpoint, &path, &names).await })
+        }));
+    }
+    golive_load::watch_all(samplers)
+}
+
+/// The named metrics, each summed over its labels; none when they cannot be had.
+async fn scrape(endpoint: &Endpoint, path: &str, names: &[String]) -> BTreeMap<String, f64> {
+    let mut found = BTreeMap::new();
+    let Ok(answer) = endpoint.probe(path).await else { return found };
+    let text = String::from_utf8_lossy(&answer.body);
+    for sample in golive_observe::parse_metrics_text(&text).unwrap_or_default() {
+        if names.contains(&sample.name) {
+            *found.entry(sample.name).or_default() += sample.value;
+        }
+    }
+    found
 }
 
 fn tell(report: &LoadReport, seen: &mut Witness) {
@@ -129,6 +162,9 @@ fn tell(report: &LoadReport, seen: &mut Witness) {
     seen.saw("load.requests", report.requests)
         .saw("load.requests_per_second", report.requests as f64 / report.seconds.max(0.001))
         .saw("load.error_rate", report.error_rate);
+    for watched in &report.watched {
+        seen.saw(&format!("load.watched.{}.max", watched.name), watched.max);
+    }
     for scenario in &report.scenarios {
         let name: String =
             scenario.name.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect();
@@ -151,6 +187,7 @@ async fn scenarios(context: &Context, endpoint: &Endpoint, load: &Load) -> Resul
     let mut all = Vec::new();
     for described in &load.scenarios {
         let mut scenario = described.run.clone();
+        scenario.data.iter_mut().for_each(|feeder| feeder.locate(&context.config.directory));
         if let Some(role) = &described.role {
             scenario.tokens = tokens(context, endpoint, &members, role, scenario.users).await?;
         }
