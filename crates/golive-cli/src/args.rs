@@ -6,13 +6,25 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Takes an application from an SQLite demo to production on MariaDB and Redis, and proves that it is ready.
 #[derive(Debug, Parser)]
-#[command(name = "golive", version, max_term_width = 110)]
+#[command(name = "golive", version, max_term_width = 110, after_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done; ready                       1   a bug in golive
+  2   usage or golive.toml              10  looked, and it is not ready
+  11  ready but for warnings            12  could not look: out of reach
+  75  another run is at work
+
+Begin with:
+  golive init --source app.db           a golive.toml for this application
+  golive rehearse --source app.db       the whole flow on disposable servers
+  golive explain exit-10                what a code, a finding or a criterion means";
 
 /// What every command takes.
 #[derive(Debug, Clone, ClapArgs)]
@@ -29,6 +41,12 @@ pub(crate) struct Global {
     /// Nothing but the result.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Of an error, every link of its chain.
+    #[arg(long, global = true)]
+    pub(crate) verbose: bool,
+    /// Breaks off as a bug would (for tests of what is then said).
+    #[arg(long, hide = true)]
+    pub(crate) dangerous_panic: bool,
     /// Warnings count: exit with 11 where only warnings are left.
     #[arg(long, global = true)]
     pub(crate) deny_warnings: bool,
@@ -61,7 +79,7 @@ pub(crate) enum Command {
     Gate(GateArgs),
     /// Where the newest run stands.
     Status,
-    /// The newest run's report.
+    /// The newest run's report; a signed bundle of its evidence, and holding one against its signer.
     Report(ReportArgs),
     /// The console in a browser: where the go-live stands, live.
     Serve(crate::commands::serve::Args),
@@ -69,6 +87,10 @@ pub(crate) enum Command {
     Sandbox(crate::commands::sandbox::Args),
     /// What a finding or criterion means and how to mend it; offline.
     Explain(crate::commands::explain::Args),
+    /// What a shell needs to complete golive's commands.
+    Completions(crate::commands::manual::CompletionsArgs),
+    /// Manual pages.
+    Man(crate::commands::manual::ManArgs),
     /// Move an SQLite database to MariaDB.
     #[command(subcommand)]
     Migrate(crate::commands::migrate::Command),
@@ -176,7 +198,10 @@ pub(crate) struct GateArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ReportArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<crate::commands::report::bundle::Command>,
     /// The form of the report.
     #[arg(long = "as", value_enum, default_value_t = Form::Text)]
     pub(crate) form: Form,

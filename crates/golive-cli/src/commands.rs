@@ -10,11 +10,12 @@ pub(crate) mod explain;
 mod flow;
 pub(crate) mod init;
 pub(crate) mod load;
+pub(crate) mod manual;
 pub(crate) mod migrate;
 pub(crate) mod observe;
 mod obtain;
 pub(crate) mod render;
-mod report;
+pub(crate) mod report;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod secret;
@@ -31,6 +32,7 @@ use crate::exit::{Failure, Result};
 
 pub(crate) async fn dispatch(args: Args) -> Result {
     let global = &args.global;
+    assert!(!global.dangerous_panic, "broken off on demand");
     match args.command {
         Command::Init(args) => init::run(global, &args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
@@ -40,6 +42,8 @@ pub(crate) async fn dispatch(args: Args) -> Result {
         Command::Gate(args) => flow::gate(global, args).await,
         Command::Status => report::status(global),
         Command::Report(args) => report::report(global, &args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(global, &args),
         Command::Serve(args) => serve::run(global, &args).await,
         Command::Sandbox(args) => sandbox::run(global, &args).await,
         Command::Explain(args) => explain::run(global, &args),

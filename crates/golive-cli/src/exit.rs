@@ -1,9 +1,9 @@
-//! Exit codes, and the one place where an error chain is printed.
+//! Exit codes, and the one place where an error is printed.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use crate::output;
+use crate::{complaint, output};
 
 /// How a command ended, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,24 +43,44 @@ impl Failure {
 
 pub(crate) type Result = std::result::Result<End, Failure>;
 
-/// The exit code of a command, its error printed.
-pub(crate) fn code(result: Result) -> ExitCode {
+/// How an error and the last line are told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Telling {
+    /// The whole chain of an error.
+    pub(crate) verbose: bool,
+    /// Whether the last line says what to do next.
+    pub(crate) says_next: bool,
+}
+
+/// The exit code of a command, by its words: its error, or what to do next, is printed.
+pub(crate) fn code(result: Result, command: &[&str], telling: Telling) -> ExitCode {
     let (code, error) = match result {
-        Ok(End::Ready) => return ExitCode::SUCCESS,
-        Ok(End::NotReady) => return ExitCode::from(10),
-        Ok(End::Warnings) => return ExitCode::from(11),
-        Ok(End::OutOfReach) => return ExitCode::from(12),
-        Ok(End::GoesOn) => return ExitCode::from(75),
+        Ok(end) => {
+            if let Some(next) =
+                crate::next::after(command, end).filter(|next| telling.says_next && !next.is_empty())
+            {
+                output::complain(&format!("next: {next}"));
+            }
+            return ExitCode::from(match end {
+                End::Ready => 0,
+                End::NotReady => 10,
+                End::Warnings => 11,
+                End::OutOfReach => 12,
+                End::GoesOn => 75,
+            });
+        }
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::OutOfReach(error)) => (12, error),
         Err(Failure::Busy(error)) => (75, error),
     };
-    output::complain(&format!("golive failed to {}", golive::error_chain(error.as_ref())));
+    output::complain(&complaint::text(error.as_ref(), telling.verbose));
     ExitCode::from(code)
 }
 
-/// The exit code of a bug in golive.
-pub(crate) fn bug(error: &(dyn Error + 'static)) -> ExitCode {
-    output::complain(&format!("golive has a bug: {}", golive::error_chain(error)));
+/// The exit code of a bug in golive, whose place was told when it struck.
+pub(crate) fn bug() -> ExitCode {
+    output::complain(
+        "golive has a bug\n  next: report it with the command and the lines above; `--resume` takes a run up again",
+    );
     ExitCode::from(1)
 }

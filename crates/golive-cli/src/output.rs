@@ -35,3 +35,10 @@ fn console_width() -> usize {
 pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
+
+/// Whether stdout is to be colored: a person looks, and wants it (<https://no-color.org>).
+pub(crate) fn is_colored(global: &crate::args::Global) -> bool {
+    let unwanted = crate::clock::environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let plain = crate::clock::environment("TERM").is_some_and(|term| term == "dumb");
+    !global.no_color && !unwanted && !plain && is_terminal()
+}

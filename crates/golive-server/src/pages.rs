@@ -28,7 +28,7 @@ pub(crate) use history::history;
 pub(crate) use login::login_page;
 pub(crate) use migration::{Table, TableState, migration, tables_of};
 pub(crate) use overview::overview;
-pub(crate) use report::download;
+pub(crate) use report::{bundle, download};
 pub(crate) use steps::steps;
 pub(crate) use topic::topic;
 

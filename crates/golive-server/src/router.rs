@@ -113,6 +113,7 @@ impl Console {
             .route("/run/start", post(pages::act_start))
             .route("/run/resume", post(pages::act_resume))
             .route("/run/end", post(pages::act_end))
+            .route("/report/evidence.tar", get(pages::bundle))
             .route("/report/{form}", get(pages::download))
             .route("/about/{topic}", get(pages::topic))
             .route("/login", get(access::form).post(access::log_in))

@@ -152,6 +152,21 @@ async fn reports_are_files_of_this_run_or_another() {
     }
     assert!(browser.text("/report/report.json?run=20260101T000000.000Z").await.contains("\"go\""));
     assert_eq!(browser.get("/report/report.json?run=nothing").await.status(), StatusCode::NOT_FOUND);
+
+    // The evidence is signed with the key of the folder, and that it was taken is in the trail.
+    let evidence = browser.get("/report/evidence.tar?run=20260101T000000.000Z").await;
+    assert!(evidence.headers()[header::CONTENT_DISPOSITION].to_str().unwrap().contains("20260101T000000"));
+    let bytes = evidence.bytes().await.unwrap();
+    let key = golive::EvidenceKey::read(&served.base.path().join(golive::EVIDENCE_KEY)).unwrap();
+    let verdict = golive::verify_bundle(&bytes, &key.signer());
+    assert_eq!(verdict.problems, []);
+    assert_eq!(verdict.manifest.unwrap().verdict, "go");
+    for name in ["nothing", "..", "..%2f..", "latest"] {
+        let missing = browser.get(&format!("/report/evidence.tar?run={name}")).await;
+        assert_eq!(missing.status(), StatusCode::NOT_FOUND, "{name}");
+    }
+    let stranger = Browser::new(&served).get("/report/evidence.tar").await;
+    assert_eq!(stranger.status(), StatusCode::SEE_OTHER, "nobody takes it without a session");
 }
 
 #[tokio::test]

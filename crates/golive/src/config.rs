@@ -199,14 +199,39 @@ pub enum ReadConfigError {
         source: std::io::Error,
     },
     /// The file is not what golive expects.
-    #[error("parse {path}: correct the line named below", path = path.display())]
+    #[error("parse {path}; correct the line that is named", path = path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
+        /// The line that is wrong, from 1, where there is one.
+        line: Option<usize>,
+        /// The character of that line, from 1.
+        column: Option<usize>,
         /// Where and why.
         #[source]
         source: Box<toml::de::Error>,
     },
+}
+
+impl ReadConfigError {
+    fn invalid(path: &Path, text: &str, source: toml::de::Error) -> Self {
+        let before = source.span().and_then(|span| text.get(..span.start));
+        let line = before.map(|before| before.matches('\n').count() + 1);
+        let column = before.map(|before| before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+        Self::Invalid { path: path.to_owned(), line, column, source: Box::new(source) }
+    }
+
+    /// The word that was probably meant, where an unknown one stands.
+    #[must_use]
+    pub fn did_you_mean(&self) -> Option<String> {
+        let Self::Invalid { source, .. } = self else { return None };
+        // "unknown field `ulr`, expected one of `url`, `instances`": what is quoted first is the unknown word.
+        let message = source.message().strip_prefix("unknown ")?;
+        let mut quoted = message.split('`').skip(1).step_by(2);
+        let unknown = quoted.next()?;
+        let near = quoted.map(|word| (strsim::damerau_levenshtein(unknown, word), word)).min()?;
+        (near.0 * 3 <= unknown.chars().count().max(3)).then(|| near.1.to_owned())
+    }
 }
 
 impl Config {
@@ -223,8 +248,8 @@ impl Config {
         };
         let directory = std::path::absolute(directory)
             .map_err(|source| ReadConfigError::Unreadable { path: path.to_owned(), source })?;
-        let mut config = Self::parse(&text, &directory)
-            .map_err(|source| ReadConfigError::Invalid { path: path.to_owned(), source: Box::new(source) })?;
+        let mut config =
+            Self::parse(&text, &directory).map_err(|source| ReadConfigError::invalid(path, &text, source))?;
         config.digests = digest::of_sections(&text, &directory);
         Ok(config)
     }

@@ -62,6 +62,19 @@ pub enum Entry {
     Later,
 }
 
+impl Entry {
+    /// When it was so; a line of a later version does not say.
+    pub(crate) fn at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Opened { at, .. }
+            | Self::Started { at, .. }
+            | Self::Applied { at, .. }
+            | Self::Ended { at, .. } => Some(*at),
+            Self::Later => None,
+        }
+    }
+}
+
 /// Why the journal could not be kept.
 #[derive(Debug, Error)]
 #[non_exhaustive]

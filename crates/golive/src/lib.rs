@@ -19,6 +19,7 @@
 //! ```
 
 mod application;
+mod bundle;
 mod config;
 mod context;
 mod disaster;
@@ -39,6 +40,10 @@ mod step;
 mod steps;
 mod table;
 
+pub use bundle::{
+    BundleError, BundleManifest, BundleProblem, BundleVerdict, BundledFile, EVIDENCE_KEY, EvidenceKey,
+    EvidenceKeyError, Signer, SignerError, bundle, verify_bundle,
+};
 pub use config::{
     Admin, Application, Backup, CiCheck, Commands, Config, DatabaseQuestion, Deploy, ErrorProof, Http,
     Journeys, Load, LoadScenario, Lookup, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig,

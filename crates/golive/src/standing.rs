@@ -71,7 +71,7 @@ pub fn run_standing(base: &Path) -> Result<Option<RunStanding>, JournalError> {
     // Looked at before the journal: a run that ends in between has then written its last line.
     let is_held = is_held(&base.join("lock"));
     let entries = Journal::read(&directory.join(JOURNAL))?;
-    let last_at = entries.iter().rev().find_map(at);
+    let last_at = entries.iter().rev().find_map(Entry::at);
     let judged_at = read_latest(base).ok().map(|(report, _)| report.finished_at);
     let state = match (is_held, judged_at) {
         (true, _) => RunState::GoesOn,
@@ -79,7 +79,7 @@ pub fn run_standing(base: &Path) -> Result<Option<RunStanding>, JournalError> {
         (false, _) => RunState::CutOff,
     };
     let run = directory.file_name().and_then(|name| name.to_str()).unwrap_or("run").to_owned();
-    let opened_at = entries.iter().find(|entry| matches!(entry, Entry::Opened { .. })).and_then(at);
+    let opened_at = entries.iter().find(|entry| matches!(entry, Entry::Opened { .. })).and_then(Entry::at);
     Ok(Some(RunStanding { run, state, directory, opened_at, last_at, steps: steps_of(&entries) }))
 }
 
@@ -105,16 +105,6 @@ fn steps_of(entries: &[Entry]) -> Vec<StepStanding> {
         StepStanding { id: about.id, phase: about.phase, title: about.title, under_way_since, ended }
     };
     steps::list().into_iter().map(standing).collect()
-}
-
-fn at(entry: &Entry) -> Option<DateTime<Utc>> {
-    match entry {
-        Entry::Opened { at, .. }
-        | Entry::Started { at, .. }
-        | Entry::Applied { at, .. }
-        | Entry::Ended { at, .. } => Some(*at),
-        Entry::Later => None,
-    }
 }
 
 /// A shared lock for a moment: it is refused while a run holds its own.

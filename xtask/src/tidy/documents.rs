@@ -17,8 +17,23 @@ pub(super) fn check(files: &[TextFile], exists: &dyn Fn(&str) -> bool) -> Vec<Fi
     let documents = files.iter().filter(|file| file.path.ends_with(".md"));
     documents
         .flat_map(|file| check_document(file, exists).into_iter().chain(tests(file, &functions)))
+        .chain(book(files))
         .collect()
 }
+
+/// A page that the book does not list is one that nobody finds.
+fn book(files: &[TextFile]) -> Vec<Finding> {
+    let Some(summary) = files.iter().find(|file| file.path == SUMMARY) else { return Vec::new() };
+    let listed: BTreeSet<String> =
+        link_targets(&summary.text).filter_map(|target| from_root(SUMMARY, target)).collect();
+    let pages = files.iter().filter(|file| file.path.starts_with("docs/") && file.path.ends_with(".md"));
+    let missing = pages.filter(|page| page.path != SUMMARY && !listed.contains(&page.path));
+    missing
+        .map(|page| Finding::new(&page.path, 1, format!("it is not in the book: list it in {SUMMARY}")))
+        .collect()
+}
+
+const SUMMARY: &str = "docs/SUMMARY.md";
 
 /// An invariant whose test is gone is no longer held.
 fn tests(file: &TextFile, functions: &BTreeSet<&str>) -> Vec<Finding> {
@@ -122,6 +137,19 @@ mod tests {
         let findings = check(&[document, code], &|_| true);
         assert_eq!(findings.len(), 1);
         assert!(findings[0].text.contains("a_test_that_is_gone"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_page_that_the_book_does_not_list_is_found() {
+        let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
+        let pages = [
+            file(SUMMARY, "- [a](a.md)\n- [c](how/c.md)\n"),
+            file("docs/a.md", ""),
+            file("docs/how/b.md", ""),
+        ];
+        let findings: Vec<String> = book(&pages).iter().map(ToString::to_string).collect();
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].starts_with("docs/how/b.md:1: "), "{findings:?}");
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn finish(global: &Global, board: &Board, outcome: std::result::Result<Outcome, 
     match global.format {
         Format::Json => output::print(&golive_gate::to_json(&outcome.report)),
         Format::Text => {
-            let color = !global.no_color && output::is_terminal();
+            let color = output::is_colored(global);
             output::print(&golive_gate::to_text(&outcome.report, output::width(), color));
         }
     }

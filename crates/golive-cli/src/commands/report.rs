@@ -1,5 +1,7 @@
 //! `status` and `report`: where the newest run stands, and what it came to. Both only read.
 
+pub(crate) mod bundle;
+
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -113,11 +115,14 @@ fn standing_text(standing: &RunStanding, verb: &str, next: &str) -> String {
 }
 
 pub(crate) fn report(global: &Global, args: &ReportArgs) -> Result {
+    if let Some(command) = &args.command {
+        return bundle::run(global, command);
+    }
     let (report, _) = newest(global)?;
     let form = if global.format == Format::Json { Form::Json } else { args.form };
     let text = match form {
         Form::Text => {
-            let color = !global.no_color && args.output.is_none() && output::is_terminal();
+            let color = args.output.is_none() && output::is_colored(global);
             golive_gate::to_text(&report, output::width(), color)
         }
         Form::Html => golive_gate::to_html(&report),

@@ -46,7 +46,7 @@ fn operators(site: &Site, words: Words) -> Markup {
                 Err(error) => { p.notice.unknown { (Tone::Unknown.icon()) " " (golive::error_chain(&error)) } }
                 Ok(listed) if listed.is_empty() => { p.quiet { (words.t("access-nobody")) } }
                 Ok(listed) => {
-                    div.table-box { table {
+                    div.table-box tabindex="0" { table {
                         thead { tr {
                             th scope="col" { (words.t("login-name")) }
                             th scope="col" { (words.t("access-role")) }

@@ -93,7 +93,7 @@ pub(crate) fn card(words: Words, kind: Kind, criterion: &CriterionResult, report
                         ]))
                     }
                 }
-                div.table-box {
+                div.table-box tabindex="0" {
                     table.evidence {
                         thead { tr {
                             th scope="col" { (words.t("evidence-needs")) }

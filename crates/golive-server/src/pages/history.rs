@@ -66,7 +66,7 @@ pub(crate) async fn history(
 fn list(site: &Site, words: Words, past: &[(Kind, PastRun)]) -> Markup {
     let (mount, now) = (site.options.mount.as_str(), clock::now());
     html! {
-        div.table-box {
+        div.table-box tabindex="0" {
             table.runs {
                 thead { tr {
                     th scope="col" { (words.t("history-run")) }
@@ -95,6 +95,7 @@ fn list(site: &Site, words: Words, past: &[(Kind, PastRun)]) -> Markup {
                                 @for (file, name) in [("report.html", "HTML"), ("report.json", "JSON"), ("report.xml", "JUnit"), ("report.md", "Markdown")] {
                                     a href={ (mount) "/report/" (file) "?run=" (run.run) } download { (name) } " "
                                 }
+                                a href={ (mount) "/report/evidence.tar?run=" (run.run) } download { (words.t("evidence-bundle")) }
                             }
                         }
                     }
@@ -137,7 +138,7 @@ fn compare(
                 button type="submit" { (words.t("history-show")) }
             }
             @if changes.is_empty() { p.quiet { (words.t("history-same")) } } @else {
-                div.table-box {
+                div.table-box tabindex="0" {
                     table.changes {
                         thead { tr {
                             th scope="col" { (words.t("evidence-needs")) }

@@ -141,7 +141,7 @@ fn board(scene: &Scene<'_>, tables: &[Table]) -> Markup {
             }
             progress #rows max=(all.max(1)) value=(if all == 0 { 1 } else { done }) { (done) }
         }
-        div.table-box {
+        div.table-box tabindex="0" {
             table.tables {
                 thead { tr {
                     th scope="col" { (words.t("table-name")) }

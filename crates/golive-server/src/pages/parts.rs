@@ -165,7 +165,7 @@ pub(crate) fn facts<'f>(words: Words, facts: impl Iterator<Item = &'f Fact>) -> 
         @if facts.is_empty() {
             p.quiet { (words.t("facts-none")) }
         } @else {
-            div.table-box {
+            div.table-box tabindex="0" {
                 table.facts {
                     thead {
                         tr {
