@@ -123,6 +123,10 @@ fn disasters_are_rehearsed_with_a_copy_of_the_data_and_nothing_confirmed_is_lost
         "server-loss",
         "--disaster",
         "full-disk",
+        "--disaster",
+        "network-partition",
+        "--disaster",
+        "redis-loss",
         "--page",
         page.to_str().unwrap(),
         "--format",
@@ -130,9 +134,19 @@ fn disasters_are_rehearsed_with_a_copy_of_the_data_and_nothing_confirmed_is_lost
     ])
     .with(0);
     let reports = drilled.json()["reports"].as_array().unwrap().clone();
-    assert_eq!(reports.len(), 4);
+    assert_eq!(reports.len(), 6);
     for report in &reports {
         let seen = |field: &str| report[field].as_f64().unwrap();
+        if report["disaster"] == "redis_loss" {
+            // What is in the backup comes back, what was written since does not, and that is measured.
+            assert!((seen("committed"), seen("recovered")) == (400.0, 200.0), "{report}");
+            assert!(seen("lost_seconds") > 0.0 && seen("recovery_seconds") > 0.0, "{report}");
+            continue;
+        }
+        if report["disaster"] == "network_partition" {
+            assert!(seen("committed") >= 20.0 && seen("recovered") == seen("committed"), "{report}");
+            continue;
+        }
         assert!(seen("committed") >= 40.0 && seen("recovery_seconds") > 0.0, "{report}");
         if report["disaster"] != "server_loss" {
             assert!(seen("recovered") >= seen("committed") && seen("lost_seconds") == 0.0, "{report}");
@@ -146,6 +160,8 @@ fn disasters_are_rehearsed_with_a_copy_of_the_data_and_nothing_confirmed_is_lost
         "restore --before 0-1-",
         "restore --to latest",
         "$REPOSITORY",
+        "restore --into DIRECTORY/data",
+        "find-event --table golive_partition --kind insert",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
@@ -212,9 +228,15 @@ fn redis_is_fetched_and_put_back_as_a_file_it_starts_on() {
     let redis = Redis::start(&RedisOptions::new()).unwrap();
     redis.command(&["SET", "planted", "value"]).unwrap();
     let url = redis.url();
-    let fetch = ["backup", "create", "--redis", "--redis-url", "env:TARGET"];
+    let fetch = ["backup", "create", "--redis", "--redis-url", "env:TARGET", "--prove", "always"];
     let taken = run(here, &url, &fetch).with(0);
-    taken.says(&["1 keys of Redis"]);
+    taken.says(&["1 keys of Redis", "1 keys came back of 1 to 1", "as it was recorded"]);
+    let drilled = run(here, &url, &["backup", "drill", "--format", "json"]).with(0).json();
+    assert_eq!(
+        (&drilled["equal"], &drilled["drill"]["redis"]["keys"]),
+        (&true.into(), &1.into()),
+        "{drilled}"
+    );
     run(here, &url, &["backup", "list"]).with(0).says(&["redis"]);
     let root = here.join("copy");
     let data = root.join("data");

@@ -2,11 +2,13 @@
 //! all the time, something terrible happens, and what an operator would type brings the data back. What is typed is
 //! really run, with the built program, and timed; the page for the runbook is made of that and cannot rot.
 //!
-//! Not here: how backups and archives work (golive-backup). Disasters of the running application, as a lost Redis or a
-//! cut network, are steps of the rehearsal.
+//! Not here: how backups and archives work (golive-backup). What a lost Redis or a cut network does to the running
+//! application is seen by steps of the rehearsal; here is what it does to the data.
 
 mod full_disk;
 mod page;
+mod partition;
+mod redis_loss;
 mod stage;
 
 use std::path::PathBuf;
@@ -33,11 +35,22 @@ pub enum Disaster {
     Corruption,
     /// The disk of the backups runs full while one is taken.
     FullDisk,
+    /// The network between the application and its database is cut, and comes back.
+    NetworkPartition,
+    /// Redis is killed while keys are written, and its disk is gone.
+    RedisLoss,
 }
 
 impl Disaster {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::DroppedTable, Self::ServerLoss, Self::Corruption, Self::FullDisk];
+    pub const ALL: [Self; 6] = [
+        Self::DroppedTable,
+        Self::ServerLoss,
+        Self::Corruption,
+        Self::FullDisk,
+        Self::NetworkPartition,
+        Self::RedisLoss,
+    ];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
@@ -46,6 +59,8 @@ impl Disaster {
             Self::ServerLoss => "server-loss",
             Self::Corruption => "corruption",
             Self::FullDisk => "full-disk",
+            Self::NetworkPartition => "network-partition",
+            Self::RedisLoss => "redis-loss",
         }
     }
 }
@@ -55,7 +70,7 @@ impl std::str::FromStr for Disaster {
 
     fn from_str(word: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|disaster| disaster.word() == word);
-        found.ok_or_else(|| "choose dropped-table, server-loss, corruption or full-disk".to_owned())
+        found.ok_or_else(|| format!("choose one of {}", Self::ALL.map(Self::word).join(", ")))
     }
 }
 
@@ -200,6 +215,9 @@ pub fn rehearse_disaster(
     options: &DisasterOptions,
     disaster: Disaster,
 ) -> Result<DisasterReport, DisasterError> {
+    if disaster == Disaster::RedisLoss {
+        return redis_loss::rehearse(options);
+    }
     let stage = Stage::set(options)?;
     let writer = Writer::start(&stage)?;
     writer.wait_for(ROWS_BEFORE)?;
@@ -210,6 +228,8 @@ pub fn rehearse_disaster(
         Disaster::ServerLoss => server_loss(options, &stage, writer),
         Disaster::Corruption => corruption(options, &stage, writer),
         Disaster::FullDisk => full_disk::rehearse(options, &stage, writer),
+        Disaster::NetworkPartition => partition::rehearse(options, &stage, writer),
+        Disaster::RedisLoss => redis_loss::rehearse(options),
     }
 }
 

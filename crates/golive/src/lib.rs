@@ -63,7 +63,7 @@ pub use progress::{ItemProgress, read_progress};
 pub use rehearsal::{Rehearsal, RehearsalError};
 pub use rehearse::{Outcome, RehearseOptions, RunError, SeedError, rehearse};
 pub use report::{PastRun, WriteReportError, past_runs, read_latest};
-pub use restore_proof::{RestoreProof, RestoreProofError, prove_backup};
+pub use restore_proof::{RedisComparison, RestoreProof, RestoreProofError, prove_backup};
 pub use run_dir::{RunDirectory, RunDirectoryError, write_private};
 pub use standing::{RunStanding, RunState, StepStanding, run_standing};
 pub use step::{About, Plan, Proof, Step, StepError, error_chain};

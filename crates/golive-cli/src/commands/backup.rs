@@ -7,23 +7,24 @@ mod drill;
 mod failure;
 mod moment;
 mod physical;
+mod place;
 mod redis;
 mod schedule;
 mod status;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use golive_backup::{
-    BackupId, BackupOptions, Content, DatabaseFacts, Depth, Digests, EngineAdvice, Expectations, Key, Keys,
-    Manifest, Progress, Proof, ProofLevel, Repository, RestoreOptions, RestoreReport, Retention, Server,
-    advise_engine, create_backup, plan_log_prune, plan_prune, proof_is_due, restore_backup, restore_state,
-    verify_backup,
+    BackupId, BackupOptions, Content, DatabaseFacts, Depth, Digests, EngineAdvice, Expectations, Manifest,
+    Progress, Proof, ProofLevel, Repository, RestoreOptions, RestoreReport, Retention, Server, advise_engine,
+    create_backup, plan_log_prune, plan_prune, proof_is_due, restore_backup, restore_state, verify_backup,
 };
 use serde_json::json;
 
 use self::failure::ToFailure;
+use self::place::{Place, absolute, open, open_to_write, places};
 use crate::args::Global;
 use crate::commands::support::{self, Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
@@ -56,17 +57,6 @@ pub(crate) enum Command {
     Undo(moment::UndoArgs),
 }
 
-/// Where the backups and their key are.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Place {
-    /// The folder of backups; `[backup] directory` of golive.toml, else `backups` in the folder of runs.
-    #[arg(long, value_name = "DIR")]
-    repository: Option<PathBuf>,
-    /// The file of the key; `backup.key` in the folder of runs unless given. Keep a copy far from the backups.
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
-}
-
 /// What `create` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CreateArgs {
@@ -95,7 +85,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_enum, default_value_t = DigestBy::Quick, conflicts_with = "redis")]
     digest: DigestBy,
     /// Restore into a disposable server and compare afterwards: `due` does so daily below 20 GB of data, else weekly.
-    #[arg(long, value_enum, default_value_t = ProveWhen::Never, conflicts_with = "redis")]
+    #[arg(long, value_enum, default_value_t = ProveWhen::Never)]
     prove: ProveWhen,
     /// A restore must be done within this time: whether a dump or files suit that is said.
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
@@ -214,8 +204,9 @@ async fn create(global: &Global, args: &CreateArgs) -> Result {
     let database = server.database().map(str::to_owned);
     let database = database
         .ok_or_else(|| Failure::usage("choose a database: append /DATABASE to the target's address"))?;
-    let (folder, key_file) = places(global, &args.place)?;
+    let (_, key_file) = places(global, &args.place)?;
     let repository = open_to_write(global, &args.place)?;
+    let folder = repository.directory();
     let meter = Meter::new(global, "taking a backup");
     let before = repository.latest(&database).map_err(ToFailure::failure)?;
     let mut options = BackupOptions::new(database);
@@ -258,6 +249,10 @@ async fn prove_if_due(
     };
     let bytes = facts.iter().filter_map(|facts| facts.data_bytes).sum();
     let due = || {
+        if let Content::Redis(_) = manifest.content {
+            return last_redis_proof(repository)
+                .map(|last| proof_is_due(plain_bytes(manifest), last, clock::now()));
+        }
         let first = facts.first().map(|facts| facts.name.as_str()).unwrap_or_default();
         let health = repository.health(first, &Expectations::new(), clock::now());
         health.map(|health| proof_is_due(bytes, health.verified_at, clock::now()))
@@ -277,6 +272,16 @@ async fn prove_if_due(
     Ok(if drilled.equal { End::Ready } else { End::NotReady })
 }
 
+/// When a backup of Redis was last restored and compared.
+fn last_redis_proof(
+    repository: &Repository,
+) -> std::result::Result<Option<chrono::DateTime<chrono::Utc>>, golive_backup::RepositoryError> {
+    let all = repository.scan()?.backups;
+    let of_redis = all.iter().filter(|(manifest, _)| matches!(manifest.content, Content::Redis(_)));
+    let proofs = of_redis.flat_map(|(_, proofs)| proofs);
+    Ok(proofs.filter(|proof| proof.passed && proof.level == ProofLevel::Restored).map(|proof| proof.at).max())
+}
+
 fn plain_bytes(manifest: &Manifest) -> u64 {
     manifest.parts.iter().map(|part| part.plain_bytes).sum()
 }
@@ -290,21 +295,6 @@ fn advice(manifest: &Manifest, within_minutes: u32) -> Option<EngineAdvice> {
     };
     let within = Duration::from_secs(60 * u64::from(within_minutes));
     (!sizes.is_empty()).then(|| advise_engine(sizes.iter().sum(), within))
-}
-
-fn new_key(global: &Global, path: &Path) -> std::result::Result<Key, Failure> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(Failure::reach)?;
-    }
-    let key = Key::generate();
-    key.write_new(path).map_err(ToFailure::failure)?;
-    if !global.quiet {
-        output::complain(&format!(
-            "a new key is in {} (0600): without it no backup can be opened, so keep a copy far from the backups",
-            path.display()
-        ));
-    }
-    Ok(key)
 }
 
 fn list(global: &Global, place: &Place) -> Result {
@@ -475,43 +465,6 @@ fn accounts_end(report: &RestoreReport) -> End {
         Some(accounts) if !accounts.failed.is_empty() => End::NotReady,
         _ => End::Ready,
     }
-}
-
-/// The folder of backups and the file of the key.
-fn places(global: &Global, place: &Place) -> std::result::Result<(PathBuf, PathBuf), Failure> {
-    let config = commands::config_or_nothing(global)?;
-    let runs = commands::runs(global, &config);
-    let configured = config.backup.directory.as_ref().map(|folder| config.path(folder));
-    let folder = place.repository.clone().or(configured).unwrap_or_else(|| runs.join("backups"));
-    Ok((folder, place.key.clone().unwrap_or_else(|| runs.join("backup.key"))))
-}
-
-/// A repository to write to, made with its key where there is none yet.
-fn open_to_write(global: &Global, place: &Place) -> std::result::Result<Repository, Failure> {
-    let (folder, key_file) = places(global, place)?;
-    let key = match Key::read(&key_file) {
-        Err(_) if !key_file.exists() => new_key(global, &key_file)?,
-        read => read.map_err(ToFailure::failure)?,
-    };
-    Repository::open_local(folder, Keys::with_identity(key)).map_err(ToFailure::failure)
-}
-
-/// A repository that is there; without its key it can be listed and its bytes compared.
-fn open(global: &Global, place: &Place) -> std::result::Result<Repository, Failure> {
-    let (folder, key_file) = places(global, place)?;
-    if !folder.is_dir() {
-        return Err(Failure::usage(format!(
-            "find backups in {}: give --repository DIR, or take one with `golive backup create`",
-            folder.display()
-        )));
-    }
-    let key = match Key::read(&key_file) {
-        Ok(key) => Keys::with_identity(key),
-        // Enough to list and to compare bytes: nothing is written, so nobody needs to be able to open it.
-        Err(_) if place.key.is_none() && !key_file.exists() => Keys::new(Key::generate().recipient()),
-        Err(error) => return Err(error.failure()),
-    };
-    Repository::open_local(folder, key).map_err(ToFailure::failure)
 }
 
 fn which(repository: &Repository, id: Option<BackupId>) -> std::result::Result<BackupId, Failure> {

@@ -130,7 +130,8 @@ pub struct ErrorProof {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Backup {
-    /// The repository's folder; the run directory's `backups` unless given.
+    /// The repository's folder; the run directory's `backups` unless given. Or a bucket: `s3://BUCKET/PREFIX?credentials=FILE`, in a
+    /// file since the schedule gives its command no environment.
     pub directory: Option<PathBuf>,
     /// How many days backups are kept.
     pub retention_days: u32,

@@ -13,7 +13,9 @@ pub fn render_disasters(
     let mut text = format!(
         "# Rehearsed disasters of the database of {application}\n\nEach was rehearsed on disposable servers with a copy of \
          the data, while rows were written. The commands are those that were run; `$REPOSITORY` and `$KEY` stand for the \
-         places of the backups and their key, and `TARGET` in the environment is the address of an empty server.\n\n\
+         places of the backups and their key, and `TARGET` in the environment is the address of an empty server; of a lost \
+         Redis the rows are keys, `TARGET` was Redis itself, and it is started again in `DIRECTORY` with `appendonly no`, then \
+         `CONFIG SET appendonly yes`.\n\n\
          | disaster | back after (RTO) | lost (RPO) | rows confirmed | rows back | rehearsed |\n|---|---|---|---|---|---|\n"
     );
     for report in reports {
@@ -62,6 +64,8 @@ fn title(disaster: Disaster) -> &'static str {
         Disaster::ServerLoss => "a lost server",
         Disaster::Corruption => "an overwritten table file",
         Disaster::FullDisk => "a full disk under the backups",
+        Disaster::NetworkPartition => "a cut network before the database",
+        Disaster::RedisLoss => "a lost Redis",
     }
 }
 

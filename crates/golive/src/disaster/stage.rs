@@ -81,6 +81,10 @@ impl Stage {
         (&self.repository, &self.key_file)
     }
 
+    pub(super) fn server(&self) -> &MariaDb {
+        &self.server
+    }
+
     pub(super) fn url(&self) -> String {
         self.server.url(&self.database)
     }
@@ -177,7 +181,7 @@ fn spec(program: &std::path::Path, folder: &std::path::Path, url: &str, words: &
         .environment([("TARGET", url)])
 }
 
-fn run(
+pub(super) fn run(
     program: &std::path::Path,
     folder: &std::path::Path,
     url: &str,
@@ -196,7 +200,7 @@ fn run(
     Ok(ended.output)
 }
 
-fn wait(what: &'static str, mut holds: impl FnMut() -> bool) -> Result<(), DisasterError> {
+pub(super) fn wait(what: &'static str, mut holds: impl FnMut() -> bool) -> Result<(), DisasterError> {
     let began = Instant::now();
     while !holds() {
         if began.elapsed() > PATIENCE {

@@ -1,12 +1,12 @@
 //! 4.1: a backup is taken, read back byte by byte, kept for 30 days, and due again every day.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use golive_backup::{
-    BackupId, Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, ProofLevel, Repository,
-    Retention, ScheduleOptions, Server, plan_prune, render_cron, render_systemd, verify_backup,
+    BackupId, BucketOptions, Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, ProofLevel,
+    Repository, Retention, ScheduleOptions, Server, plan_prune, render_cron, render_systemd, verify_backup,
 };
 use golive_sandbox::{ProcessSpec, run_to_end};
 use secrecy::ExposeSecret;
@@ -204,6 +204,7 @@ fn retention(context: &Context) -> Retention {
 /// Where backups lie.
 pub(crate) fn folder(context: &Context) -> PathBuf {
     match &context.config.backup.directory {
+        Some(folder) if bucket(folder).is_some() => folder.clone(),
         Some(folder) => context.config.path(folder),
         None => context.directory.path("backups"),
     }
@@ -218,7 +219,19 @@ pub(crate) fn repository(context: &Context) -> Result<Repository, StepError> {
         Key::generate().write_new(&path).doing("keep the backup key")?;
     }
     let key = Key::read(&path).doing("read the backup key")?;
-    Repository::open_local(folder(context), Keys::with_identity(key)).doing("open the backup repository")
+    let (place, keys) = (folder(context), Keys::with_identity(key));
+    let Some(address) = bucket(&place) else {
+        return Repository::open_local(place, keys).doing("open the backup repository");
+    };
+    // The schedule gives its command no environment, so a login that is not in a file would serve only today.
+    let options = BucketOptions::parse(address, context.directory.path("binlog-spool"), &|_| None);
+    Repository::open_bucket(&options.doing("read where the backups lie")?, keys)
+        .doing("open the backup repository")
+}
+
+/// The address, where backups lie in a bucket.
+fn bucket(place: &Path) -> Option<&str> {
+    place.to_str().filter(|text| BucketOptions::is_address(text))
 }
 
 /// Where the key lies that opens the backups.

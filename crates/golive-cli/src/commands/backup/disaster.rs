@@ -6,7 +6,7 @@ use golive::{Disaster, DisasterFailure, DisasterOptions, rehearse_disaster, rend
 use serde_json::json;
 
 use super::failure::ToFailure;
-use super::{Place, drill, open, places};
+use super::{Place, absolute, drill, open, places};
 use crate::args::Global;
 use crate::commands::support::{Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
@@ -17,8 +17,8 @@ use crate::{clock, commands};
 pub(crate) struct DrillArgs {
     #[command(flatten)]
     place: Place,
-    /// Rehearse a disaster with a copy of the data instead: dropped-table, server-loss, corruption or
-    /// full-disk. Again for more.
+    /// Rehearse a disaster with a copy of the data instead: dropped-table, server-loss, corruption, full-disk,
+    /// network-partition or redis-loss. Again for more.
     #[arg(long, value_name = "DISASTER")]
     disaster: Vec<Disaster>,
     /// Write the page of the runbook here, with the commands that were run and what they took.
@@ -39,7 +39,6 @@ pub(super) async fn run(global: &Global, args: &DrillArgs) -> Result {
         .ok_or_else(|| Failure::usage("find a backup of a database: take one with `golive backup create`"))?;
     let program = std::env::current_exe().map_err(Failure::reach)?;
     // The commands run in a folder of their own.
-    let absolute = |path: PathBuf| std::path::absolute(path).map_err(Failure::reach);
     let options =
         DisasterOptions::new(program, absolute(folder)?, absolute(key_file)?, id, database, clock::now);
     let meter = Meter::new(global, "rehearsing");

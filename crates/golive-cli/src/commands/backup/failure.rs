@@ -38,7 +38,9 @@ impl ToFailure for CreateBackupError {
     fn failure(self) -> Failure {
         match self {
             Self::Repository(error) => error.failure(),
-            Self::Empty { .. } | Self::MissingGrants { .. } => Failure::usage(self),
+            Self::Empty { .. } | Self::MissingGrants { .. } | Self::StaleReplica { .. } => {
+                Failure::usage(self)
+            }
             _ => Failure::reach(self),
         }
     }
@@ -121,7 +123,9 @@ impl ToFailure for RestorePhysicalError {
     fn failure(self) -> Failure {
         match self {
             Self::Repository(error) => error.failure(),
-            Self::NotPhysical { .. } | Self::NotEmpty { .. } => Failure::usage(self),
+            Self::NotPhysical { .. } | Self::NotEmpty { .. } | Self::OtherSeries { .. } => {
+                Failure::usage(self)
+            }
             _ => Failure::reach(self),
         }
     }

@@ -11,7 +11,7 @@ use golive_backup::{
 use serde_json::json;
 
 use super::failure::ToFailure;
-use super::{CreateArgs, moving, open_to_write};
+use super::{CreateArgs, moving, open_to_write, prove_if_due};
 use crate::args::Global;
 use crate::clock;
 use crate::commands::support::{self, Meter, blocking, show};
@@ -36,7 +36,7 @@ pub(super) async fn create(global: &Global, args: &CreateArgs) -> Result {
         };
         format!("backup {} of {keys} keys of Redis, {} bytes stored", manifest.id, manifest.stored_bytes())
     });
-    Ok(End::Ready)
+    prove_if_due(global, &repository, &manifest, args.prove).await
 }
 
 pub(super) async fn restore(global: &Global, repository: Repository, id: BackupId, into: PathBuf) -> Result {
@@ -50,7 +50,7 @@ pub(super) async fn restore(global: &Global, repository: Repository, id: BackupI
     Ok(End::Ready)
 }
 
-fn failure(error: RedisError) -> Failure {
+pub(super) fn failure(error: RedisError) -> Failure {
     match error {
         RedisError::Repository(error) => error.failure(),
         error @ (RedisError::Address | RedisError::NotEmpty { .. } | RedisError::NotRedis { .. }) => {

@@ -10,7 +10,7 @@ use golive_backup::{ScheduleOptions, render_archiver, render_cron, render_system
 use golive_sandbox::{ProcessSpec, run_to_end};
 use serde_json::json;
 
-use super::{Place, places};
+use super::{Place, absolute, places};
 use crate::args::Global;
 use crate::commands;
 use crate::commands::support::{blocking, show};
@@ -49,7 +49,6 @@ pub(super) async fn run(global: &Global, args: &ScheduleArgs) -> Result {
     let config = commands::config_or_nothing(global)?;
     let program = std::env::current_exe().map_err(Failure::reach)?.display().to_string();
     let (repository, key) = places(global, &args.place)?;
-    let absolute = |path: PathBuf| std::path::absolute(path).map_err(Failure::reach);
     let (repository, key) = (absolute(repository)?, absolute(key)?);
     let command = |words: &[&str]| {
         let mut all = vec![program.clone(), "backup".to_owned()];
