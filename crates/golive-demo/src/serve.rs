@@ -214,6 +214,7 @@ fn observe_options(config: &ServeConfig) -> ObserveOptions {
     };
     options.level.clone_from(&config.log_level);
     options.otlp_endpoint.clone_from(&config.otlp_endpoint);
+    options.trace_sampling = config.trace_sampling;
     options.sentry_dsn.clone_from(&config.sentry_dsn);
     options.alerts.channels.extend(config.alert_webhook.clone().map(AlertChannel::Slack));
     options.error_journal.clone_from(&config.error_journal);

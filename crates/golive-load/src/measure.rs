@@ -167,7 +167,7 @@ impl Tally {
             *self.complaints.entry(complaint.clone()).or_default() += count;
         }
         for (status, times) in &other.by_status {
-            self.by_status.entry(*status).or_insert_with(Times::new).merge(times);
+            self.by_status.entry(*status).or_default().merge(times);
         }
         self.service.merge(&other.service);
         self.response.merge(&other.response);

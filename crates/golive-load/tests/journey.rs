@@ -99,7 +99,8 @@ async fn pay(
     if whose(&shop, &headers).is_err() {
         return StatusCode::UNAUTHORIZED;
     }
-    if body != json!({"id": id, "key": format!("k{id}")}).to_string() {
+    let expected = json!({"id": id, "key": format!("k{id}")}).to_string();
+    if body != expected {
         return StatusCode::BAD_REQUEST;
     }
     shop.paid.lock().unwrap().insert(id);

@@ -23,7 +23,7 @@ use crate::{clock, commands, output};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Send the scenarios of `[load]` to `[http] base_url` and measure.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// The highest multiple of that load at which every threshold is kept.
     Capacity(CapacityArgs),
     /// Be one of several generators of `load run --agents`, until Ctrl-C.
@@ -91,7 +91,7 @@ pub(crate) struct CapacityArgs {
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
-        Command::Run(args) => run_load(global, args).await,
+        Command::Run(args) => run_load(global, *args).await,
         Command::Capacity(args) => capacity(global, args).await,
         Command::Agent(args) => agents::serve(global, args).await,
         Command::Report => report(global),

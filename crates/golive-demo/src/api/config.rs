@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use golive_auth::{KeyRingFile, SecretKey, TokenKeys};
 use golive_cache::Network;
+use golive_observe::{InvalidSampling, TraceSampling};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha512};
 use url::Url;
@@ -28,6 +29,7 @@ pub(crate) struct ServeConfig {
     pub(crate) sentry_dsn: Option<SecretString>,
     pub(crate) alert_webhook: Option<SecretString>,
     pub(crate) otlp_endpoint: Option<Url>,
+    pub(crate) trace_sampling: TraceSampling,
     pub(crate) log_file: Option<PathBuf>,
     pub(crate) log_level: String,
     pub(crate) error_journal: Option<PathBuf>,
@@ -105,6 +107,7 @@ impl ServeConfig {
             sentry_dsn: environment.get("SENTRY_DSN").map(SecretString::from),
             alert_webhook: environment.get("ALERT_WEBHOOK_URL").map(SecretString::from),
             otlp_endpoint: otlp_endpoint(environment)?,
+            trace_sampling: trace_sampling(environment)?,
             log_file: environment.get("LOG_FILE").map(PathBuf::from),
             log_level: environment.get("LOG_LEVEL").unwrap_or("info").to_ascii_lowercase(),
             error_journal: environment.get("ERROR_JOURNAL").map(PathBuf::from),
@@ -253,6 +256,18 @@ fn otlp_endpoint(environment: &Environment) -> Result<Option<Url>, ConfigError> 
     environment.get("OTEL_EXPORTER_OTLP_ENDPOINT").map(parse).transpose()
 }
 
+fn trace_sampling(environment: &Environment) -> Result<TraceSampling, ConfigError> {
+    let (sampler, argument) =
+        (environment.get("OTEL_TRACES_SAMPLER"), environment.get("OTEL_TRACES_SAMPLER_ARG"));
+    TraceSampling::from_variables(sampler, argument).map_err(|invalid| match invalid {
+        InvalidSampling::Ratio { .. } => unusable("OTEL_TRACES_SAMPLER_ARG", "write a share from 0.0 to 1.0"),
+        _ => unusable(
+            "OTEL_TRACES_SAMPLER",
+            "write parentbased_traceidratio or another name that OpenTelemetry knows",
+        ),
+    })
+}
+
 const POOL_VARIABLES: [&str; 4] =
     ["DATABASE_POOL_SIZE", "DATABASE_MAX_OVERFLOW", "DATABASE_POOL_TIMEOUT", "DATABASE_POOL_RECYCLE"];
 
@@ -304,6 +319,7 @@ mod tests {
             ("CORS_ORIGINS", "http://app.example.com"),
             ("CORS_ORIGINS", "https://app.example.com/path"),
             ("TRUSTED_PROXIES", "10.0.0.0/33"),
+            ("OTEL_TRACES_SAMPLER", "sometimes"),
         ];
         for (name, value) in broken {
             let mut pairs = PRODUCTION.to_vec();
@@ -322,5 +338,18 @@ mod tests {
         let (one, other) = (demo("secret").unwrap(), demo("secret2").unwrap());
         assert_ne!(one.secret_key.fingerprint(), other.secret_key.fingerprint());
         assert_eq!(one.secret_key.fingerprint(), demo("secret").unwrap().secret_key.fingerprint());
+    }
+
+    #[test]
+    fn traces_are_sampled_as_the_variables_of_opentelemetry_say() {
+        let of = |ratio: &'static str| {
+            let sampler = ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio");
+            let pairs = PRODUCTION.iter().copied().chain([sampler, ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
+            read(&pairs.collect::<Vec<_>>()).map(|config| config.trace_sampling)
+        };
+        assert_eq!(of("0.25").unwrap(), TraceSampling::parent_based(0.25).unwrap());
+        let refused = of("25%").unwrap_err().to_string();
+        assert!(refused.contains("OTEL_TRACES_SAMPLER_ARG") && !refused.contains("25%"), "{refused}");
+        assert_eq!(read(&PRODUCTION).unwrap().trace_sampling, TraceSampling::default());
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use golive_cache::Cache;
-use golive_observe::{CheckOutput, HealthChecks, Importance, PoolStatus, metrics};
+use golive_observe::{CheckOutput, HealthChecks, Importance, PoolStatus, RedisInfo, metrics};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use crate::entity::for_every_entity;
@@ -15,6 +15,9 @@ use crate::entity::for_every_entity;
 /// A frozen server must be noticed before the probe's own patience ends.
 const PATIENCE: Duration = Duration::from_secs(2);
 const DEEP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often Redis is asked for its own numbers: often enough for a scrape every fifteen seconds.
+const REDIS_PAUSE: Duration = Duration::from_secs(5);
 
 /// The checks, and the numbers for /metrics.
 pub(crate) fn checks(
@@ -49,8 +52,38 @@ pub(crate) fn checks(
             ping_redis(pinged.clone(), prepared.load(Ordering::Acquire))
         });
         metrics().observe_redis(move || asked.is_connected());
+        watch_redis(cache.clone());
     }
     checks
+}
+
+/// Feeds Redis' own numbers to /metrics; they are left out while it does not answer.
+fn watch_redis(cache: Cache) {
+    let known = Arc::new(Mutex::new(None));
+    let shown = Arc::clone(&known);
+    metrics().observe_redis_info(move || *shown.lock().unwrap_or_else(PoisonError::into_inner));
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(REDIS_PAUSE);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let info = redis_info(&cache).await;
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = info;
+        }
+    });
+}
+
+/// Nothing unless Redis answers in time and says all of it.
+async fn redis_info(cache: &Cache) -> Option<RedisInfo> {
+    let facts = cache.server_facts().await.ok()?;
+    let mut info = RedisInfo::default();
+    info.used_memory = facts.used_memory_bytes?;
+    info.max_memory = facts.maxmemory_bytes?;
+    info.clients = facts.clients?;
+    info.evicted_keys = facts.evicted_keys?;
+    info.hits = facts.keyspace_hits?;
+    info.misses = facts.keyspace_misses?;
+    Some(info)
 }
 
 /// Which error to show: the kind, not the server's words, which may name hosts and users.
@@ -172,5 +205,47 @@ impl Pool {
     fn output(&self) -> CheckOutput {
         let status = self.status();
         CheckOutput::pool_utilisation(status.size - status.idle, u64::from(self.most), status.waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use golive_cache::CacheOptions;
+    use golive_observe::parse_metrics_text;
+    use golive_sandbox::{Redis, RedisOptions};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn metrics_show_what_redis_says_of_itself() {
+        let redis = Redis::start(&RedisOptions::new()).unwrap();
+        let cache = Cache::connect(&CacheOptions::new(redis.url().into())).await.unwrap();
+        redis.command(&["CONFIG", "SET", "maxmemory", "67108864"]).unwrap();
+        redis.command(&["SET", "present", "1"]).unwrap();
+        for key in ["present", "present", "absent"] {
+            let _answer = redis.command(&["GET", key]).unwrap();
+        }
+        watch_redis(cache.clone());
+        let began = std::time::Instant::now();
+        let shown = loop {
+            let samples = parse_metrics_text(&golive_observe::metrics_text()).unwrap();
+            let value =
+                |name: &str| samples.iter().find(|sample| sample.name == name).map(|sample| sample.value);
+            // The limit tells this server's numbers from those of another test in this process.
+            if value("redis_memory_max_bytes") == Some(67_108_864.0) {
+                break [
+                    "redis_keyspace_hits_total",
+                    "redis_keyspace_misses_total",
+                    "redis_keys_evicted_total",
+                ]
+                .map(|name| value(name).unwrap());
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "Redis is not in the metrics");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(shown, [2.0, 1.0, 0.0]);
+        let info = redis_info(&cache).await.unwrap();
+        assert!(info.used_memory > 0 && info.clients > 0, "{info:?}");
+        redis.stop().unwrap();
+        assert_eq!(redis_info(&cache).await, None, "a server that is gone says nothing");
     }
 }

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use crate::journey::{FeedOrder, Table};
-use crate::measure::{Tally, Times};
+use crate::measure::Tally;
 use crate::plan::Scenario;
 use crate::schedule::Schedule;
 use crate::template::{Filling, Given, Random};
@@ -367,7 +367,7 @@ fn add(
     }
     if let Some(status) = outcome.status {
         let felt = if is_paced { response } else { service };
-        tally.by_status.entry(status).or_insert_with(Times::new).record(felt);
+        tally.by_status.entry(status).or_default().record(felt);
     }
     let timed = match outcome.end {
         Ended::Good => true,

@@ -75,7 +75,7 @@ pub(super) async fn serve(global: &Global, args: AgentArgs) -> Result {
         AgentEvent::TurnedAway { peer, why } => output::complain(&format!("{peer} was turned away: {why}")),
         AgentEvent::Begins { peer } => output::complain(&format!("a load for {peer} begins")),
         AgentEvent::Ended { peer, says } => {
-            output::complain(&format!("the load for {peer} has ended: {says}"))
+            output::complain(&format!("the load for {peer} has ended: {says}"));
         }
         _ => {}
     });
