@@ -356,7 +356,10 @@ fn stop_reason(plan: &LoadPlan, shared: &Shared) -> StopReason {
         && shared.requests.load(Ordering::Relaxed) >= plan.part.share(plan.max_requests)
     {
         StopReason::RequestLimit
-    } else if Instant::now() < shared.ends {
+    } else if Instant::now() < shared.ends
+        && plan.scenarios.iter().any(|scenario| scenario.iterations.is_some())
+    {
+        // A user that would only wait until the end goes a little before it.
         StopReason::Iterations
     } else {
         StopReason::Duration

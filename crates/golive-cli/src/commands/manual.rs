@@ -63,7 +63,7 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result {
     Ok(End::Ready)
 }
 
-/// The script for bash offers hidden options, too.
+/// The scripts offer hidden options, too: bash's in one line for each command, the others' in a line for each option.
 fn without_hidden(script: &str, command: &clap::Command) -> String {
     let mut hidden = Vec::new();
     hidden_options(command, &mut hidden);
@@ -74,11 +74,19 @@ fn without_hidden(script: &str, command: &clap::Command) -> String {
             for option in &hidden {
                 line = line.replace(option, "");
             }
+        } else if offers(&line) && hidden.iter().any(|option| line.contains(option.trim_start())) {
+            continue;
         }
         text.push_str(&line);
         text.push('\n');
     }
     text
+}
+
+/// Whether a line of zsh's, fish's or PowerShell's script offers one option.
+fn offers(line: &str) -> bool {
+    let line = line.trim_start();
+    ["'--", "\"*--", "'*--", "complete -c", "[CompletionResult]"].iter().any(|start| line.starts_with(start))
 }
 
 fn hidden_options(command: &clap::Command, found: &mut Vec<String>) {

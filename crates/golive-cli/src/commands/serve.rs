@@ -95,6 +95,8 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Result {
         options.tls = Some(TlsFiles::new(certificate.clone(), key.clone()));
     }
     let server = golive_server::bind(&options).await.map_err(failure)?;
+    // Before anybody is told that it is there: whoever is told may end it.
+    let cancel = support::cancel_on_terminate("ending the console");
     match (global.format, server.entry_url()) {
         (Format::Json, _) => output::print_json(&json!({ "schema_version": 1, "url": server.url() })),
         (Format::Text, Some(link)) => output::print(&format!(
@@ -107,7 +109,6 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Result {
             server.url()
         )),
     }
-    let cancel = support::cancel_on_terminate("ending the console");
     server.serve(async move { cancel.cancelled().await }).await;
     Ok(End::Ready)
 }

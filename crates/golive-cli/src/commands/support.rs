@@ -37,8 +37,9 @@ pub(crate) fn cancel_on_interrupt(said: &'static str) -> CancellationToken {
 pub(crate) fn cancel_on_terminate(said: &'static str) -> CancellationToken {
     let cancel = cancel_on_interrupt(said);
     let trigger = cancel.clone();
+    // From now on: a task may begin later.
+    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
     tokio::spawn(async move {
-        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
         if let Ok(mut terminated) = terminated
             && terminated.recv().await.is_some()
         {
