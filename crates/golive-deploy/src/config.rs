@@ -200,7 +200,8 @@ impl ConfigReport {
 
 /// Holds settings against the rules.
 pub fn check_config(settings: &Settings, rules: &ConfigRules) -> ConfigReport {
-    let elsewhere: Vec<String> = settings.references().into_iter().map(|(name, _)| name).collect();
+    let elsewhere: Vec<String> =
+        settings.references(&rules.names).into_iter().map(|(name, _)| name).collect();
     let not_checked =
         elsewhere.iter().map(|name| format!("{name}: its value is kept elsewhere and was not fetched"));
     let mut seen =

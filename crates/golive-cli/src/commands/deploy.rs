@@ -115,7 +115,7 @@ fn check(global: &Global, file: &Path, fetches_secrets: bool) -> Result {
     let mut settings = Settings::parse_env_file(file).map_err(Failure::reach)?;
     let mut not_fetched = Vec::new();
     if fetches_secrets || config.deploy.fetch_secrets {
-        not_fetched = golive::fetch_kept(&mut settings, Some(&clock::environment));
+        not_fetched = golive::fetch_kept(&mut settings, &config.deploy.variables, Some(&clock::environment));
     }
     let mut rules = ConfigRules::production();
     rules.names = config.deploy.variables.clone();

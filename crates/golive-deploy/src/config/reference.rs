@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::VariableNames;
 use super::settings::Settings;
 
 /// Where the value of a variable is kept.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reference {
-    /// `file:/PATH`, or `NAME_FILE=/PATH` where `NAME` itself is not set, as container secrets are given.
+    /// `file:/PATH`, or `NAME_FILE=/PATH` where the rules look at `NAME` and it is not set, as container secrets are given.
     File(PathBuf),
     /// `env:NAME`.
     Environment(String),
@@ -49,16 +50,17 @@ impl Settings {
     /// what stays a reference is told as not checked.
     ///
     /// ```
-    /// use golive_deploy::{Reference, Settings};
+    /// use golive_deploy::{Settings, VariableNames};
     ///
-    /// let mut settings = Settings::from_pairs([("SECRET_KEY", "env:APP_KEY"), ("DB_PASSWORD_FILE", "/run/secrets/db")]);
-    /// let kept: Vec<String> = settings.references().into_iter().map(|(name, _)| name).collect();
-    /// assert_eq!(kept, ["DB_PASSWORD", "SECRET_KEY"]);
-    /// settings.fill("DB_PASSWORD", "…".into());
+    /// let names = VariableNames::default();
+    /// let mut settings = Settings::from_pairs([("SECRET_KEY", "env:APP_KEY"), ("DATABASE_URL_FILE", "/run/secrets/db")]);
+    /// let kept: Vec<String> = settings.references(&names).into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(kept, ["DATABASE_URL", "SECRET_KEY"]);
+    /// settings.fill("DATABASE_URL", "…".into());
     /// settings.fill("SECRET_KEY", "…".into());
-    /// assert!(settings.references().is_empty());
+    /// assert!(settings.references(&names).is_empty());
     /// ```
-    pub fn references(&self) -> Vec<(String, Reference)> {
+    pub fn references(&self, names: &VariableNames) -> Vec<(String, Reference)> {
         let mut found = Vec::new();
         for name in self.names() {
             let value = self.get(name).unwrap_or_default();
@@ -66,7 +68,8 @@ impl Settings {
                 found.push((name.to_owned(), reference));
             } else if let Some(of) = name.strip_suffix("_FILE")
                 && value.starts_with('/')
-                && !of.is_empty()
+                // A file that the application itself opens, such as LOG_FILE, is no value of a variable.
+                && names.all().contains(&of)
                 && self.get(of).is_none_or(|value| value.trim().is_empty())
             {
                 found.push((of.to_owned(), Reference::File(PathBuf::from(value))));

@@ -216,9 +216,10 @@ fn a_value_that_is_kept_elsewhere_is_not_judged_until_it_is_here() {
         let mut pairs = good();
         pairs.retain(|(name, _)| *name != "SECRET_KEY");
         pairs.push((kept.0, kept.1.to_owned()));
+        pairs.push(("LOG_FILE", "/var/log/app.log".to_owned())); // no value of LOG
         let mut settings = Settings::from_pairs(pairs);
         let mut rules = rules();
-        rules.known_names = vec!["SECRET_KEY".to_owned()];
+        rules.known_names = vec!["SECRET_KEY".to_owned(), "LOG_FILE".to_owned()];
         let report = check_config(&settings, &rules);
         assert!(report.findings.is_empty() && !report.is_ready(), "what was not looked at is not ready");
         assert!(report.not_checked[0].starts_with("SECRET_KEY:"), "{:?}", report.not_checked);

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use golive_deploy::{Reference, Settings};
+use golive_deploy::{Reference, Settings, VariableNames};
 use golive_sandbox::{ProcessSpec, run_to_end};
 use secrecy::SecretString;
 
@@ -20,9 +20,13 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Puts each value that is kept elsewhere in its place. Returns what could not be fetched and why, without any value:
 /// these stay unknown to the rules. `environment` looks a variable up, where the environment may be looked at.
-pub fn fetch_kept(settings: &mut Settings, environment: Option<Lookup<'_>>) -> Vec<(String, String)> {
+pub fn fetch_kept(
+    settings: &mut Settings,
+    names: &VariableNames,
+    environment: Option<Lookup<'_>>,
+) -> Vec<(String, String)> {
     let mut failed = Vec::new();
-    for (name, reference) in settings.references() {
+    for (name, reference) in settings.references(names) {
         match fetch(&reference, environment) {
             Ok(value) => settings.fill(&name, value),
             Err(reason) => failed.push((name, reason)),
@@ -83,12 +87,13 @@ mod tests {
             ("A".to_owned(), format!("file:{path}")),
             ("B".to_owned(), "env:OTHER".to_owned()),
             ("C".to_owned(), "command:printf '%s\\n' 'of the $HOME; command'".to_owned()),
-            ("D_FILE".to_owned(), path),
+            ("SECRET_KEY_FILE".to_owned(), path.clone()),
+            ("LOG_FILE".to_owned(), path),
             ("E".to_owned(), "itself".to_owned()),
         ]);
         let environment = |name: &str| (name == "OTHER").then(|| "of the variable".to_owned());
-        assert_eq!(fetch_kept(&mut settings, Some(&environment)), Vec::new());
-        let values = ["A", "B", "C", "D", "E"].map(|name| settings.get(name).unwrap_or_default());
+        assert_eq!(fetch_kept(&mut settings, &VariableNames::default(), Some(&environment)), Vec::new());
+        let values = ["A", "B", "C", "SECRET_KEY", "E"].map(|name| settings.get(name).unwrap_or_default());
         assert_eq!(
             values,
             ["of the file", "of the variable", "of the $HOME; command", "of the file", "itself"]
@@ -105,12 +110,12 @@ mod tests {
             ("E", "command:true"),
             ("F", "command:sh -c 'echo PLANTED >&2; exit 3'"),
         ]);
-        let failed = fetch_kept(&mut settings, Some(&nothing));
+        let failed = fetch_kept(&mut settings, &VariableNames::default(), Some(&nothing));
         assert_eq!(
             failed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
             ["A", "B", "C", "D", "E", "F"]
         );
         assert!(!format!("{failed:?}").contains("PLANTED"), "{failed:?}");
-        assert_eq!(settings.references().len(), 6, "they stay unknown");
+        assert_eq!(settings.references(&VariableNames::default()).len(), 6, "they stay unknown");
     }
 }

@@ -38,7 +38,7 @@ impl Step for ProductionConfig {
         let mut settings = Settings::parse_env_file(&path).doing("read the production environment")?;
         let mut not_fetched = Vec::new();
         if context.config.deploy.fetch_secrets {
-            not_fetched = fetch_kept(&mut settings, None);
+            not_fetched = fetch_kept(&mut settings, &context.config.deploy.variables, None);
         }
         let mut report = check_config(&settings, &rules(context).await?);
         let today = context.now().date_naive();
