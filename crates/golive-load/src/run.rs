@@ -352,14 +352,13 @@ pub(crate) async fn sample(began: Instant, sampler: Sampler, to: mpsc::Sender<Sa
 }
 
 fn stop_reason(plan: &LoadPlan, shared: &Shared) -> StopReason {
+    // A user that would only think until the end goes a little before it.
+    let longest_pause = plan.scenarios.iter().map(|scenario| scenario.think_time).max().unwrap_or_default();
     if shared.budget.load(Ordering::Relaxed) == 0
         && shared.requests.load(Ordering::Relaxed) >= plan.part.share(plan.max_requests)
     {
         StopReason::RequestLimit
-    } else if Instant::now() < shared.ends
-        && plan.scenarios.iter().any(|scenario| scenario.iterations.is_some())
-    {
-        // A user that would only wait until the end goes a little before it.
+    } else if Instant::now() + longest_pause < shared.ends {
         StopReason::Iterations
     } else {
         StopReason::Duration
