@@ -172,14 +172,14 @@ async fn main() {
         "local_hit_nanoseconds": near, "moka_alone_nanoseconds": moka,
         "ratios": [
             { "name": "revocation check / EXISTS", "ratio": check / exists, "at_least": 3.0 },
-            { "name": "revocation check, 10 ms of staleness allowed / EXISTS, 16 pipelined", "ratio": lenient / exists_16, "at_least": 0.5 },
+            { "name": "revocation check with client tracking, confirmed each time / EXISTS, 16 pipelined", "ratio": tracking / exists_16, "at_least": 0.5 },
             { "name": "rate limit decision / EVALSHA of the same script", "ratio": decision / evalsha, "at_least": 2.0 },
             { "name": "processor time of Python's limits / of a rate limit decision", "ratio": python.map(|python| python / cost), "at_least": 10.0 },
             { "name": "local hit over moka alone, microseconds", "ratio": (near - moka) / 1e3, "at_most": 1.0 },
         ],
         "told": [
             { "name": "per cent of EXISTS, 16 pipelined: revocation check", "value": 100.0 * check / exists_16 },
-            { "name": "per cent of EXISTS, 16 pipelined: with client tracking, confirmed each time", "value": 100.0 * tracking / exists_16 },
+            { "name": "per cent of EXISTS, 16 pipelined: with client tracking and 10 ms of staleness allowed", "value": 100.0 * lenient / exists_16 },
         ],
     });
     println!("{results:#}");

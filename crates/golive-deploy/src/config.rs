@@ -192,6 +192,16 @@ impl ConfigReport {
         self.not_checked.is_empty() && self.count(Severity::Error) + self.count(Severity::Warning) == 0
     }
 
+    /// Says of values that are kept elsewhere why they could not be fetched, each by the name of its variable.
+    pub fn not_fetched(&mut self, failed: impl IntoIterator<Item = (String, String)>) {
+        for (name, reason) in failed {
+            let said = format!("{name}: ");
+            self.not_checked.retain(|open| !open.starts_with(&said));
+            self.not_checked
+                .push(format!("{name}: its value is kept elsewhere and could not be fetched: {reason}"));
+        }
+    }
+
     /// How many findings weigh this much.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.counts() && finding.severity == severity).count()

@@ -32,3 +32,4 @@ pub use fuzzed::read_answer;
 pub use gather::{GradeError, GradeOptions, GradeTarget, grade};
 pub use rating::rate;
 pub use report::{Cap, Letter, Scores, TlsReport, Unverified};
+pub(crate) use suites::is_weak_suite;

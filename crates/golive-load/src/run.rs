@@ -17,7 +17,7 @@ pub(crate) mod summary;
 mod user;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -207,6 +207,8 @@ pub(crate) struct Shared {
     pub(crate) ends: Instant,
     /// Nothing is sent from here on, however much of an open schedule is left.
     pub(crate) gives_up: Instant,
+    /// Whether somebody had more to do than there was time for.
+    has_reached_end: AtomicBool,
     budget: AtomicU64,
     requests: AtomicU64,
     errors: AtomicU64,
@@ -214,6 +216,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Somebody's next request would come too late: whoever would only wait for the end goes a little before it.
+    pub(crate) fn reach_end(&self) {
+        self.has_reached_end.store(true, Ordering::Relaxed);
+    }
+
     fn new(plan: &LoadPlan, target: http::Target, began: Instant) -> Self {
         let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_SHARDS);
         let counted_from = began + plan.warm_up;
@@ -229,6 +236,7 @@ impl Shared {
             counted_from,
             ends,
             gives_up: ends + plan.request_timeout,
+            has_reached_end: AtomicBool::new(false),
             budget: AtomicU64::new(plan.part.share(plan.max_requests)),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -352,13 +360,11 @@ pub(crate) async fn sample(began: Instant, sampler: Sampler, to: mpsc::Sender<Sa
 }
 
 fn stop_reason(plan: &LoadPlan, shared: &Shared) -> StopReason {
-    // A user that would only think until the end goes a little before it.
-    let longest_pause = plan.scenarios.iter().map(|scenario| scenario.think_time).max().unwrap_or_default();
     if shared.budget.load(Ordering::Relaxed) == 0
         && shared.requests.load(Ordering::Relaxed) >= plan.part.share(plan.max_requests)
     {
         StopReason::RequestLimit
-    } else if Instant::now() + longest_pause < shared.ends {
+    } else if Instant::now() < shared.ends && !shared.has_reached_end.load(Ordering::Relaxed) {
         StopReason::Iterations
     } else {
         StopReason::Duration

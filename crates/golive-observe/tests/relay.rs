@@ -3,11 +3,10 @@
 
 mod support;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use golive_sandbox::{ProcessSpec, Sink, run_to_end};
+use golive_sandbox::{ProcessSpec, Sink, python_with, run_to_end};
 use serde_json::Value;
 use support::{OWN_SECRET, Service, events};
 
@@ -18,21 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// A Python with Relay's package, under `target`.
 fn python() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/sentry-relay");
-    let (python, marker) = (folder.join("bin/python"), folder.join("packages.txt"));
-    if fs::read_to_string(&marker).is_ok_and(|found| found == PACKAGE) {
-        return python;
-    }
-    fs::create_dir_all(&folder).unwrap();
-    let run = |spec: ProcessSpec, remedy: &str| {
-        let finished = run_to_end(spec, PATIENCE).unwrap_or_else(|error| panic!("{error}; {remedy}"));
-        assert!(finished.status.success(), "{}; {remedy}", finished.output);
-    };
-    let venv = ProcessSpec::new("python3").arguments(["-m", "venv"]).argument(&folder);
-    run(venv, "python3 with its module venv is needed (Debian: apt-get install python3-venv)");
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
-    run(ProcessSpec::new(&python).arguments(pip), "pip must reach its registry");
-    fs::write(marker, PACKAGE).unwrap();
-    python
+    python_with(&folder, PACKAGE).unwrap()
 }
 
 /// What Relay says of each of these documents.

@@ -12,7 +12,7 @@ use golive_backup::{
     RestoreOptions, Retention, VerifyError, back_up_state, compare_restored, create_backup, plan_prune,
     restore_backup, restore_state, verify_backup,
 };
-use golive_sandbox::{Process, ProcessSpec, Proxy, free_port, run_to_end};
+use golive_sandbox::{Process, ProcessSpec, Proxy, free_port, python_with};
 
 use crate::world::{World, execute, noon};
 
@@ -29,21 +29,7 @@ struct Moto {
 
 fn python() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/moto");
-    let (python, marker) = (folder.join("bin/python"), folder.join("packages.txt"));
-    if fs::read_to_string(&marker).is_ok_and(|found| found == PACKAGE) {
-        return python;
-    }
-    fs::create_dir_all(&folder).unwrap();
-    let run = |spec: ProcessSpec, remedy: &str| {
-        let finished = run_to_end(spec, PATIENCE).unwrap_or_else(|error| panic!("{error}; {remedy}"));
-        assert!(finished.status.success(), "{}; {remedy}", finished.errors);
-    };
-    let venv = ProcessSpec::new("python3").arguments(["-m", "venv"]).argument(&folder);
-    run(venv, "python3 with its module venv is needed (Debian: apt-get install python3-venv)");
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
-    run(ProcessSpec::new(&python).arguments(pip), "pip must reach its registry");
-    fs::write(marker, PACKAGE).unwrap();
-    python
+    python_with(&folder, PACKAGE).unwrap()
 }
 
 /// A request without a library: what a test asks of the server besides.

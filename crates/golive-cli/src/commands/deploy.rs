@@ -124,7 +124,7 @@ fn check(global: &Global, file: &Path, fetches_secrets: bool) -> Result {
         rules.examples.push(Settings::parse_env_file(&config.path(example)).map_err(Failure::reach)?);
     }
     let mut report = check_config(&settings, &rules);
-    report.not_checked.extend(not_fetched.into_iter().map(|(name, reason)| format!("{name}: {reason}")));
+    report.not_fetched(not_fetched);
     hold(global, &mut report.findings, true)?;
     show(global, &report, || {
         let mut text = text(&report.findings, report.variables, "variables");

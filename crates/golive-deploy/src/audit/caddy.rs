@@ -4,8 +4,9 @@
 //! default gives. What an import of another file brings is not missed.
 
 use super::caddy_syntax::{Statement, parse};
-use super::headers::{Sent, Site, is_weak_suite, judge};
+use super::headers::{Sent, Site, judge};
 use crate::finding::Finding;
+use crate::tls::is_weak_suite;
 
 /// Snippets that import one another.
 const MAX_IMPORTS_DEEP: usize = 8;

@@ -3,7 +3,7 @@
 use crate::finding::Finding;
 
 /// Six months: less gives no A+.
-pub(super) const HSTS_SECONDS: u64 = 15_552_000;
+const HSTS_SECONDS: u64 = 15_552_000;
 
 /// A header as it is sent, and the line that says so.
 #[derive(Clone, Debug)]
@@ -24,45 +24,83 @@ pub(super) struct Site<'a> {
 /// What an encrypted site ought to send.
 pub(super) fn judge(site: &Site<'_>, sent: &[Sent]) -> Vec<Finding> {
     let get = |name: &str| sent.iter().rfind(|header| header.name.eq_ignore_ascii_case(name));
-    let policy = get("Content-Security-Policy");
-    let mut findings = Vec::new();
-    let mut find = |id, line, what: String| {
-        findings.push(Finding::of(id, format!("{}: {what}", site.name)).at(site.file, line));
+    let flaws = flaws(|name| get(name).map(|header| header.value.as_str()), true, site.is_partly_unseen);
+    let finding = |flaw: Flaw| {
+        let id = match flaw.about {
+            About::Hsts => "DEP-503",
+            About::Policy => "DEP-504",
+            About::PolicyText => "DEP-513",
+            About::Others => "DEP-505",
+        };
+        let line = flaw.header.and_then(get).map_or(site.line, |header| header.line);
+        Finding::of(id, format!("{}: {}", site.name, flaw.what)).at(site.file, line)
     };
-    match get("Strict-Transport-Security") {
-        None if site.is_partly_unseen => {}
-        None => find("DEP-503", site.line, "no Strict-Transport-Security is sent".to_owned()),
-        Some(header) if max_age(&header.value).is_none_or(|seconds| seconds < HSTS_SECONDS) => {
-            let what = format!("HSTS lasts less than six months ({HSTS_SECONDS} seconds)");
-            find("DEP-503", header.line, what);
+    flaws.into_iter().map(finding).collect()
+}
+
+/// Which rule a flaw breaks, whatever its identity for a kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Hsts,
+    Policy,
+    PolicyText,
+    Others,
+}
+
+/// What is wrong with the headers of a site.
+pub(super) struct Flaw {
+    pub(super) about: About,
+    /// The header that is sent and not good; none when one is missing.
+    pub(super) header: Option<&'static str>,
+    pub(super) what: String,
+}
+
+/// Holds what is sent, by name, against what ought to be. What is partly unseen may send what is missed here.
+pub(super) fn flaws<'a>(
+    get: impl Fn(&str) -> Option<&'a str>,
+    is_encrypted: bool,
+    is_partly_unseen: bool,
+) -> Vec<Flaw> {
+    const POLICY: &str = "Content-Security-Policy";
+    const HSTS: &str = "Strict-Transport-Security";
+    let mut flaws = Vec::new();
+    let mut flaw = |about, header: Option<&'static str>, what: String| {
+        if header.is_some() || !is_partly_unseen {
+            flaws.push(Flaw { about, header, what });
         }
-        Some(_) => {}
-    }
-    match policy {
-        None if site.is_partly_unseen => {}
-        None => find("DEP-504", site.line, "no Content-Security-Policy is sent".to_owned()),
-        Some(policy) if allows_scripts(&policy.value) => {
+    };
+    match get(POLICY) {
+        None => flaw(About::Policy, None, format!("no {POLICY} is sent")),
+        Some(policy) if allows_scripts(policy) => {
             let what = "the policy allows inline scripts, eval, or a local address".to_owned();
-            find("DEP-513", policy.line, what);
+            flaw(About::PolicyText, Some(POLICY), what);
         }
         Some(_) => {}
     }
-    let framing = get("X-Frame-Options").is_some()
-        || policy.is_some_and(|policy| policy.value.contains("frame-ancestors"));
-    for (is_there, what) in [
-        (get("X-Content-Type-Options").is_some(), "X-Content-Type-Options"),
-        (framing, "X-Frame-Options or frame-ancestors"),
-        (get("Referrer-Policy").is_some(), "Referrer-Policy"),
+    match get(HSTS).filter(|_| is_encrypted) {
+        None if is_encrypted => flaw(About::Hsts, None, format!("no {HSTS} is sent over https")),
+        Some(value) if max_age(value).is_none_or(|seconds| seconds < HSTS_SECONDS) => {
+            let what = format!("HSTS lasts less than six months ({HSTS_SECONDS} seconds)");
+            flaw(About::Hsts, Some(HSTS), what);
+        }
+        _ => {}
+    }
+    let is_framed = get("X-Frame-Options").is_none()
+        && get(POLICY).is_none_or(|policy| !policy.contains("frame-ancestors"));
+    for (is_missing, name) in [
+        (get("X-Content-Type-Options").is_none(), "X-Content-Type-Options"),
+        (is_framed, "X-Frame-Options or frame-ancestors"),
+        (get("Referrer-Policy").is_none(), "Referrer-Policy"),
     ] {
-        if !is_there && !site.is_partly_unseen {
-            find("DEP-505", site.line, format!("no {what} is sent"));
+        if is_missing {
+            flaw(About::Others, None, format!("no {name} is sent"));
         }
     }
-    findings
+    flaws
 }
 
 /// Whether a policy lets an injected script run, or names an address that is a leftover.
-pub(super) fn allows_scripts(policy: &str) -> bool {
+fn allows_scripts(policy: &str) -> bool {
     let scripts = directive_of(policy, "script-src").or_else(|| directive_of(policy, "default-src"));
     let scripts = scripts.unwrap_or_default();
     scripts.contains("'unsafe-inline'") || scripts.contains("'unsafe-eval'") || policy.contains("localhost")
@@ -76,17 +114,10 @@ fn directive_of<'a>(policy: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The seconds that HSTS lasts.
-pub(super) fn max_age(value: &str) -> Option<u64> {
+fn max_age(value: &str) -> Option<u64> {
     value.split(';').find_map(|part| {
         let (name, seconds) = part.split_once('=')?;
         let is_it = name.trim().eq_ignore_ascii_case("max-age");
         is_it.then(|| seconds.trim().trim_matches('"').parse().ok()).flatten()
     })
-}
-
-/// Whether a suite gives no forward secrecy or is broken, by its IANA name.
-pub(super) fn is_weak_suite(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    name.starts_with("TLS_RSA_")
-        || ["RC4", "3DES", "_DES_", "NULL", "EXPORT", "ANON"].iter().any(|word| name.contains(word))
 }

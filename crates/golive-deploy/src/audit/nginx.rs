@@ -3,7 +3,7 @@
 //! An `include` whose files are at hand counts as written out; what another may bring is not missed.
 
 use super::AuditFile;
-use super::headers::{HSTS_SECONDS, allows_scripts, max_age};
+use super::headers::{About, flaws};
 use super::nginx_syntax::{Directive, Place, parse_whole};
 use crate::finding::Finding;
 
@@ -128,40 +128,18 @@ impl Audit<'_> {
         let place = server.place;
         // An included file may send what is not seen here.
         let included = brings_headers(server.children());
-        match get("Content-Security-Policy") {
-            None if included => {}
-            None => self.find("DEP-303", place, "no Content-Security-Policy is sent"),
-            Some(policy) if allows_scripts(&policy.value) => self.find(
-                "DEP-316",
-                policy.place,
-                "the policy allows inline scripts, eval, or a local address",
-            ),
-            Some(_) => {}
-        }
-        if encrypted {
-            match get("Strict-Transport-Security") {
-                None if included => {}
-                None => self.find("DEP-308", place, "no Strict-Transport-Security is sent over https"),
-                Some(header) if max_age(&header.value).is_none_or(|seconds| seconds < HSTS_SECONDS) => {
-                    self.find(
-                        "DEP-308",
-                        header.place,
-                        format!("HSTS lasts less than six months ({HSTS_SECONDS} seconds)"),
-                    );
-                    self.about(&header.value);
-                }
-                Some(_) => {}
-            }
-        }
-        let framing = get("X-Frame-Options").is_some()
-            || get("Content-Security-Policy").is_some_and(|policy| policy.value.contains("frame-ancestors"));
-        for (there, what) in [
-            (get("X-Content-Type-Options").is_some(), "X-Content-Type-Options"),
-            (framing, "X-Frame-Options or frame-ancestors"),
-            (get("Referrer-Policy").is_some(), "Referrer-Policy"),
-        ] {
-            if !there && !included {
-                self.find("DEP-311", place, format!("no {what} is sent"));
+        let value = |name: &str| get(name).map(|header| header.value.as_str());
+        for flaw in flaws(value, encrypted, included) {
+            let id = match flaw.about {
+                About::Hsts => "DEP-308",
+                About::Policy => "DEP-303",
+                About::PolicyText => "DEP-316",
+                About::Others => "DEP-311",
+            };
+            let header = flaw.header.and_then(get);
+            self.find(id, header.map_or(place, |header| header.place), flaw.what);
+            if let Some(header) = header.filter(|_| flaw.about == About::Hsts) {
+                self.about(&header.value);
             }
         }
         for header in sent.iter().filter(|header| is_security(&header.name) && !header.always) {

@@ -2,9 +2,10 @@
 //!
 //! A router often takes its middlewares from another file or provider: what those bring is not missed.
 
-use super::headers::{Sent, Site, is_weak_suite, judge};
+use super::headers::{Sent, Site, judge};
 use super::yaml::{Node, parse};
 use crate::finding::Finding;
+use crate::tls::is_weak_suite;
 
 /// Chains of chains.
 const MAX_CHAINS_DEEP: usize = 8;

@@ -97,6 +97,15 @@ pub(super) fn all() -> Vec<Suite> {
     list
 }
 
+/// Whether a suite of the registry, by its name there, is none that a configuration should allow: no forward secrecy, no
+/// authentication, or a cipher that can be broken.
+pub(crate) fn is_weak_suite(name: &str) -> bool {
+    all().into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name)).is_some_and(|suite| {
+        let is_broken = suite.anonymous() || suite.export() || suite.rc4() || suite.small_block();
+        !suite.forward_secrecy() || is_broken || suite.bits() < 128
+    })
+}
+
 /// A suite by its number.
 pub(super) fn by_id(id: u16) -> Option<Suite> {
     all().into_iter().find(|suite| suite.id == id)

@@ -148,6 +148,7 @@ impl User {
     fn next_turn(&self, free_at: Instant) -> Option<Turn> {
         let role = &self.role;
         if role.schedule.is_none() && free_at >= self.shared.ends {
+            self.shared.reach_end();
             return None;
         }
         let part = self.shared.part;
@@ -160,7 +161,11 @@ impl User {
             Some(schedule) => role.begins + schedule.intended(sequence)?,
             None => free_at,
         };
-        (intended < self.shared.ends).then_some(Turn { sequence, intended })
+        if intended >= self.shared.ends {
+            self.shared.reach_end();
+            return None;
+        }
+        Some(Turn { sequence, intended })
     }
 
     /// All steps, as long as each is answered as it must be. Tells how long the last answer asked to wait; `None` when this
@@ -174,6 +179,7 @@ impl User {
             if number > 0 {
                 let intended = Instant::now() + self.varied(step.think_time).max(asked);
                 if intended >= self.shared.ends {
+                    self.shared.reach_end();
                     return None;
                 }
                 meant = Meant { intended, waited: wait_until(intended).await };

@@ -41,6 +41,7 @@ impl Step for ProductionConfig {
             not_fetched = fetch_kept(&mut settings, &context.config.deploy.variables, None);
         }
         let mut report = check_config(&settings, &rules(context).await?);
+        report.not_fetched(not_fetched);
         let today = context.now().date_naive();
         context.config.deploy.hold(&mut report.findings, true, today).doing("apply waivers and ruleset")?;
         let mut seen = Witness::new(path.display().to_string(), context.now());
@@ -50,9 +51,6 @@ impl Step for ProductionConfig {
             .saw("config.not_checked", report.not_checked.clone());
         for open in &report.not_checked {
             seen.could_not(open.clone());
-        }
-        for (name, reason) in not_fetched {
-            seen.could_not(format!("{name}: {reason}"));
         }
         for finding in report.findings.iter().filter(|finding| finding.severity != Severity::Note) {
             seen.finds(match &finding.suppression {
