@@ -98,7 +98,9 @@ impl BucketOptions {
     ///
     /// ```
     /// # use golive_backup::BucketOptions;
-    /// let variable = |name: &str| name.starts_with("AWS_").then(|| "planted".to_owned());
+    /// let variable = |name: &str| {
+    ///     matches!(name, "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY").then(|| "planted".to_owned())
+    /// };
     /// let options = BucketOptions::parse("s3://backups/kpi?region=eu-central-1", "/var/spool/kpi", &variable)?;
     /// assert_eq!(options.label(), "s3://backups/kpi");
     /// # Ok::<(), golive_backup::BucketError>(())
