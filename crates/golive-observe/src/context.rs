@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arrayvec::ArrayString;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tracing::Span;
 use tracing_subscriber::Registry;
@@ -14,8 +15,15 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::layer::CONTEXT_TARGET;
 use crate::scrub;
 
-/// Longest client or user id that is kept.
-const LONGEST_ID_CHARS: usize = 128;
+/// Longest client or user id that is kept, and longest request id that is taken over.
+const LONGEST_ID_BYTES: usize = 128;
+const LONGEST_REQUEST_ID_BYTES: usize = 64;
+
+/// Who a request is of, where it is kept: memory of its own for each id would cost every request more than the id.
+pub(crate) type KeptId = ArrayString<LONGEST_ID_BYTES>;
+
+/// The id of a request.
+pub(crate) type RequestId = ArrayString<LONGEST_REQUEST_ID_BYTES>;
 
 thread_local! {
     static OPENING: RefCell<Option<Arc<RequestContext>>> = const { RefCell::new(None) };
@@ -28,7 +36,7 @@ const LONGEST_STATE_BYTES: usize = 512;
 /// What is known about the request being answered.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
-    pub(crate) request_id: String,
+    pub(crate) request_id: RequestId,
     pub(crate) trace: TraceParent,
     /// What other tracing systems noted in the trace, passed on as it came.
     pub(crate) trace_state: Option<String>,
@@ -43,13 +51,14 @@ pub(crate) struct RequestContext {
 /// Whom the request was identified as.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Identity {
-    pub(crate) client_id: Option<String>,
-    pub(crate) user_id: Option<String>,
+    pub(crate) client_id: Option<KeptId>,
+    pub(crate) user_id: Option<KeptId>,
 }
 
 impl RequestContext {
+    #[inline]
     pub(crate) fn new(
-        request_id: String,
+        request_id: RequestId,
         trace: TraceParent,
         method: &'static str,
         route: Cow<'static, str>,
@@ -144,25 +153,22 @@ impl RequestContext {
 /// nothing.
 pub fn identify(client_id: &str, user_id: &str) {
     // Before the lock: no more happens under it than has to.
-    let [mut client_id, mut user_id] =
-        [client_id, user_id].map(|value| (!value.is_empty()).then(|| kept_id(value)));
+    let [client_id, user_id] = [client_id, user_id].map(|value| scrub::global().scrub(value));
     RequestContext::with_current(|context| {
         let mut identity = context.identity();
-        if let Some(client_id) = client_id.take() {
-            identity.client_id = Some(client_id);
-        }
-        if let Some(user_id) = user_id.take() {
-            identity.user_id = Some(user_id);
-        }
+        keep_id(&mut identity.client_id, &client_id);
+        keep_id(&mut identity.user_id, &user_id);
     });
 }
 
-fn kept_id(value: &str) -> String {
-    let clean = scrub::global().scrub(value);
-    match clean.len() > LONGEST_ID_CHARS {
-        true => clean.chars().take(LONGEST_ID_CHARS).collect(),
-        false => clean.into_owned(),
+/// Written where it stays: a longer way would cost more than the id.
+fn keep_id(kept: &mut Option<KeptId>, value: &str) {
+    if value.is_empty() {
+        return;
     }
+    let kept = kept.insert(KeptId::new());
+    let fits = kept.try_push_str(&value[..value.floor_char_boundary(LONGEST_ID_BYTES)]);
+    debug_assert!(fits.is_ok(), "it was cut to what there is room for");
 }
 
 /// The headers that carry the current request on to another service: `x-request-id`, `traceparent` and, where the caller
@@ -171,7 +177,7 @@ fn kept_id(value: &str) -> String {
 pub fn outgoing_headers() -> Vec<(&'static str, String)> {
     let Some(context) = RequestContext::current() else { return Vec::new() };
     let trace_state = context.trace_state.clone().map(|state| ("tracestate", state));
-    [("x-request-id", context.request_id.clone()), ("traceparent", context.trace.to_string())]
+    [("x-request-id", context.request_id.to_string()), ("traceparent", context.trace.to_string())]
         .into_iter()
         .chain(trace_state)
         .collect()
@@ -180,19 +186,19 @@ pub fn outgoing_headers() -> Vec<(&'static str, String)> {
 /// The id of the request being answered, for an error body that support can search for.
 #[must_use]
 pub fn current_request_id() -> Option<String> {
-    RequestContext::current().map(|context| context.request_id.clone())
+    RequestContext::current().map(|context| context.request_id.to_string())
 }
 
 /// A request id is taken over from a caller only if it is 8 to 64 letters, digits, `-` or `_` and no secret.
-pub(crate) fn accept_request_id(candidate: &str) -> Option<String> {
+pub(crate) fn accept_request_id(candidate: &str) -> Option<RequestId> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_valid = (8..=64).contains(&candidate.len()) && candidate.bytes().all(allowed);
-    (is_valid && scrub::global().scrub(candidate) == candidate).then(|| candidate.to_owned())
+    let id = RequestId::from(candidate).ok().filter(|id| id.len() >= 8 && id.bytes().all(allowed))?;
+    (scrub::global().scrub(candidate) == candidate).then_some(id)
 }
 
 /// A request id of our own making: 32 hexadecimal digits, told apart but not unguessable.
-pub(crate) fn new_request_id() -> String {
-    new_trace_id().as_str().to_owned()
+pub(crate) fn new_request_id() -> RequestId {
+    RequestId::from(new_trace_id().as_str()).expect("it is shorter than one from a caller may be")
 }
 
 /// Drawn from a generator that each thread seeds once: asking the system for every request would cost as much as the

@@ -169,13 +169,13 @@ impl ErrorReport<'_> {
         exceptions.reverse(); // the protocol wants the root cause first
         let mut tags: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
         if let Some(request) = self.request {
-            tags.insert("request_id".to_owned(), request.request_id.clone());
+            tags.insert("request_id".to_owned(), request.request_id.to_string());
             tags.insert("trace_id".to_owned(), request.trace.trace_id.as_str().to_owned());
             tags.insert("http.request.method".to_owned(), request.method.to_owned());
             tags.insert("http.route".to_owned(), request.route.to_string());
         }
         if let Some(client_id) = self.identity.client_id {
-            tags.insert("client_id".to_owned(), client_id);
+            tags.insert("client_id".to_owned(), client_id.to_string());
         }
         let mut extra = self.span_fields;
         extra.extend(self.fields);
@@ -188,7 +188,7 @@ impl ErrorReport<'_> {
             culprit: self.location,
             message: Some(self.message).filter(|message| !message.is_empty()),
             logger: Some(self.target.to_owned()),
-            user: self.identity.user_id.map(|id| User { id: Some(id), ..User::default() }),
+            user: self.identity.user_id.map(|id| User { id: Some(id.to_string()), ..User::default() }),
             exception: Values { values: exceptions },
             tags: tags.into_iter().collect(),
             extra: extra.into_iter().collect(),

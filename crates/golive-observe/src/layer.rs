@@ -214,7 +214,7 @@ mod tests {
 
     use tracing_subscriber::layer::SubscriberExt;
 
-    use crate::context::{TraceParent, identify};
+    use crate::context::{RequestId, TraceParent, identify};
     use crate::errors::Destinations;
     use crate::proof::check_log_line;
 
@@ -249,7 +249,7 @@ mod tests {
 
     fn request_span() -> tracing::Span {
         let span = tracing::info_span!(target: CONTEXT_TARGET, "request", late = tracing::field::Empty);
-        let (id, trace) = ("r-1234567".to_owned(), TraceParent::start());
+        let (id, trace) = (RequestId::from("r-1234567").unwrap(), TraceParent::start());
         Arc::new(RequestContext::new(id, trace, "GET", "/x".into())).attach(&span);
         span
     }
@@ -309,7 +309,12 @@ mod tests {
 
         for (microseconds, is_human) in [(0, false), (12_340, false), (7_000_000, false), (1_500, true)] {
             let trace = TraceParent::start();
-            let context = RequestContext::new("r-1234567".to_owned(), trace, "GET", "/orders/{id}".into());
+            let context = RequestContext::new(
+                RequestId::from("r-1234567").unwrap(),
+                trace,
+                "GET",
+                "/orders/{id}".into(),
+            );
             context.set_status(200);
             let context = Arc::new(context);
             let by_event = written(is_human, || {

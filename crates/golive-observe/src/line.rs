@@ -289,7 +289,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    use crate::context::TraceParent;
+    use crate::context::{KeptId, RequestId, TraceParent};
 
     proptest! {
         #[test]
@@ -301,9 +301,9 @@ mod tests {
             status in proptest::option::of(100..600_u16),
             has_client in any::<bool>(),
         ) {
-            let request = RequestContext::new("r-1234567".to_owned(), TraceParent::start(), "GET", route.clone().into());
+            let request = RequestContext::new(RequestId::from("r-1234567").unwrap(), TraceParent::start(), "GET", route.clone().into());
             status.into_iter().for_each(|status| request.set_status(status));
-            let identity = Identity { client_id: has_client.then(|| own.clone()), user_id: None };
+            let identity = Identity { client_id: has_client.then(|| KeptId::from(&own).unwrap()), user_id: None };
             let mut fields = Fields::default();
             fields.insert("own", own.clone().into());
             fields.insert("number", number.into());
@@ -352,7 +352,12 @@ mod tests {
 
     #[test]
     fn a_field_of_a_span_goes_before_that_of_the_request_and_stands_once() {
-        let request = RequestContext::new("r-1234567".to_owned(), TraceParent::start(), "GET", "/x".into());
+        let request = RequestContext::new(
+            RequestId::from("r-1234567").unwrap(),
+            TraceParent::start(),
+            "GET",
+            "/x".into(),
+        );
         let (identity, fields) = (Identity::default(), Fields::default());
         let mut span_fields = Fields::default();
         span_fields.insert("http.route", "/own".into());

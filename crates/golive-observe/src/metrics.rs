@@ -1,12 +1,12 @@
 //! The numbers of a service: one set of OpenTelemetry instruments, read as Prometheus text and, when an endpoint is
 //! configured, pushed over OTLP too. Labels come from route templates and fixed words, never from a caller.
 
+mod lanes;
 mod observed;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use opentelemetry::KeyValue;
@@ -14,6 +14,8 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, M
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
+
+use lanes::Lanes;
 
 use crate::{process, scrub};
 
@@ -34,7 +36,6 @@ pub struct Metrics {
     routes: Mutex<HashSet<String>>,
     numbers: RwLock<HashMap<&'static str, &'static RouteNumbers>>,
     request_duration: Histogram<f64>,
-    active_requests: Arc<AtomicI64>,
     request_errors: Counter<u64>,
     cache_requests: Counter<u64>,
     error_events: Counter<u64>,
@@ -46,17 +47,8 @@ pub struct Metrics {
     browser_requests: Histogram<f64>,
     browser_errors: Counter<u64>,
     beacons: Counter<u64>,
-    totals: Totals,
+    requests: Arc<Lanes>,
     backup_age: OnceLock<Box<dyn Fn() -> Option<f64> + Send + Sync>>,
-}
-
-/// All requests answered and how many of them failed. On a cache line of their own: every request changes them, and what
-/// stands beside them is only read.
-#[derive(Default)]
-#[repr(align(128))]
-struct Totals {
-    requests: AtomicU64,
-    failures: AtomicU64,
 }
 
 thread_local! {
@@ -175,12 +167,12 @@ impl Metrics {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(help);
             histogram.with_boundaries(DURATION_BUCKETS.to_vec()).build()
         };
-        let active_requests = Arc::new(AtomicI64::new(0));
-        let active = Arc::clone(&active_requests);
+        let requests = Arc::new(Lanes::default());
+        let active = Arc::clone(&requests);
         meter
             .i64_observable_up_down_counter("http.server.active_requests")
             .with_description("Requests being answered now.")
-            .with_callback(move |observer| observer.observe(active.load(Ordering::Relaxed), &[]))
+            .with_callback(move |observer| observer.observe(active.active(), &[]))
             .build();
         Self {
             routes: Mutex::default(),
@@ -189,7 +181,6 @@ impl Metrics {
                 "http.server.request.duration",
                 "Time from the request's head to the response's head.",
             ),
-            active_requests,
             request_errors: counter(
                 "http.server.errors",
                 "Requests answered with a 5xx status or by a panic.",
@@ -216,7 +207,7 @@ impl Metrics {
                 "browser.beacons",
                 "Beacons by outcome: taken, malformed, too_large or limited.",
             ),
-            totals: Totals::default(),
+            requests,
             backup_age: OnceLock::new(),
             registry,
             provider,
@@ -304,14 +295,11 @@ impl Metrics {
 
     /// Counts a request into the share that alerts go by. Probes and scrapes are not asked for: they would thin it out.
     pub(crate) fn count_request(&self, has_failed: bool) {
-        self.totals.requests.fetch_add(1, Ordering::Relaxed);
-        if has_failed {
-            self.totals.failures.fetch_add(1, Ordering::Relaxed);
-        }
+        self.requests.add_answered(has_failed);
     }
 
     pub(crate) fn add_active_requests(&self, change: i64) {
-        self.active_requests.fetch_add(change, Ordering::Relaxed);
+        self.requests.add_active(change);
     }
 
     pub(crate) fn count_error_event(&self) {
@@ -336,7 +324,7 @@ impl Metrics {
 
     /// All requests answered, probes left out, and how many of them with a 5xx status.
     pub(crate) fn request_totals(&self) -> (u64, u64) {
-        (self.totals.requests.load(Ordering::Relaxed), self.totals.failures.load(Ordering::Relaxed))
+        self.requests.answered()
     }
 
     /// The age of the last good backup in seconds, where the service tells it; nothing inside while it is unknown.

@@ -287,7 +287,8 @@ fn is_probe(route: &str) -> bool {
 
 /// The panic hook has logged and reported it; the caller learns only the request id.
 fn after_panic(context: &RequestContext) -> Response {
-    let body = serde_json::json!({ "error": "internal server error", "request_id": context.request_id });
+    let body =
+        serde_json::json!({ "error": "internal server error", "request_id": context.request_id.as_str() });
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (StatusCode::INTERNAL_SERVER_ERROR, headers, body.to_string()).into_response()
 }

@@ -17,10 +17,10 @@ use crate::clock;
 const COMPRESSED: &str = ".gz";
 const PARTIAL: &str = ".gz.tmp";
 
-/// How far compressing steps back (the niceness of its thread): it has the processor when requests leave it, and a tenth of
-/// one when they do not, so that files do not pile up.
+/// How far compressing steps back (the niceness of its thread): as far as there is. It has the processor when requests leave
+/// it. While they leave none, files stay as they are for longer, and what is kept of them is bounded all the same.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 19;
 
 /// The thread that looks after rotated files. Dropping it waits for the file that is being compressed.
 pub(super) struct Archive {
