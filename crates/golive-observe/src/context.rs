@@ -346,6 +346,16 @@ mod tests {
     }
 
     #[test]
+    fn an_id_that_is_too_long_is_cut_between_characters() {
+        let mut kept = None;
+        keep_id(&mut kept, &format!("x{}", "\u{fc}".repeat(LONGEST_ID_BYTES)));
+        let expected = format!("x{}", "\u{fc}".repeat((LONGEST_ID_BYTES - 1) / 2));
+        assert_eq!(kept.as_deref(), Some(expected.as_str()));
+        keep_id(&mut kept, "");
+        assert_eq!(kept.as_deref(), Some(expected.as_str()), "an empty one says nothing");
+    }
+
+    #[test]
     fn trace_states_are_passed_on_as_they_came_or_not_at_all() {
         let accept = |headers: &[&str]| accept_trace_state(headers.iter().copied());
         assert_eq!(
