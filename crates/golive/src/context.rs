@@ -4,9 +4,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use golive_migrate::TargetOptions;
+use golive_sandbox::Process;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +61,8 @@ pub struct Context {
     /// One step makes the backup key.
     pub(crate) backup_key: std::sync::Mutex<()>,
     application: Mutex<Option<Instance>>,
+    /// In a rehearsal, what archives the binary log.
+    pub(crate) archiver: Mutex<Option<Process>>,
     served: std::sync::atomic::AtomicU32,
 }
 
@@ -128,6 +132,7 @@ impl Context {
             sign_in: Mutex::default(),
             backup_key: std::sync::Mutex::default(),
             application: Mutex::default(),
+            archiver: Mutex::default(),
             served: Default::default(),
         }
     }
@@ -261,8 +266,12 @@ impl Context {
         self.application().await
     }
 
-    /// Ends the application, if golive runs it.
+    /// Ends the application, if golive runs it, and in a rehearsal what archives its binary log.
     pub async fn stop_application(&self) {
+        if let Some(archiver) = self.archiver.lock().await.take() {
+            let end = move || archiver.terminate(ARCHIVER_ENDS_WITHIN);
+            tokio::task::spawn_blocking(end).await.expect("ending a program does not panic");
+        }
         if let Some(instance) = self.application.lock().await.take() {
             instance.stop().await;
         }
@@ -308,6 +317,8 @@ fn started(error: StartApplicationError) -> StepError {
     StepError::Failed { doing: "bring the application up".to_owned(), source: Box::new(error) }
 }
 
+/// What has arrived is put away first.
+const ARCHIVER_ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// The production secret key, among the run's secrets.
 pub(crate) const SECRET_KEY: &str = "secret_key";
 /// The provider state, in the run's folder.

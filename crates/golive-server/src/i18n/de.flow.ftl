@@ -29,6 +29,7 @@ step-errors = Absichtlich scheitern: sehen, dass der Fehler erfasst, gemeldet un
 step-health = Die Health-Endpunkte ohne Anmeldung abfragen
 step-metrics = Die Metriken abrufen
 step-backup = Eine Sicherung anlegen, zurücklesen, täglich einplanen
+step-archive-binlog = Das Binärlog archivieren, während es geschrieben wird
 step-restore-drill = Die Sicherung auf einem Wegwerfserver wiederherstellen und vergleichen
 step-state-backup = Anbieterstatus, Umgebung und Deployment-Dateien verschlüsselt sichern
 step-redis-outage = Redis unter der laufenden Anwendung anhalten

@@ -362,6 +362,7 @@ fact-backup-state_equal = zurückgelesen sind sie gleich
 fact-backup-state_encrypted = verschlüsselt
 fact-recovery-rto_seconds = Zeit bis zur Wiederherstellung (s)
 fact-recovery-rpo_seconds = Datenverlust höchstens (s)
+fact-backup-binlog_lag_seconds = Archiv des Binärlogs zurück (s)
 fact-recovery-documented = die Handbücher sind da
 fact-recovery-scenarios_tested = geübte Notfälle
 fact-recovery-scenarios_failed = gescheiterte Übungen

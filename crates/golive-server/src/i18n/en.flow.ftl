@@ -29,6 +29,7 @@ step-errors = Fail on purpose: see it captured, alerted and scrubbed
 step-health = Ask the health endpoints, without a login
 step-metrics = Scrape the metrics
 step-backup = Take a backup, read it back, schedule it daily
+step-archive-binlog = Archive the binary log as it is written
 step-restore-drill = Restore the backup into a disposable server and compare
 step-state-backup = Back up provider state, environment and deployment files, encrypted
 step-redis-outage = Stop Redis under the running application

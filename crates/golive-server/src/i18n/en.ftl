@@ -362,6 +362,7 @@ fact-backup-state_equal = read back, they are equal
 fact-backup-state_encrypted = encrypted
 fact-recovery-rto_seconds = time to recover (s)
 fact-recovery-rpo_seconds = data lost at most (s)
+fact-backup-binlog_lag_seconds = archive of the binary log behind (s)
 fact-recovery-documented = the runbooks exist
 fact-recovery-scenarios_tested = disasters rehearsed
 fact-recovery-scenarios_failed = rehearsals that failed

@@ -231,8 +231,9 @@ const TOPICS: [Topic; 6] = [
             "backup.retention_days",
             "recovery.rto_seconds",
             "recovery.rpo_seconds",
+            "backup.binlog_lag_seconds",
         ],
-        steps: &["backup", "restore-drill", "state-backup", "recovery"],
+        steps: &["backup", "archive-binlog", "restore-drill", "state-backup", "recovery"],
         commands: &["golive backup status", "golive backup verify", "golive backup drill"],
     },
     Topic {

@@ -106,7 +106,7 @@ impl Step for TakeBackup {
         let noted = context.kept_note(SCHEDULED)?.unwrap_or_default();
         let by_schedule = came_by_schedule(newest.id.as_str(), &noted);
         seen.source(format!("{}, whose command took backup {}", timer.display(), newest.id.as_str()));
-        match installed(context) {
+        match installed(context, TIMER) {
             Ok(()) => seen.saw("backup.scheduled_daily", by_schedule && runs_daily(&text)),
             Err(why) => seen.could_not(why),
         };
@@ -128,16 +128,22 @@ fn runs_daily(timer: &str) -> bool {
     })
 }
 
-/// Writes the schedule, and what its command needs, and returns the command.
-fn write_schedule(context: &Context) -> Result<Vec<String>, StepError> {
+/// A command of `golive backup` with all that a schedule must tell it.
+pub(super) fn scheduled_command(context: &Context, what: &[&str]) -> Vec<String> {
     let config = context.config.path("golive.toml".as_ref());
     let (repository, key) = (folder(context), key_file(context));
-    let mut words: Vec<String> = vec![program(), "backup".to_owned(), "create".to_owned()];
+    let mut words: Vec<String> = vec![program(), "backup".to_owned()];
+    words.extend(what.iter().map(|word| (*word).to_owned()));
     for (option, path) in [("--config", config), ("--repository", repository), ("--key", key)] {
         words.extend([option.to_owned(), path.display().to_string()]);
     }
-    let target = format!("env:{TARGET_VARIABLE}");
-    words.extend(["--target".to_owned(), target]);
+    words.extend(["--target".to_owned(), format!("env:{TARGET_VARIABLE}")]);
+    words
+}
+
+/// Writes the schedule, and what its command needs, and returns the command.
+fn write_schedule(context: &Context) -> Result<Vec<String>, StepError> {
+    let words = scheduled_command(context, &["create", "--prove", "due"]);
     let mut options = ScheduleOptions::new(words.clone(), "golive");
     options.daily_at = context.config.backup.daily_at;
     options.environment_file = Some(environment_file(context));
@@ -162,12 +168,8 @@ fn program() -> String {
 
 /// Runs the scheduled command with nothing but what the schedule gives it.
 async fn run_scheduled(context: &Context, command: &[String]) -> Result<(), StepError> {
-    let url = context.target()?;
     let (program, arguments) = command.split_first().expect("a command has a program");
-    let spec = ProcessSpec::new(program)
-        .arguments(arguments.to_vec())
-        .empty_environment()
-        .environment([(TARGET_VARIABLE, url.expose_secret()), ("PATH", SYSTEM_PATH)]);
+    let spec = with_schedule_environment(context, ProcessSpec::new(program).arguments(arguments.to_vec()))?;
     let run = move || run_to_end(spec, BACKUP_WITHIN);
     let ended = tokio::task::spawn_blocking(run).await.expect("running a program does not panic");
     let ended = ended.doing("run the scheduled backup")?;
@@ -178,20 +180,35 @@ async fn run_scheduled(context: &Context, command: &[String]) -> Result<(), Step
     Err(StepError::Refused(format!("the scheduled backup ended with {}: {said}", ended.status)))
 }
 
-/// A rehearsal's machine is not the one that will run the schedule; elsewhere it must have been installed.
-fn installed(context: &Context) -> Result<(), String> {
-    let places = ["/etc/systemd/system/golive-backup.timer", "/etc/cron.d/golive-backup"];
-    if context.rehearsal.is_some() || places.iter().any(|place| std::path::Path::new(place).exists()) {
-        return Ok(());
-    }
-    Err(format!("the schedule in {} is not installed on this machine", schedule_folder(context).display()))
+/// What a schedule leaves a command of its environment: no more than the target's address and a search path.
+pub(super) fn with_schedule_environment(
+    context: &Context,
+    spec: ProcessSpec,
+) -> Result<ProcessSpec, StepError> {
+    let url = context.target()?;
+    let given = [(TARGET_VARIABLE, url.expose_secret()), ("PATH", SYSTEM_PATH)];
+    Ok(spec.empty_environment().environment(given))
 }
 
-fn environment_file(context: &Context) -> PathBuf {
+/// A rehearsal's machine is not the one that will run the schedule; elsewhere the unit, or where cron does the same its
+/// line, must have been installed.
+pub(super) fn installed(context: &Context, unit: &str) -> Result<(), String> {
+    let unit_file = Path::new("/etc/systemd/system").join(unit);
+    let is_by_cron = unit == TIMER && Path::new("/etc/cron.d/golive-backup").exists();
+    if context.rehearsal.is_some() || is_by_cron || unit_file.exists() {
+        return Ok(());
+    }
+    Err(format!(
+        "{unit}, written into {}, is not installed on this machine",
+        schedule_folder(context).display()
+    ))
+}
+
+pub(super) fn environment_file(context: &Context) -> PathBuf {
     context.directory.secret_path("backup.env")
 }
 
-fn schedule_folder(context: &Context) -> PathBuf {
+pub(super) fn schedule_folder(context: &Context) -> PathBuf {
     context.directory.path("schedule")
 }
 

@@ -9,6 +9,7 @@ use crate::rehearse::RunError;
 use crate::step::{About, Step};
 
 mod admin_login;
+mod archive_binlog;
 mod backup;
 mod baseline;
 mod cache;
@@ -92,6 +93,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Step>> {
         Arc::new(metrics::Metrics),
         // Phase 4
         Arc::new(backup::TakeBackup),
+        Arc::new(archive_binlog::ArchiveBinlog),
         Arc::new(restore_drill::RestoreDrill),
         Arc::new(state_backup::StateBackup),
         Arc::new(redis_outage::RedisOutage),

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use golive_backup::{MeasuredRecovery, RunbookInputs, Scenario, render_runbook};
 use golive_gate::Fact;
 
+use super::archive_binlog::keep_archiving;
 use super::backup::{database, folder, key_file, repository, server};
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
@@ -17,7 +18,7 @@ impl Step for Recovery {
         About::new("recovery", 4, "Write the recovery runbook from what the drills measured")
             .checklist(&["4.1", "4.2", "4.3"])
             .after(&["restore-drill"])
-            .once_ended(&["redis-outage", "database-outage"])
+            .once_ended(&["archive-binlog", "redis-outage", "database-outage"])
             .supplies(&[
                 "recovery.documented",
                 "recovery.scenarios_tested",
@@ -80,6 +81,7 @@ impl Step for Recovery {
                 name(drill.scenario)
             ));
         }
+        keep_archiving(context).await?;
         let (repository, database) = (repository(context)?, database(&server(context)?)?);
         let (every, now) = (TimeDelta::hours(DAILY_HOURS), context.now());
         let measure = move || repository.possible_loss(&database, every, now);
