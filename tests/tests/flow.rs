@@ -22,6 +22,7 @@ fn heavy_a_rehearsal_passes_all_criteria_leaves_nothing_running_and_leaks_no_sec
     assert_eq!(report.verdict(), "go", "{}", report.trouble());
     every_criterion_passes_from_evidence(&report);
     every_step_says_what_it_did(&report);
+    a_lost_server_costs_less_than_a_day(&report);
     for name in ["report.json", "report.html", "report.md", "report.xml", "recovery.md"] {
         assert!(run.text(name).len() > 500, "{name} is hardly a report");
     }
@@ -45,6 +46,15 @@ fn every_criterion_passes_from_evidence(report: &Document) {
             assert!(!one["value"].is_null(), "no value: {one}");
         }
     }
+}
+
+/// So much it would cost by daily backups alone; the archive of the binary log was measured instead.
+fn a_lost_server_costs_less_than_a_day(report: &Document) {
+    let criteria = report.value["criteria"].as_array().unwrap();
+    let mut evidence = criteria.iter().flat_map(|criterion| criterion["evidence"].as_array().unwrap());
+    let loss = evidence.find(|one| one["fact"] == "recovery.rpo_seconds").unwrap();
+    assert!(loss["value"].as_f64().unwrap() < 3600.0, "{loss}");
+    assert!(loss["source"].as_str().unwrap().contains("archived binary log"), "{loss}");
 }
 
 fn every_step_says_what_it_did(report: &Document) {

@@ -8,12 +8,14 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use golive_backup::{
-    BackupOptions, BucketOptions, CreateBackupError, Depth, Key, Keys, Progress, Repository, RepositoryError,
-    RestoreOptions, Retention, VerifyError, back_up_state, compare_restored, create_backup, plan_prune,
-    restore_backup, restore_state, verify_backup,
+    BackupOptions, BucketOptions, ChangeKind, CreateBackupError, Depth, Key, Keys, PlanError, Progress,
+    Repository, RepositoryError, RestoreOptions, Retention, Search, Target, VerifyError, back_up_state,
+    compare_restored, create_backup, find_changes, plan_prune, plan_recovery, restore_backup, restore_state,
+    verify_backup,
 };
 use golive_sandbox::{Process, ProcessSpec, Proxy, free_port, python_with};
 
+use crate::logged::{LEDGER, Logged, rows_at};
 use crate::world::{World, execute, noon};
 
 /// What pip brings, once.
@@ -52,17 +54,27 @@ fn send(port: u16, method: &str, path: &str, body: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// The server with a clock that goes wrong by as many seconds as a file says.
+const WITH_A_CLOCK: &str = "import datetime, sys, moto.s3.models as models
+right, (clock, *arguments) = models.utcnow, sys.argv[1:]
+models.utcnow = lambda: right() + datetime.timedelta(seconds=int(open(clock).read()))
+from moto.server import main
+main(arguments)";
+
 impl Moto {
     fn start() -> Self {
+        Self::run(&["-m", "moto.server"])
+    }
+
+    fn with_clock(clock: &Path) -> Self {
+        fs::write(clock, "0").unwrap();
+        Self::run(&["-c", WITH_A_CLOCK, clock.to_str().unwrap()])
+    }
+
+    fn run(server: &[&str]) -> Self {
         let port = free_port().unwrap();
-        let spec = ProcessSpec::new(python()).arguments([
-            "-m",
-            "moto.server",
-            "-H",
-            "127.0.0.1",
-            "-p",
-            &port.to_string(),
-        ]);
+        let place = ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned);
+        let spec = ProcessSpec::new(python()).arguments(server.to_vec()).arguments(place);
         let process = Process::start(spec).unwrap();
         let began = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -80,16 +92,23 @@ fn moto() -> &'static Moto {
 }
 
 fn new_bucket(name: &str) {
-    let made = ask(moto().port, "PUT", &format!("/{name}"));
+    new_bucket_of(moto(), name);
+}
+
+fn new_bucket_of(moto: &Moto, name: &str) {
+    let made = ask(moto.port, "PUT", &format!("/{name}"));
     assert!(made.contains(" 200 "), "{made}");
 }
 
 fn options(bucket: &str, port: u16) -> BucketOptions {
+    options_with_spool(bucket, port, &std::env::temp_dir().join("golive-no-spool"))
+}
+
+fn options_with_spool(bucket: &str, port: u16, spool: &Path) -> BucketOptions {
     let address = format!("s3://{bucket}/kpi/backups?endpoint=http://127.0.0.1:{port}&region=us-east-1");
     let variable =
         |name: &str| name.ends_with("KEY_ID").then(|| "GOLIVE".to_owned()).or(Some("hunter2".to_owned()));
     let variable = |name: &str| variable(name).filter(|_| !name.ends_with("TOKEN"));
-    let spool = std::env::temp_dir().join("golive-no-spool");
     let mut options = BucketOptions::parse(&address, spool, &variable).unwrap();
     options.patience = Duration::from_secs(20);
     options
@@ -101,9 +120,13 @@ fn repository(bucket: &str, key: &Key) -> Repository {
 
 /// Names of the objects, and uploads that were begun and not ended.
 fn objects(bucket: &str) -> (Vec<String>, usize) {
-    let listed = ask(moto().port, "GET", &format!("/{bucket}?list-type=2"));
+    objects_of(moto(), bucket)
+}
+
+fn objects_of(moto: &Moto, bucket: &str) -> (Vec<String>, usize) {
+    let listed = ask(moto.port, "GET", &format!("/{bucket}?list-type=2"));
     let names = listed.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
-    let uploads = ask(moto().port, "GET", &format!("/{bucket}?uploads"));
+    let uploads = ask(moto.port, "GET", &format!("/{bucket}?uploads"));
     (names.map(str::to_owned).collect(), uploads.matches("<UploadId>").count())
 }
 
@@ -312,4 +335,112 @@ fn two_writers_of_one_bucket_do_not_meet() {
         assert!(format!("{refused:?}").contains("Busy"), "{refused:?}");
     }
     assert_eq!(repository("twice", &key).list().unwrap().len(), taken.len());
+}
+
+#[test]
+fn a_lock_that_a_killed_writer_left_ends_by_the_stores_own_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock");
+    let moto = Moto::with_clock(&clock);
+    new_bucket_of(&moto, "killed");
+    let file = folder.path().join("state");
+    fs::write(&file, "state").unwrap();
+    let opened = options("killed", moto.port);
+    let repository = Repository::open_bucket(&opened, Keys::with_identity(Key::generate())).unwrap();
+    assert!(send(moto.port, "PUT", "/killed/kpi/backups/.lock", b"left").contains(" 200 "));
+    for age in ["0", "290"] {
+        fs::write(&clock, age).unwrap();
+        let busy = back_up_state(&repository, std::slice::from_ref(&file), noon(0)).unwrap_err();
+        assert!(format!("{busy:?}").contains("Busy"), "{age}: {busy:?}");
+    }
+    fs::write(&clock, "310").unwrap();
+    let taken = back_up_state(&repository, &[file], noon(0)).unwrap();
+    assert_eq!(repository.list().unwrap(), [taken]);
+    let (names, _) = objects_of(&moto, "killed");
+    assert!(!names.iter().any(|name| name.ends_with(".lock")), "it was given back: {names:?}");
+}
+
+#[test]
+fn a_writer_whose_lock_was_taken_over_publishes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock");
+    let moto = Moto::with_clock(&clock);
+    new_bucket_of(&moto, "slow");
+    let large = large_files(folder.path());
+    let key = Key::generate();
+    let open =
+        |port| Repository::open_bucket(&options("slow", port), Keys::with_identity(key.clone())).unwrap();
+    let (proxy, fast) = (Proxy::start(moto.port).unwrap(), open(moto.port));
+    proxy.delay(Duration::from_secs(1));
+    let slow = open(proxy.port());
+    let writer = std::thread::spawn(move || back_up_state(&slow, &large, noon(0)));
+    let began = Instant::now();
+    while !objects_of(&moto, "slow").0.iter().any(|name| name.ends_with(".lock")) {
+        assert!(began.elapsed() < PATIENCE, "the slow writer takes no lock");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // To the store, the slow one was not heard of for ten minutes.
+    fs::write(&clock, "600").unwrap();
+    let small = folder.path().join("small");
+    fs::write(&small, "state").unwrap();
+    let taken = back_up_state(&fast, &[small], noon(1)).unwrap();
+    proxy.mend();
+    let refused = writer.join().unwrap();
+    assert!(format!("{refused:?}").contains("taken over by another"), "{refused:?}");
+    assert_eq!(fast.list().unwrap(), [taken]);
+    assert!(fast.scan().unwrap().damaged.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn binary_logs_in_a_bucket_bring_back_a_dropped_table_on_another_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    new_bucket("logs");
+    let key = Key::generate();
+    let on_machine = |name: &str| {
+        let options = options_with_spool("logs", moto().port, &folder.path().join(name));
+        Repository::open_bucket(&options, Keys::with_identity(key.clone())).unwrap()
+    };
+    let mut logged = Logged::new(LEDGER);
+    logged.repository = on_machine("archiver");
+    logged.back_up().await;
+    for number in [501, 502] {
+        logged.execute(&format!("INSERT INTO ledger (amount) VALUES ({number} * 7); FLUSH BINARY LOGS"));
+        logged.catch_up().await;
+    }
+    logged.execute("DROP TABLE ledger; FLUSH BINARY LOGS");
+    logged.catch_up().await;
+    logged.execute("INSERT INTO audit (what) VALUES ('not closed yet')");
+    let open = logged.gtid();
+    logged.catch_up().await;
+    let (names, uploads) = objects("logs");
+    let left = names.iter().filter(|name| name.contains("journal") || name.contains(".partial"));
+    assert_eq!((left.count(), uploads), (0, 0), "{names:?}");
+    // What is not closed lies where it is archived, and nowhere else is it taken for granted.
+    let plan = |repository: &Repository, target| plan_recovery(repository, "kpi", target, None, false);
+    plan(&logged.repository, Target::After(open)).unwrap();
+    let elsewhere = plan(&on_machine("another"), Target::After(open));
+    assert!(matches!(elsewhere, Err(PlanError::NoSuchTransaction { .. })), "{elsewhere:?}");
+
+    logged.repository = on_machine("a third");
+    let mut search = Search::new();
+    search.kind = Some(ChangeKind::Drop);
+    let found = find_changes(&logged.repository, &search).unwrap();
+    let [drop] = found.as_slice() else { panic!("{found:?}") };
+    let before = drop.gtid;
+    assert_eq!(rows_at(&logged, Target::Before(before)).await, "502");
+
+    // A log that is gone from the store is a gap, and one with another byte is not replayed.
+    let archived = logged.repository.binlogs().logs().unwrap();
+    let name = archived.iter().find(|log| log.transactions > 0).unwrap().part.name.clone();
+    let name = names.iter().find(|object| object.ends_with(&name)).unwrap();
+    assert!(send(moto().port, "PUT", &format!("/logs/{name}"), b"no log").contains(" 200 "));
+    let names_the_log = |planned: &Result<_, PlanError>| match planned {
+        Err(PlanError::Repository(RepositoryError::File { path, .. })) => path.ends_with(name),
+        _ => false,
+    };
+    let spoilt = plan(&on_machine("a fourth"), Target::Before(before));
+    assert!(names_the_log(&spoilt), "{spoilt:?}");
+    assert!(ask(moto().port, "DELETE", &format!("/logs/{name}")).contains(" 204 "));
+    let missing = plan(&on_machine("a fifth"), Target::Before(before));
+    assert!(names_the_log(&missing), "{missing:?}");
 }

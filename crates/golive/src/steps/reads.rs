@@ -12,6 +12,7 @@ pub(crate) fn reads(step: &str) -> &'static [&'static str] {
 #[rustfmt::skip]
 const READS: &[(&str, &[&str])] = &[
     ("admin-login", &["accounts", "admin", "application", "environment", "http", "journeys", "target", "tenant"]),
+    ("archive-binlog", &["backup", "target"]),
     ("backup", &["backup", "target"]),
     ("baseline", &["accounts", "admin", "application", "demo_environment", "errors", "http", "journeys", "redis", "source", "target", "tenant"]),
     ("cache", &["admin", "application", "environment", "http", "journeys", "tenant"]),
