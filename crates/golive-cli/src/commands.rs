@@ -1,6 +1,7 @@
 //! One file a command; each parses, calls its crate, renders and says how it ended.
 
 pub(crate) mod accounts;
+mod alerts;
 pub(crate) mod backup;
 pub(crate) mod cache;
 pub(crate) mod db;

@@ -39,6 +39,12 @@ impl Failure {
     pub(crate) fn reach(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::OutOfReach(error.into())
     }
+
+    /// The error in one line, for whoever does not sit at the terminal.
+    pub(crate) fn text(&self) -> String {
+        let (Self::Usage(error) | Self::OutOfReach(error) | Self::Busy(error)) = self;
+        complaint::text(error.as_ref(), false).lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    }
 }
 
 pub(crate) type Result = std::result::Result<End, Failure>;

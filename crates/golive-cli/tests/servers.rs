@@ -196,6 +196,68 @@ fn a_test_error_and_a_test_alert_tell_whether_they_arrived() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the command that is tested looks at the real clock")]
+fn a_certificate_that_wants_to_be_renewed_is_told_through_the_alerts_of_golive_toml() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let sink = Sink::start().unwrap();
+    let authority = CertificateAuthority::new("test").unwrap();
+    std::fs::write(here.join("ca.pem"), authority.certificate_pem()).unwrap();
+    let day = Duration::from_secs(86_400);
+    let now = std::time::SystemTime::now();
+    let issue = |days_left: u32| {
+        let leaf =
+            authority.issue_between(&["app.example.com"], now - 60 * day, now + days_left * day).unwrap();
+        std::fs::write(here.join("chain.pem"), &leaf.certificate_pem).unwrap();
+    };
+    let describe = |alerts: &str| {
+        let text = format!("[application]\nname = \"shop\"\n{alerts}");
+        std::fs::write(here.join("golive.toml"), text).unwrap();
+    };
+    let check = |address: &str, more: &[&str]| {
+        let named = ["--server-name", "app.example.com", "--certificate", "chain.pem", "--ca", "ca.pem"];
+        run(here, address, &[&["tls", "check", "--format", "json"][..], &named, more].concat())
+    };
+    let webhook = format!("{}/planted", sink.url());
+
+    issue(20);
+    describe("");
+    check("", &["--alert"]).with(2).says(&["[alerts]"]);
+    describe("[alerts]\nwebhook = \"env:TARGET\"\nenvironment = \"staging\"\n");
+    check("", &["--alert"]).with(2).says(&["TARGET"]);
+    // Nobody is told who did not ask for it.
+    check(&webhook, &[]).with(0);
+    assert_eq!(sink.received().len(), 0);
+
+    let told = check(&webhook, &["--alert"]).with(0);
+    assert_eq!(told.json()["alerted"][0]["is_delivered"], true);
+    assert!(!told.all().contains("planted"));
+    let alert = |count: usize| {
+        let received = sink.wait_for(count, Duration::from_secs(5));
+        serde_json::from_slice::<serde_json::Value>(&received[count - 1].body).unwrap()
+    };
+    let first = alert(1);
+    assert_eq!((&first["key"], &first["service"]), (&"certificate".into(), &"shop".into()));
+    let text = first["text"].as_str().unwrap();
+    assert!(text.starts_with("[staging] shop:") && text.contains("DEP-402"), "{text}");
+    assert!(text.contains("app.example.com"), "{text}");
+
+    // One that could not be looked at is told too; one that is fine is not.
+    std::fs::remove_file(here.join("chain.pem")).unwrap();
+    check(&webhook, &["--alert"]).with(12);
+    assert!(alert(2)["text"].as_str().unwrap().contains("could not be checked"));
+    issue(90);
+    assert!(check(&webhook, &["--alert"]).with(0).json().get("alerted").is_none());
+    assert_eq!(sink.received().len(), 2);
+
+    // An alert that nobody took is a failure, after what was found.
+    issue(20);
+    check("http://127.0.0.1:9/planted", &["--alert"]).with(12).says(&["webhook", "DEP-402"]);
+    let tested = run(here, &webhook, &["observe", "test-alert", "--format", "json"]).with(0);
+    assert_eq!(tested.json()["channels"][0]["channel"], "webhook");
+}
+
+#[test]
 fn an_endpoint_that_is_not_there_is_out_of_reach() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -8,6 +8,7 @@ mod compose;
 mod dockerfile;
 mod headers;
 mod nginx;
+mod nginx_facts;
 mod nginx_syntax;
 mod place;
 mod traefik;

@@ -22,7 +22,7 @@ mod report;
 mod suites;
 
 pub use certificate::{CertificateCheck, CheckCertificateError, KeyFile, check_certificate};
-pub use cross_check::{CrossCheck, CrossCheckError, Difference, cross_check_sslscan};
+pub use cross_check::{CrossCheck, CrossCheckError, Difference, cross_check_sslscan, cross_check_testssl};
 pub use facts::{
     CertificateFacts, HstsFact, HttpFacts, ProtocolFact, SuiteFact, Support, TlsFacts, TlsVersion,
     TrustProblem,

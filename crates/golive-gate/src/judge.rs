@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::criteria::{Criterion, Requirement, Tested, criteria};
 use crate::report::{CriterionResult, Evidence, Report, SCHEMA_VERSION, Status, Verdict};
+use crate::settled::{self, WAIVED_FINDINGS};
 use crate::step::{StepResult, StepStatus};
 use crate::{Fact, Policy, Waiver, figures};
 
@@ -26,7 +27,10 @@ pub fn judge(facts: &[Fact], steps: &[StepResult], policy: &Policy, now: DateTim
     let mut warnings = policy.leniencies();
     let criteria: Vec<_> = criteria()
         .iter()
-        .map(|criterion| court.waive(court.judge_criterion(criterion), &mut warnings))
+        .map(|criterion| {
+            let judged = court.with_waived_findings(court.judge_criterion(criterion), &mut warnings);
+            court.waive(judged, &mut warnings)
+        })
         .collect();
     warnings.extend(unknown_waivers(policy));
     let verdict = with_steps(verdict(&criteria), steps, &criteria, &mut warnings);
@@ -151,6 +155,14 @@ impl Court<'_> {
             .find_map(trouble_of)
     }
 
+    /// A criterion that passes only since somebody answers for findings says so.
+    fn with_waived_findings(&self, result: CriterionResult, warnings: &mut Vec<String>) -> CriterionResult {
+        let facts = WAIVED_FINDINGS.iter().filter(|(key, _)| *key == result.key);
+        let newest = facts.filter_map(|(_, fact)| self.newest.get(fact));
+        let newest: Vec<_> = newest.map(|newest| newest.fact).collect();
+        newest.into_iter().fold(result, |result, fact| settled::apply(result, fact, self.now, warnings))
+    }
+
     fn waive(&self, mut result: CriterionResult, warnings: &mut Vec<String>) -> CriterionResult {
         let ours = self.policy.waivers.iter().filter(|waiver| waiver.criterion == result.key);
         let mut in_force: Option<&Waiver> = None;
@@ -168,7 +180,7 @@ impl Court<'_> {
             }
         }
         let Some(waiver) = in_force else { return result };
-        if result.status == Status::Pass {
+        if matches!(result.status, Status::Pass | Status::Waived) {
             warnings.push(format!("`{}` passes: its waiver by {} can be removed", result.key, waiver.owner));
             return result;
         }

@@ -29,6 +29,7 @@ mod judge;
 mod policy;
 mod render;
 mod report;
+mod settled;
 mod step;
 
 pub use criteria::{Criterion, PolicyLimit, Requirement, Test, criteria};

@@ -229,3 +229,51 @@ fn a_policy_that_cannot_mean_what_it_says_is_refused() {
     assert!(matches!(limit.validate(), Err(PolicyError::BadLimit { .. })));
     assert!(serde_json::from_value::<Policy>(json!({"dashboard_p95": 1})).is_err());
 }
+
+#[test]
+fn a_waived_finding_lets_its_criterion_pass_and_is_seen() {
+    let waived = |key: &str, list: serde_json::Value| {
+        let mut facts = good_facts();
+        facts.push(Fact::new(key, list, "prod.env", now()));
+        facts
+    };
+    let one = |expires: &str| json!({"rule": "CFG-010", "owner": "r.ortiz", "reason": "until Monday", "expires": expires});
+    let day = |days: i64| (now() + Duration::days(days)).date_naive().to_string();
+
+    let report = judged(&waived("config.waived", json!([])));
+    only(&report, "", Status::Pass);
+    let report = judged(&waived("config.waived", json!([one(&day(0))])));
+    only(&report, "production_config", Status::Waived);
+    assert_eq!(report.verdict, Verdict::Go);
+    let result = report.criterion("production_config").unwrap();
+    assert_eq!((result.judged(), result.waiver.as_ref().unwrap().owner.as_str()), (Status::Fail, "r.ortiz"));
+    assert!(result.actual.contains("CFG-010: until Monday"), "{}", result.actual);
+    assert!(report.warnings.iter().any(|warning| warning.contains("CFG-010 is waived by r.ortiz")));
+
+    // The last day is over since it was collected.
+    for (list, status) in [
+        (json!([one(&day(-1))]), Status::Fail),
+        (json!([{"rule": "CFG-010", "owner": " ", "reason": "x", "expires": day(9)}]), Status::Fail),
+        (json!([{"rule": "CFG-010"}]), Status::Unknown),
+        (json!("none"), Status::Unknown),
+    ] {
+        let report = judged(&waived("config.waived", list));
+        only(&report, "production_config", status);
+        assert_ne!(report.verdict, Verdict::Go);
+    }
+
+    // Two lists are one waiver, which ends with the first that ends.
+    let mut facts = waived("config.waived", json!([one(&day(9))]));
+    let other = json!([{"rule": "DEP-204", "owner": "k.lee", "reason": "no other way", "expires": day(2)}]);
+    facts.push(Fact::new("deploy.waived", other, "compose.yml", now()));
+    let report = judged(&facts);
+    let waiver = report.criterion("production_config").unwrap().waiver.clone().unwrap();
+    assert_eq!(
+        (waiver.owner.as_str(), waiver.reason.as_str(), waiver.expires.to_string()),
+        ("r.ortiz, k.lee", "CFG-010: until Monday; DEP-204: no other way", day(2))
+    );
+
+    // A finding that counts is not let pass by the waiver of another.
+    replace(&mut facts, "config.errors", json!(1));
+    only(&judged(&facts), "production_config", Status::Fail);
+}

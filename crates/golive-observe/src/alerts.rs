@@ -225,7 +225,7 @@ pub(crate) fn readiness(is_ready: bool, names: &str) {
     }
 }
 
-/// What became of a test alert.
+/// What became of an alert that was waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TestedChannel {
@@ -235,6 +235,55 @@ pub struct TestedChannel {
     pub is_delivered: bool,
     /// What stood in the way, without any secret.
     pub problem: Option<String>,
+}
+
+/// What a program that ends by itself, such as a daily check, has to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Notice {
+    /// What it is about, the same each time: receivers put alerts together by it.
+    pub key: String,
+    /// The service that is concerned.
+    pub service: String,
+    /// Its environment.
+    pub environment: String,
+    /// One or a few sentences, without any secret; longer ones are cut at 1000 characters.
+    pub text: String,
+}
+
+impl Notice {
+    /// A notice about a service in an environment.
+    pub fn new(
+        key: impl Into<String>,
+        service: impl Into<String>,
+        environment: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        Self { key: key.into(), service: service.into(), environment: environment.into(), text: text.into() }
+    }
+}
+
+/// Sends a notice through each channel, as the alerts of a running service go, and waits for the answers: at most ten
+/// seconds a channel. Blocks, so call it outside of a runtime or where blocking is allowed.
+///
+/// # Errors
+/// When a channel makes no sense; what was refused or out of reach stands in the result.
+pub fn send_notice(
+    channels: &[AlertChannel],
+    notice: &Notice,
+) -> Result<Vec<TestedChannel>, AlertSetupError> {
+    let Notice { key, service, environment, text } = notice;
+    let text: String = text.chars().take(LONGEST_TEXT_CHARS).collect();
+    let alert = Alert {
+        id: uuid::Uuid::new_v4().to_string(),
+        key: key.clone(),
+        state: State::Raised,
+        service: service.clone(),
+        environment: environment.clone(),
+        timestamp: clock::rfc3339(clock::now()),
+        text: format!("[{environment}] {service}: {text}"),
+    };
+    channels.iter().map(|options| channel::test(options, &alert)).collect()
 }
 
 /// Sends one test alert through each channel and waits for the answers: at most ten seconds a channel. Blocks, so call it

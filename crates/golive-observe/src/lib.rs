@@ -47,7 +47,10 @@ mod samples;
 mod sampling;
 mod scrub;
 
-pub use alerts::{AlertChannel, AlertOptions, AlertSetupError, MailOptions, TestedChannel, send_test_alert};
+pub use alerts::{
+    AlertChannel, AlertOptions, AlertSetupError, MailOptions, Notice, TestedChannel, send_notice,
+    send_test_alert,
+};
 #[cfg(feature = "axum")]
 pub use beacon::beacon_router;
 pub use context::{current_request_id, identify, outgoing_headers};

@@ -40,6 +40,8 @@ pub enum Requirement {
     Promtool,
     /// Another scanner of TLS, beside which a grade may be checked.
     Sslscan,
+    /// A slower one that looks at more.
+    Testssl,
     /// Judges units; only golive's own tests use it.
     SystemdAnalyze,
     /// An ACME authority; only golive's own tests use it.
@@ -77,11 +79,12 @@ impl Requirement {
     ];
 
     /// Those that golive's own tests use besides.
-    pub(crate) const OF_TESTS: [Self; 8] = [
+    pub(crate) const OF_TESTS: [Self; 9] = [
         Self::Galera,
         Self::Prometheus,
         Self::Promtool,
         Self::Sslscan,
+        Self::Testssl,
         Self::SystemdAnalyze,
         Self::Pebble,
         Self::PebbleNames,
@@ -114,6 +117,7 @@ impl Requirement {
             Self::Prometheus => &["prometheus"],
             Self::Promtool => &["promtool"],
             Self::Sslscan => &["sslscan"],
+            Self::Testssl => &["testssl", "testssl.sh"],
             Self::SystemdAnalyze => &["systemd-analyze"],
             Self::Pebble => &["pebble"],
             Self::PebbleNames => &["pebble-challtestsrv"],
@@ -136,6 +140,7 @@ impl Requirement {
             Self::Galera => ("galera-4", "galera", ""),
             Self::Prometheus | Self::Promtool => ("prometheus", "golang-github-prometheus", "prometheus"),
             Self::Sslscan => ("sslscan", "sslscan", "sslscan"),
+            Self::Testssl => ("testssl.sh", "testssl", "testssl"),
             Self::SystemdAnalyze => ("systemd", "systemd", ""),
             Self::Pebble | Self::PebbleNames => ("pebble", "", ""),
             Self::Chromedriver => ("chromium-driver", "chromedriver", "chromedriver"),
@@ -161,9 +166,10 @@ impl Requirement {
         found.ok_or(Missing { requirement: self })
     }
 
-    /// mariadb-install-db takes any argument as a wish to install, and a library is not run.
+    /// mariadb-install-db takes any argument as a wish to install, a library is not run, and testssl.sh works for seconds
+    /// before it greets with a banner.
     fn tells_its_version(self) -> bool {
-        !matches!(self, Self::MariadbInstallDb | Self::Galera)
+        !matches!(self, Self::MariadbInstallDb | Self::Galera | Self::Testssl)
     }
 
     /// Looks for it and asks it for its version, where asking is harmless.

@@ -3,6 +3,7 @@
 //! Not here: opening anything the file names (that is `context`), and secrets: the file holds where a secret
 //! is found (`env:NAME`, `file:PATH`), never the secret.
 
+mod alerts;
 mod application;
 mod digest;
 mod kept;
@@ -16,6 +17,7 @@ use golive_gate::Policy;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use alerts::{AlertMail, Alerts};
 pub use application::{Application, Commands, DatabaseQuestion, Http, RequestTemplate, Requests, Respond};
 pub use kept::{Lookup, fetch_kept};
 pub use proofs::{
@@ -81,6 +83,8 @@ pub struct Config {
     pub rate_limit: Option<RateLimitProof>,
     /// How error tracking is proven.
     pub errors: Option<ErrorProof>,
+    /// Who is told by commands that run on a schedule.
+    pub alerts: Option<Alerts>,
     /// Backups.
     #[serde(default)]
     pub backup: Backup,

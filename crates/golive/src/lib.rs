@@ -45,10 +45,10 @@ pub use bundle::{
     EvidenceKeyError, Signer, SignerError, bundle, verify_bundle,
 };
 pub use config::{
-    Admin, Application, Backup, CiCheck, Commands, Config, DatabaseQuestion, Deploy, ErrorProof, Http,
-    Journeys, Load, LoadScenario, Lookup, MigrateConfig, RateLimitProof, ReadConfigError, RedisConfig,
-    RequestTemplate, Requests, Respond, SchemaConfig, Setting, SettingError, SourceConfig, TargetConfig,
-    Team, Tenant, Tls, fetch_kept,
+    Admin, AlertMail, Alerts, Application, Backup, CiCheck, Commands, Config, DatabaseQuestion, Deploy,
+    ErrorProof, Http, Journeys, Load, LoadScenario, Lookup, MigrateConfig, RateLimitProof, ReadConfigError,
+    RedisConfig, RequestTemplate, Requests, Respond, SchemaConfig, Setting, SettingError, SourceConfig,
+    TargetConfig, Team, Tenant, Tls, fetch_kept,
 };
 pub use context::{Addresses, Context};
 pub use disaster::{

@@ -1,20 +1,24 @@
 //! `tls`: the grade of an endpoint, by the strictest public guide.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod scanner;
 
+use std::path::{Path, PathBuf};
+
+use golive_deploy::Severity;
 use golive_deploy::tls::{
-    CrossCheck, GradeError, GradeOptions, GradeTarget, KeyFile, Letter, TlsReport, check_certificate,
-    cross_check_sslscan, grade,
+    CertificateCheck, CrossCheck, GradeError, GradeOptions, GradeTarget, KeyFile, Letter, TlsReport,
+    check_certificate, grade,
 };
-use golive_sandbox::{ProcessSpec, Requirement, run_to_end};
+
+use golive_observe::TestedChannel;
 
 use crate::args::Global;
-use crate::commands::deploy;
 use crate::commands::obtain::{self, ObtainArgs};
 use crate::commands::support::{Meter, server_names, show};
+use crate::commands::{alerts, deploy};
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands};
+use scanner::{Scanner, agreement, cross_check};
 
 /// What can be asked of an endpoint.
 #[derive(Debug, clap::Subcommand)]
@@ -42,6 +46,9 @@ pub(crate) struct CheckArgs {
     /// A certificate authority to trust besides the system's, as PEM.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Tell what is found, or that nothing could be looked at, through `[alerts]` of golive.toml; for a daily timer.
+    #[arg(long)]
+    alert: bool,
 }
 
 /// Which endpoint.
@@ -63,17 +70,10 @@ pub(crate) struct GradeArgs {
     cross_check: Option<Scanner>,
 }
 
-/// Other scanners.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Scanner {
-    /// sslscan 2.
-    Sslscan,
-}
-
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
         Command::Grade(args) => graded(global, args).await,
-        Command::Check(args) => check(global, &args),
+        Command::Check(args) => check(global, &args).await,
         Command::Obtain(args) => obtain::run(global, args).await,
     }
 }
@@ -92,10 +92,15 @@ async fn graded(global: &Global, args: GradeArgs) -> Result {
         GradeError::ServerName { .. } | GradeError::Pem { .. } => Failure::usage(error),
         _ => Failure::reach(error),
     })?;
-    let check = match args.cross_check {
-        Some(Scanner::Sslscan) => Some(sslscan(&target, &report)?),
-        None => None,
-    };
+    let meter = args.cross_check.map(|_| Meter::new(global, "asking the other scanner"));
+    let check = args
+        .cross_check
+        .map(|scanner| cross_check(scanner, &target, &report, args.ca.as_deref()))
+        .transpose();
+    if let Some(meter) = meter {
+        meter.clear();
+    }
+    let check = check?;
     show(global, &Shown { report: &report, cross_check: check.as_ref() }, || {
         let agreement = check.as_ref().map(agreement).unwrap_or_default();
         text(&report) + &agreement
@@ -107,25 +112,67 @@ fn read(path: &Path) -> std::result::Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| Failure::reach(format!("read {}: {error}", path.display())))
 }
 
-fn check(global: &Global, args: &CheckArgs) -> Result {
+async fn check(global: &Global, args: &CheckArgs) -> Result {
     let config = commands::config_or_nothing(global)?;
-    let names = server_names(&config, &args.server_name)?;
+    if args.alert {
+        // A wrong configuration shows today, not on the day of the first finding.
+        alerts::channels(&config)?;
+    }
+    let looked = look(&config, args);
+    let text = match &looked {
+        Ok(checked) => worth_an_alert(checked),
+        Err(failure) => Some(format!("the certificate could not be checked: {}", failure.text())),
+    };
+    let told = match text.filter(|_| args.alert) {
+        Some(text) => Some(alerts::tell(&config, "certificate", text).await),
+        None => None,
+    };
+    let checked = looked?;
+    let told = told.transpose();
+    let alerted = told.as_ref().ok().and_then(Option::as_deref);
+    show(global, &ShownCheck { checked: &checked, alerted }, || check_text(&checked, alerted));
+    told?;
+    Ok(deploy::end(global, &checked.findings))
+}
+
+fn look(config: &golive::Config, args: &CheckArgs) -> std::result::Result<CertificateCheck, Failure> {
+    let names = server_names(config, &args.server_name)?;
     let mut options = GradeOptions::new(clock::now());
     options.extra_anchors_pem.extend(args.ca.as_deref().map(read).transpose()?);
     let key = args.key.as_deref().map(read_key).transpose()?;
-    let checked = check_certificate(&read(&args.certificate)?, key.as_ref(), &names, &options);
-    let checked = checked.map_err(Failure::usage)?;
+    check_certificate(&read(&args.certificate)?, key.as_ref(), &names, &options).map_err(Failure::usage)
+}
+
+/// One sentence a finding; a note wakes nobody.
+fn worth_an_alert(checked: &CertificateCheck) -> Option<String> {
+    let findings = checked.findings.iter().filter(|finding| finding.severity > Severity::Note);
+    let told: Vec<String> =
+        findings.map(|finding| format!("{} {}; {}", finding.id, finding.message, finding.remedy)).collect();
+    let names = checked.certificate.names.join(", ");
+    (!told.is_empty()).then(|| format!("the certificate for {names}: {}", told.join(". ")))
+}
+
+/// What was checked, and who was told.
+#[derive(serde::Serialize)]
+struct ShownCheck<'a> {
+    #[serde(flatten)]
+    checked: &'a CertificateCheck,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerted: Option<&'a [TestedChannel]>,
+}
+
+fn check_text(checked: &CertificateCheck, alerted: Option<&[TestedChannel]>) -> String {
     let until = checked.certificate.not_after.format("%Y-%m-%d %H:%M UTC");
-    show(global, &checked, || {
-        let mut lines = vec![format!("{} days left, until {until}", checked.days_left)];
-        lines.push(format!("  for {}", checked.certificate.names.join(", ")));
-        for finding in &checked.findings {
-            lines.push(format!("  {} {}: {}", finding.severity, finding.id, finding.message));
-            lines.push(format!("      fix: {}", finding.remedy));
-        }
-        lines.join("\n")
-    });
-    Ok(deploy::end(global, &checked.findings))
+    let mut lines = vec![format!("{} days left, until {until}", checked.days_left)];
+    lines.push(format!("  for {}", checked.certificate.names.join(", ")));
+    for finding in &checked.findings {
+        lines.push(format!("  {} {}: {}", finding.severity, finding.id, finding.message));
+        lines.push(format!("      fix: {}", finding.remedy));
+    }
+    for channel in alerted.unwrap_or_default() {
+        lines.push(format!("  told through {}", channel.channel));
+    }
+    lines.join("\n")
 }
 
 /// A key with the mode of its file.
@@ -145,32 +192,6 @@ struct Shown<'a> {
     cross_check: Option<&'a CrossCheck>,
 }
 
-fn sslscan(target: &GradeTarget, report: &TlsReport) -> std::result::Result<CrossCheck, Failure> {
-    let program = Requirement::Sslscan.find().map_err(Failure::reach)?;
-    let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
-    let spec = ProcessSpec::new(program)
-        .arguments(["--xml=-", "--timeout=5"])
-        .argument(format!("--sni-name={}", report.server_name))
-        .argument(format!("{host}:{}", target.port));
-    let finished = run_to_end(spec, SSLSCAN_WITHIN).map_err(Failure::reach)?;
-    cross_check_sslscan(&report.facts, &finished.output).map_err(Failure::reach)
-}
-
-fn agreement(check: &CrossCheck) -> String {
-    let mut lines = vec![format!(
-        "\n  sslscan agrees on {} facts, and differs on {}",
-        check.agreed,
-        check.differences.len()
-    )];
-    for difference in &check.differences {
-        lines.push(format!("    {}: {} here, {} there", difference.fact, difference.ours, difference.theirs));
-    }
-    lines.join("\n")
-}
-
-/// It makes a connection for each suite.
-const SSLSCAN_WITHIN: Duration = Duration::from_secs(300);
-
 fn split(endpoint: &str) -> std::result::Result<(String, u16), Failure> {
     let wrong = || Failure::usage(format!("read the endpoint `{endpoint}`: give HOST or HOST:PORT"));
     let url = url::Url::parse(&format!("https://{endpoint}")).map_err(|_| wrong())?;
@@ -189,6 +210,7 @@ fn text(report: &TlsReport) -> String {
     if report.grade_ignoring_trust != report.grade {
         lines.push(format!("  {} if the certificate were trusted", report.grade_ignoring_trust));
     }
+    lines.extend(report.distrust().into_iter().map(|reason| format!("  not trusted: {reason}")));
     let scores = report.scores;
     lines.push(format!(
         "  protocol {}, key exchange {}, cipher {}, in all {}",

@@ -45,14 +45,15 @@ impl Audit<'_> {
     }
 
     fn service(&mut self, services: &Node, name: &str, node: &Node) {
+        let runs_once = runs_once(services, name, node);
         self.limits(name, node);
-        self.health(name, node);
+        self.health(name, node, runs_once);
         self.image(name, node);
         self.ports(name, node);
         self.privileges(name, node);
         self.dependencies(services, name, node);
         self.environment(name, node);
-        self.lifetime(name, node);
+        self.lifetime(name, node, runs_once);
     }
 
     fn limits(&mut self, name: &str, node: &Node) {
@@ -67,8 +68,8 @@ impl Audit<'_> {
         }
     }
 
-    fn health(&mut self, name: &str, node: &Node) {
-        if runs_once(node) {
+    fn health(&mut self, name: &str, node: &Node, runs_once: bool) {
+        if runs_once {
             return;
         }
         let Some(check) = node.get("healthcheck").filter(|check| !is_disabled(check)) else {
@@ -218,6 +219,9 @@ impl Audit<'_> {
                 continue;
             }
             if !value.contains('$') {
+                if is_bare_address(&value) {
+                    continue;
+                }
                 self.find(
                     "DEP-210",
                     line,
@@ -225,8 +229,7 @@ impl Audit<'_> {
                 );
                 self.about(&variable);
             } else if let Some(default) = default_of(&value).filter(|default| !default.is_empty()) {
-                // A default that is an address without a password is none.
-                if !default.contains("://") || default.contains('@') {
+                if !is_bare_address(&default) {
                     self.find(
                         "DEP-210",
                         line,
@@ -245,10 +248,10 @@ impl Audit<'_> {
         }
     }
 
-    fn lifetime(&mut self, name: &str, node: &Node) {
+    fn lifetime(&mut self, name: &str, node: &Node, runs_once: bool) {
         let policy = node.get("restart").and_then(Node::text);
         let swarm = node.at(&["deploy", "restart_policy"]).is_some();
-        if !runs_once(node) && !swarm && matches!(policy, None | Some("no" | "false")) {
+        if !runs_once && !swarm && matches!(policy, None | Some("no" | "false")) {
             self.find("DEP-212", node.line, format!("service {name} is not restarted"));
         }
         let driver = node.at(&["logging", "driver"]).and_then(Node::text).unwrap_or("json-file");
@@ -284,11 +287,23 @@ impl Audit<'_> {
 }
 
 /// A job that ends is neither checked nor restarted.
-fn runs_once(node: &Node) -> bool {
+fn runs_once(services: &Node, name: &str, node: &Node) -> bool {
+    let awaits_its_end = |other: &Node| {
+        other.at(&["depends_on", name, "condition"]).and_then(Node::text)
+            == Some("service_completed_successfully")
+    };
+    if services.entries().iter().any(|(_, other)| awaits_its_end(other)) {
+        return true;
+    }
     matches!(node.get("restart").and_then(Node::text), Some("no" | "on-failure"))
         && node.get("healthcheck").is_none()
         && node.get("ports").is_none()
         && node.get("command").is_some()
+}
+
+/// An address without user and password, such as `redis://cache:6379/0`, is no secret.
+fn is_bare_address(value: &str) -> bool {
+    value.contains("://") && !value.contains('@')
 }
 
 fn is_disabled(check: &Node) -> bool {

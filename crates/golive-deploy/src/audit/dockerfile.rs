@@ -228,10 +228,33 @@ impl Audit<'_> {
                 }
             }
         }
-        if !any {
+        let base = lineage.last().map(|stage| stage.from.image.value.as_ref()).unwrap_or_default();
+        if !any && !is_program(base) {
             self.find("DEP-114", span, "neither CMD nor ENTRYPOINT");
         }
     }
+}
+
+/// Images that are a program, not a platform for one: their own command is what is wanted.
+fn is_program(image: &str) -> bool {
+    const PROGRAMS: [&str; 14] = [
+        "nginx",
+        "httpd",
+        "caddy",
+        "traefik",
+        "haproxy",
+        "envoy",
+        "mariadb",
+        "mysql",
+        "postgres",
+        "redis",
+        "valkey",
+        "memcached",
+        "grafana",
+        "prometheus",
+    ];
+    let name = image.rsplit('/').next().unwrap_or(image);
+    PROGRAMS.iter().any(|program| name.starts_with(program))
 }
 
 /// The stage itself and those it is built FROM, nearest first.

@@ -4,6 +4,10 @@
 
 use super::AuditFile;
 use super::headers::{About, flaws};
+use super::nginx_facts::{
+    Header, all_headers, answers_nobody, brings_headers, headers, is, is_encrypted, is_loopback, is_security,
+    redirects, rejects_handshakes, value, weak_ciphers,
+};
 use super::nginx_syntax::{Directive, Place, parse_whole};
 use crate::finding::Finding;
 
@@ -20,15 +24,6 @@ pub(super) fn audit(file: &AuditFile) -> Vec<Finding> {
         audit.http(http.map_or(whole.directives.as_slice(), Directive::children));
     }
     audit.findings
-}
-
-/// A header that a block sends.
-#[derive(Clone, Debug)]
-struct Header {
-    place: Place,
-    name: String,
-    value: String,
-    always: bool,
 }
 
 struct Audit<'a> {
@@ -56,13 +51,16 @@ impl Audit<'_> {
         for include in http.iter().filter(|directive| directive.name == "include") {
             self.directive(include);
         }
-        for server in &servers {
-            self.server(http, server, &outer);
-        }
         let encrypted = servers.iter().any(|server| is_encrypted(server));
+        // Where nothing is public, what listens on the loopback is all there is to judge.
+        let is_public = servers.iter().any(|server| !is_loopback(server));
+        let aside = |server: &Directive| answers_nobody(server) || (is_public && is_loopback(server));
+        for server in &servers {
+            self.server(http, server, &outer, aside(server));
+        }
         let plain: Vec<&&Directive> = servers.iter().filter(|server| !is_encrypted(server)).collect();
         for server in &plain {
-            if encrypted && !redirects(server) {
+            if encrypted && !redirects(server) && !aside(server) {
                 self.find(
                     "DEP-306",
                     server.place,
@@ -75,7 +73,8 @@ impl Audit<'_> {
         }
     }
 
-    fn server(&mut self, http: &[Directive], server: &Directive, outer: &[Header]) {
+    /// One that is aside shows its pages to nobody outside.
+    fn server(&mut self, http: &[Directive], server: &Directive, outer: &[Header], is_aside: bool) {
         let encrypted = is_encrypted(server);
         let block = server.children();
         self.names(server);
@@ -88,7 +87,7 @@ impl Audit<'_> {
                 self.about(&header.name);
             }
         }
-        if encrypted || !redirects(server) {
+        if !is_aside && (encrypted || !redirects(server)) {
             self.sent(server, &effective, encrypted);
         }
         if encrypted {
@@ -105,18 +104,10 @@ impl Audit<'_> {
 
     fn names(&mut self, server: &Directive) {
         let local = |word: &String| word == "localhost" || word.starts_with("127.") || word == "::1";
-        let loopback =
-            server.children().iter().filter(|directive| directive.name == "listen").all(|listen| {
-                let address = listen.first();
-                address.starts_with("127.")
-                    || address.starts_with("localhost")
-                    || address.starts_with("[::1]")
-                    || address.starts_with("unix:")
-            });
         let Some(names) = server.children().iter().find(|directive| directive.name == "server_name") else {
             return;
         };
-        if names.words.iter().all(local) && !loopback {
+        if names.words.iter().all(local) && !is_loopback(server) {
             self.find("DEP-301", names.place, "server_name is a local name on a public listener");
             self.about(names.first());
         }
@@ -128,8 +119,13 @@ impl Audit<'_> {
         let place = server.place;
         // An included file may send what is not seen here.
         let included = brings_headers(server.children());
+        // A page that only leads elsewhere shows nothing that a policy could guard; the browser keeps its HSTS.
+        let leads_away = redirects(server);
         let value = |name: &str| get(name).map(|header| header.value.as_str());
         for flaw in flaws(value, encrypted, included) {
+            if leads_away && flaw.about != About::Hsts && flaw.header.is_none() {
+                continue;
+            }
             let id = match flaw.about {
                 About::Hsts => "DEP-308",
                 About::Policy => "DEP-303",
@@ -151,13 +147,17 @@ impl Audit<'_> {
     fn tls(&mut self, http: &[Directive], server: &Directive) {
         let block = server.children();
         let get = |name: &str| block.iter().chain(http).find(|directive| directive.name == name);
+        // What an include that is not at hand may set is not missed.
+        let is_unseen = brings_headers(block) || brings_headers(http);
+        let rejects = rejects_handshakes(server);
         for name in ["ssl_certificate", "ssl_certificate_key"] {
-            if get(name).is_none() {
+            if get(name).is_none() && !is_unseen && !rejects {
                 self.find("DEP-318", server.place, format!("listens with ssl without {name}"));
             }
         }
         match get("ssl_protocols") {
             // nginx before 1.23.4 speaks 1.0 and 1.1 when it is not told otherwise.
+            None if is_unseen => {}
             None => self.find(
                 "DEP-305",
                 server.place,
@@ -174,7 +174,10 @@ impl Audit<'_> {
                 }
             }
         }
+        // TLS 1.3 has no suite that is not strong.
+        let only_tls13 = get("ssl_protocols").is_some_and(|protocols| protocols.words == ["TLSv1.3"]);
         match get("ssl_ciphers") {
+            None if only_tls13 || is_unseen || rejects => {}
             None => self.find(
                 "DEP-310",
                 server.place,
@@ -187,7 +190,8 @@ impl Audit<'_> {
                 }
             }
         }
-        if get("ssl_session_tickets").is_none_or(|tickets| tickets.first() != "off") {
+        let tickets = get("ssl_session_tickets").map(|tickets| tickets.first() != "off");
+        if tickets.unwrap_or(!is_unseen && !rejects) {
             self.find("DEP-319", server.place, "session tickets are on");
         }
     }
@@ -294,122 +298,4 @@ impl Audit<'_> {
             _ => {}
         }
     }
-}
-
-/// Does the block include a file that may send headers? The well-known ones of nginx send none.
-fn brings_headers(block: &[Directive]) -> bool {
-    const NONE: &[&str] =
-        &["mime.types", "proxy_params", "fastcgi_params", "fastcgi.conf", "uwsgi_params", "scgi_params"];
-    block.iter().filter(|directive| directive.name == "include").any(|include| {
-        let file = include.first().rsplit('/').next().unwrap_or_default();
-        !NONE.contains(&file)
-    })
-}
-
-fn is(header: &Header, name: &str) -> bool {
-    header.name.eq_ignore_ascii_case(name)
-}
-
-fn is_security(name: &str) -> bool {
-    [
-        "Strict-Transport-Security",
-        "Content-Security-Policy",
-        "X-Content-Type-Options",
-        "X-Frame-Options",
-        "Referrer-Policy",
-        "Permissions-Policy",
-    ]
-    .iter()
-    .any(|known| name.eq_ignore_ascii_case(known))
-}
-
-/// Headers that a block adds itself.
-fn headers(block: &[Directive]) -> Vec<Header> {
-    let added = block.iter().filter(|directive| directive.name == "add_header");
-    added
-        .map(|directive| Header {
-            place: directive.place,
-            name: directive.first().to_owned(),
-            value: directive.words.get(1).cloned().unwrap_or_default(),
-            always: directive.words.get(2).is_some_and(|word| word == "always"),
-        })
-        .collect()
-}
-
-/// Headers added anywhere within a block.
-fn all_headers(directive: &Directive) -> Vec<Header> {
-    let mut found = headers(directive.children());
-    for inner in directive.children() {
-        found.extend(all_headers(inner));
-    }
-    found
-}
-
-fn value<'a>(block: &'a [Directive], name: &str) -> Option<&'a str> {
-    block.iter().find(|directive| directive.name == name).map(Directive::first)
-}
-
-fn is_encrypted(server: &Directive) -> bool {
-    server.children().iter().any(|directive| {
-        directive.name == "listen" && directive.words.iter().any(|word| word == "ssl" || word == "quic")
-    }) || value(server.children(), "ssl") == Some("on")
-}
-
-/// Everything goes to https: by the server itself, or by its location for all.
-fn redirects(server: &Directive) -> bool {
-    let to_https = |block: &[Directive]| {
-        block.iter().any(|directive| {
-            let permanent =
-                directive.name == "return" && ["301", "308", "302", "307"].contains(&directive.first());
-            let rewrites = directive.name == "rewrite";
-            (permanent || rewrites) && directive.words.iter().any(|word| word.starts_with("https://"))
-        })
-    };
-    let whole =
-        server.children().iter().find(|directive| directive.name == "location" && directive.words == ["/"]);
-    to_https(server.children()) || whole.is_some_and(|location| to_https(location.children()))
-}
-
-/// What a cipher string lets in that should stay out. Words after `!` or `-` take away.
-fn weak_ciphers(list: &str) -> Vec<String> {
-    const WEAK: &[&str] = &[
-        "RC4",
-        "DES",
-        "3DES",
-        "MD5",
-        "NULL",
-        "aNULL",
-        "eNULL",
-        "EXPORT",
-        "EXP",
-        "LOW",
-        "ADH",
-        "AECDH",
-        "SEED",
-        "IDEA",
-        "ALL",
-        "MEDIUM",
-        "HIGH",
-        "DEFAULT",
-        "COMPLEMENTOFALL",
-    ];
-    let words: Vec<&str> = list.split([':', ',', ' ']).filter(|word| !word.is_empty()).collect();
-    words
-        .iter()
-        .filter(|word| !word.starts_with(['!', '-', '@']))
-        .filter(|word| {
-            let parts: Vec<&str> = word.split(['-', '+']).collect();
-            let modern = word.contains("GCM")
-                || word.contains("CHACHA20")
-                || word.contains("CCM")
-                || word.starts_with("TLS_");
-            let forward = word.starts_with("ECDHE")
-                || word.starts_with("DHE")
-                || word.starts_with("EECDH")
-                || word.starts_with("EDH")
-                || word.starts_with("TLS_");
-            parts.iter().any(|part| WEAK.contains(part)) || !modern || !forward
-        })
-        .map(|word| (*word).to_owned())
-        .collect()
 }

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::facts::TlsFacts;
+use super::facts::{TlsFacts, TrustProblem};
 
 /// A grade, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -125,4 +125,20 @@ pub struct TlsReport {
     pub unverified: Vec<Unverified>,
     /// Everything that was seen.
     pub facts: TlsFacts,
+}
+
+impl TlsReport {
+    /// Why the certificate is not trusted, or not for this name; empty when it is.
+    pub fn distrust(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        for certificate in &self.facts.certificates {
+            reasons.extend(certificate.trust_problems.iter().map(TrustProblem::describe));
+            if !certificate.name_matches {
+                let names = certificate.names.join(", ");
+                reasons.push(format!("the certificate is for {names}, not for {}", self.server_name));
+            }
+        }
+        reasons.dedup();
+        reasons
+    }
 }

@@ -7,7 +7,7 @@ use crate::endpoint::Endpoint;
 pub(crate) const RSA: (&str, &str) =
     (include_str!("../fixtures/rsa2048.pem"), include_str!("../fixtures/rsa2048.key"));
 
-fn rsa() -> Endpoint {
+pub(crate) fn rsa() -> Endpoint {
     Endpoint::fixture(RSA.0, RSA.1)
 }
 
@@ -124,14 +124,14 @@ fn no_encryption_and_no_authentication_are_f() {
     assert_eq!((report.grade, report.scores.total), (Letter::F, 0), "{report:#?}");
 }
 
-mod trust {
+pub(crate) mod trust {
     use std::time::{Duration, SystemTime};
 
     use golive_sandbox::CertificateAuthority;
 
     use super::*;
 
-    fn valid(from_day: u64, to_day: u64) -> Endpoint {
+    pub(crate) fn valid(from_day: u64, to_day: u64) -> Endpoint {
         let day = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
         let authority = CertificateAuthority::new("test authority").expect("an authority");
         let certificate =

@@ -13,10 +13,10 @@ use crate::endpoint::{CA, now, run};
 
 /// What such a server speaks: suites by version, its own order first.
 #[derive(Clone, Default)]
-struct Old {
-    ssl2: bool,
-    versions: Vec<(u16, Vec<u16>)>,
-    raw: Option<&'static [u8]>,
+pub(crate) struct Old {
+    pub(crate) ssl2: bool,
+    pub(crate) versions: Vec<(u16, Vec<u16>)>,
+    pub(crate) raw: Option<&'static [u8]>,
 }
 
 fn serve(old: Old) -> u16 {
@@ -53,9 +53,14 @@ fn answer(mut stream: TcpStream, old: &Old) -> Option<()> {
     let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
     stream.read_exact(&mut hello).ok()?;
     let version = u16::from_be_bytes([hello[4], hello[5]]);
-    let length = usize::from(u16::from_be_bytes([hello[39], hello[40]]));
-    let offered: Vec<u16> =
-        hello[41..41 + length].chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
+    // A library sends the number of a session, which we do not.
+    let suites = 39 + usize::from(hello[38]);
+    let length = usize::from(u16::from_be_bytes([*hello.get(suites)?, *hello.get(suites + 1)?]));
+    let offered: Vec<u16> = hello
+        .get(suites + 2..suites + 2 + length)?
+        .chunks(2)
+        .map(|two| u16::from_be_bytes([two[0], two[1]]))
+        .collect();
     let speaks = old.versions.iter().find(|(known, _)| *known == version);
     let chosen = speaks.and_then(|(_, suites)| suites.iter().find(|suite| offered.contains(suite)));
     // A hello of TLS 1.3 says 1.2 in its version; it offers none of the old suites.
@@ -85,7 +90,7 @@ fn answer(mut stream: TcpStream, old: &Old) -> Option<()> {
     stream.write_all(&[21, 3, 1, 0, 2, 2, 10]).ok()
 }
 
-fn graded(old: Old) -> TlsReport {
+pub(crate) fn graded(old: Old) -> TlsReport {
     let mut options = GradeOptions::new(now());
     options.system_anchors = false;
     options.extra_anchors_pem = vec![CA.into()];

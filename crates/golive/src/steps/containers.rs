@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use golive_deploy::{AuditInputs, AuditKind, Severity, audit_files};
 
+use super::waived::waived;
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
@@ -34,7 +35,8 @@ impl Step for Containers {
         let mut seen = Witness::new(format!("{} files of the deployment", files.len()), context.now());
         seen.saw("deploy.files", files.len())
             .saw("deploy.errors", count(Severity::Error))
-            .saw("deploy.warnings", count(Severity::Warning));
+            .saw("deploy.warnings", count(Severity::Warning))
+            .saw("deploy.waived", waived(&findings, Severity::Error));
         for finding in
             findings.iter().filter(|finding| finding.severity == Severity::Error || !finding.counts())
         {

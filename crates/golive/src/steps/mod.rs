@@ -51,6 +51,7 @@ mod team;
 mod tls;
 mod verify;
 mod versioned_schema;
+mod waived;
 
 pub(crate) use copy::ID as COPY;
 pub use copy::tables_to_copy;

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::commands::support::{Meter, blocking, resolve, show};
+use crate::commands::{self, alerts};
 use crate::exit::{End, Failure, Result};
 
 /// Which journal.
@@ -144,7 +145,13 @@ pub(crate) async fn test_alert(global: &Global, args: TestAlertArgs) -> Result {
         channels.push(AlertChannel::Mail(mail));
     }
     if channels.is_empty() {
-        return Err(Failure::usage("send a test alert: give --slack, --webhook or --smtp"));
+        let config = commands::config_or_nothing(global)?;
+        if config.alerts.is_none() {
+            return Err(Failure::usage(
+                "send a test alert: give --slack, --webhook or --smtp, or [alerts] in golive.toml",
+            ));
+        }
+        channels = alerts::channels(&config)?;
     }
     let meter = Meter::new(global, "sending a test alert");
     let tested = blocking(move || send_test_alert(&channels, &args.service, &args.environment)).await;
