@@ -103,6 +103,11 @@ impl Access {
         &self.operators
     }
 
+    /// Makes the hashes of passwords: few at once, each takes memory.
+    pub(crate) fn hasher(&self) -> &PasswordHasher {
+        &self.hasher
+    }
+
     pub(crate) fn audit(&self) -> &Audit {
         &self.audit
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use golive::{Config, Mode, Outcome, ProductionOptions, RunError};
+use golive_auth::AccountsMapping;
 use golive_gate::StepResult;
+use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +43,14 @@ impl Acts {
     /// What the application is called, which confirms a run.
     pub(crate) fn application(&self) -> &str {
         &self.config.application.name
+    }
+
+    /// How the application's accounts are described, and where they are, or why that is not known; nothing where they are not described.
+    fn accounts(&self) -> Option<(AccountsMapping, Result<SecretString, String>)> {
+        let mapping = self.config.accounts.clone()?;
+        let url = self.config.target.url.as_ref()?;
+        let url = url.resolve(&self.config.directory, &*self.environment);
+        Some((mapping, url.map_err(|error| golive::error_chain(&error))))
     }
 }
 
@@ -116,6 +126,11 @@ impl Actor {
 
     pub(crate) fn application(&self) -> &str {
         self.acts.application()
+    }
+
+    /// See [`Acts::accounts`].
+    pub(crate) fn accounts(&self) -> Option<(AccountsMapping, Result<SecretString, String>)> {
+        self.acts.accounts()
     }
 
     /// What goes on, and why the last one failed if it did.

@@ -11,6 +11,7 @@ mod login;
 mod migration;
 mod overview;
 mod parts;
+mod people;
 mod report;
 mod show;
 mod steps;
@@ -28,6 +29,7 @@ pub(crate) use history::history;
 pub(crate) use login::login_page;
 pub(crate) use migration::{Table, TableState, migration, tables_of};
 pub(crate) use overview::overview;
+pub(crate) use people::{create as people_create, deactivate as people_deactivate, people};
 pub(crate) use report::{bundle, download};
 pub(crate) use steps::steps;
 pub(crate) use topic::topic;
@@ -195,10 +197,12 @@ fn top(site: &Site, visitor: &Visitor) -> Markup {
 fn menu(site: &Site, visitor: &Visitor) -> Markup {
     let words = visitor.words;
     let acts = (site.actor.is_some() && visitor.may_act).then_some(("/run", "page-act"));
+    let described = site.actor.as_ref().is_some_and(|actor| actor.accounts().is_some());
+    let people = (described && visitor.may_administer).then_some(("/people", "page-people"));
     html! {
         nav.menu aria-label=(words.t("menu")) {
             ul {
-                @for (path, name) in MENU.into_iter().chain(acts) {
+                @for (path, name) in MENU.into_iter().chain(people).chain(acts) {
                     @let current = visitor.path == path;
                     li { a href=(site.href(path)) aria-current=[current.then_some("page")] { (words.t(name)) } }
                 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/peers.rs"]
+mod peers;
 mod support;
 
 use std::time::Duration;
@@ -234,4 +236,44 @@ async fn what_is_not_asked_for_so_is_refused_so_and_never_an_error_of_the_server
             assert!(!status.is_server_error(), "{path}{query}: {status}");
         }
     }
+}
+
+/// Whatever is made up from the description of the interface is answered as described, and never by a 500 or by silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn heavy_what_schemathesis_makes_up_is_answered_as_described() {
+    let base = tempfile::tempdir().unwrap();
+    let at = now();
+    ended_run(base.path(), "runs", "20260101T000000.000Z", &results(at), at);
+    let served = serve_folder(base, |options| options.limits.request = Duration::from_secs(5)).await;
+    let browser = Browser::entered(&served).await;
+    let cookie =
+        browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let url = served.url.clone();
+    // Brought before the time runs.
+    let schemathesis = tokio::task::spawn_blocking(peers::schemathesis).await.unwrap();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut command = peers::program(&schemathesis);
+        command.args(["run", &format!("{url}/api/openapi.json"), "--header", &format!("Cookie: {cookie}")]);
+        command.args([
+            "--checks",
+            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+        ]);
+        command.args([
+            "--max-time",
+            "40",
+            "--max-examples",
+            "60",
+            "--request-timeout",
+            "6",
+            "--seed",
+            "7",
+            "--generation-database",
+            "none",
+        ]);
+        command.env("NO_COLOR", "1").stdin(std::process::Stdio::null()).output().unwrap()
+    });
+    let output = timeout(Duration::from_secs(300), asked).await.expect("it comes to its end").unwrap();
+    let told = peers::told(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("generated") && told.contains("Tested: 2"), "it asked: {told}");
 }

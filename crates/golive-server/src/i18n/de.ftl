@@ -432,3 +432,43 @@ problem-acts-not = Diese Konsole sieht nur zu: sie wurde ohne golive.toml gestar
 problem-confirm = Der eingegebene Name ist nicht der der Anwendung, daher wurde nichts getan.
 problem-act-busy = Etwas anderes ist im Gange, daher wurde nichts getan.
 problem-other-plan = Dieser Plan ist zu alt oder nicht der letzte. Nichts wurde getan: neu machen und lesen.
+
+# Leute der Anwendung
+page-people = Leute
+people-says = Die Leute der Anwendung: wer hineinkommt, und in welcher Rolle. Jede Änderung wird hier und in der Datenbank der Anwendung festgehalten, in Ihrem Namen.
+people-accounts =
+    { $count ->
+        [one] { $count } Konto
+       *[other] { $count } Konten
+    }
+people-more =
+    { $count ->
+        [one] { $count } weiteres ist nicht gezeigt.
+       *[other] { $count } weitere sind nicht gezeigt.
+    }
+people-state = Zustand
+people-tenant = Mandant
+people-login = Letzte Anmeldung
+people-switch = Ändern
+people-demo = der Demo
+people-active = aktiv
+people-inactive = inaktiv
+people-unclear = unklar
+people-deactivate = Abschalten
+people-type = Zum Abschalten { $name } eingeben
+people-new = Jemand Neues
+people-full-name = Voller Name
+people-create = Anlegen, mit einem hier gemachten Passwort
+people-made = { $name } ist angelegt. Das erste Passwort:
+people-once = Es wird dieses eine Mal gezeigt und steht nirgends. Übergeben Sie es auf sicherem Weg.
+people-off = { $name } ist abgeschaltet. Ausgegebene Token gelten, bis sie enden oder widerrufen werden.
+people-absent = Es gibt { $name } nicht; nichts wurde geändert.
+people-refused = Nicht getan:
+people-away = Die Konten lassen sich nicht ansehen:
+people-roles = Rollen
+people-administers = Verwaltet
+people-tenant-required = muss einen haben
+people-tenant-forbidden = darf keinen haben
+people-tenant-optional = kann einen haben
+problem-people-typed = Nichts wurde geändert: der eingegebene Name ist nicht der des Kontos.
+problem-people-not = golive.toml beschreibt keine Konten, oder nicht, wo sie sind.

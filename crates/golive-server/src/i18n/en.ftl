@@ -432,3 +432,43 @@ problem-acts-not = This console only looks: it was started without a golive.toml
 problem-confirm = The name that was typed is not the application's, so nothing was done.
 problem-act-busy = Something else goes on, so nothing was done.
 problem-other-plan = That plan is too old, or not the last one that was made. Nothing was done: make it again and read it.
+
+# People of the application
+page-people = People
+people-says = The people of the application: who may get in, and with which role. Each change is recorded here and in the application's own database, in your name.
+people-accounts =
+    { $count ->
+        [one] { $count } account
+       *[other] { $count } accounts
+    }
+people-more =
+    { $count ->
+        [one] { $count } more is not shown.
+       *[other] { $count } more are not shown.
+    }
+people-state = State
+people-tenant = Tenant
+people-login = Last login
+people-switch = Change
+people-demo = of the demo
+people-active = active
+people-inactive = inactive
+people-unclear = unclear
+people-deactivate = Deactivate
+people-type = To deactivate, type { $name }
+people-new = Somebody new
+people-full-name = Full name
+people-create = Create, with a password made here
+people-made = { $name } is created. The first password:
+people-once = It is shown this once and stands nowhere. Hand it over by a safe way.
+people-off = { $name } is switched off. Tokens that were issued live until they end or are revoked.
+people-absent = There is no { $name }; nothing was changed.
+people-refused = Not done:
+people-away = The accounts cannot be looked at:
+people-roles = Roles
+people-administers = Administers
+people-tenant-required = must have one
+people-tenant-forbidden = must have none
+people-tenant-optional = may have one
+problem-people-typed = Nothing was changed: the name that was typed is not that of the account.
+problem-people-not = golive.toml describes no accounts, or not where they are.

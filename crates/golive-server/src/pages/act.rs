@@ -191,10 +191,10 @@ fn refused(site: &Site, visitor: &Visitor) -> Response {
     }
 }
 
-fn name(visitor: &Visitor) -> String {
+pub(super) fn name(visitor: &Visitor) -> String {
     visitor.session.as_ref().map_or_else(|| "nobody".to_owned(), |session| session.name.clone())
 }
 
-fn csrf(visitor: &Visitor) -> Markup {
+pub(super) fn csrf(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name="csrf" value=(visitor.csrf.expose_secret()); }
 }
