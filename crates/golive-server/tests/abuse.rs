@@ -8,6 +8,7 @@ mod support;
 
 use std::time::Duration;
 
+use golive_sandbox::{ProcessSpec, run_to_end};
 use reqwest::{Method, StatusCode, header};
 use support::{Browser, ended_run, now, results, serve, serve_folder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -248,32 +249,21 @@ async fn heavy_what_schemathesis_makes_up_is_answered_as_described() {
     let browser = Browser::entered(&served).await;
     let cookie =
         browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
-    let url = served.url.clone();
+    let (description, cookie) = (format!("{}/api/openapi.json", served.url), format!("Cookie: {cookie}"));
     // Brought before the time runs.
     let schemathesis = tokio::task::spawn_blocking(peers::schemathesis).await.unwrap();
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut command = peers::program(&schemathesis);
-        command.args(["run", &format!("{url}/api/openapi.json"), "--header", &format!("Cookie: {cookie}")]);
-        command.args([
-            "--checks",
-            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-        ]);
-        command.args([
-            "--max-time",
-            "40",
-            "--max-examples",
-            "60",
-            "--request-timeout",
-            "6",
-            "--seed",
-            "7",
-            "--generation-database",
-            "none",
-        ]);
-        command.env("NO_COLOR", "1").stdin(std::process::Stdio::null()).output().unwrap()
-    });
-    let output = timeout(Duration::from_secs(300), asked).await.expect("it comes to its end").unwrap();
-    let told = peers::told(&output);
-    assert!(output.status.success(), "{told}");
+    let spec = ProcessSpec::new(schemathesis)
+        .arguments(["run", description.as_str(), "--header", cookie.as_str()])
+        .arguments(["--checks", CHECKS, "--max-time", "40", "--max-examples", "60", "--request-timeout", "6"])
+        .arguments(["--seed", "7", "--generation-database", "none"])
+        .environment([("NO_COLOR", "1")])
+        .directory(served.base.path());
+    let asked = tokio::task::spawn_blocking(|| run_to_end(spec, Duration::from_secs(300)));
+    let finished = asked.await.unwrap().expect("it comes to its end");
+    let told = format!("{}{}", finished.output, finished.errors);
+    assert!(finished.status.success(), "{told}");
     assert!(told.contains("generated") && told.contains("Tested: 2"), "it asked: {told}");
 }
+
+const CHECKS: &str =
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";

@@ -21,7 +21,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use support::{Served, ended_run, now, results, serve, serve_folder, write_journal};
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "/",
     "/gate",
     "/steps",
@@ -36,6 +36,7 @@ const PAGES: [&str; 15] = [
     "/history?run=20260101T000000.000Z",
     "/access",
     "/run",
+    "/migrate",
     "/nowhere",
 ];
 const ACCESSIBLE: &str = include_str!("support/accessible.js");

@@ -28,6 +28,15 @@ must_change_password = "must_change"
 admin_roles = ["admin"]
 role_tenants = { admin = "forbidden", operator = "required" }
 demo_usernames = ["demo"]
+[roles]
+file = "roles.toml"
+"#;
+
+const ROLES: &str = r#"
+permissions = ["enter", "manage"]
+across_tenants = ["admin"]
+[roles]
+admin = ["enter", "manage"]
 "#;
 
 const TABLE: &str = "CREATE TABLE app.users (id INT PRIMARY KEY AUTO_INCREMENT, username VARCHAR(150) UNIQUE NOT NULL, \
@@ -41,6 +50,7 @@ async fn with_people() -> (Served, MariaDb) {
     let server = MariaDb::start(&options).unwrap();
     server.execute(TABLE).unwrap();
     let base = tempfile::tempdir().unwrap();
+    std::fs::write(base.path().join("roles.toml"), ROLES).unwrap();
     let config = Config::parse(CONFIG, base.path()).unwrap();
     let url = server.url("app");
     let acts = Acts::new(config, move |name| (name == "TARGET").then(|| url.clone()));
@@ -51,6 +61,10 @@ async fn row(server: &MariaDb, username: &str) -> (String, bool, bool) {
     let mut database = sqlx::MySqlConnection::connect(&server.url("app")).await.unwrap();
     let sql = "SELECT password_hash, is_active, must_change FROM users WHERE username = ?";
     sqlx::query_as(sql).bind(username).fetch_one(&mut database).await.unwrap()
+}
+
+fn shown_password(page: &str) -> String {
+    page.split("class=\"password\">").nth(1).expect("a password").split('<').next().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -67,7 +81,7 @@ async fn heavy_an_account_is_made_with_a_password_shown_once_and_switched_off_by
     assert_eq!(made.status(), StatusCode::OK);
     assert_eq!(made.headers()["cache-control"], "no-store");
     let page = made.text().await.unwrap();
-    let password = page.split("class=\"password\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let password = shown_password(&page);
     assert!(password.len() >= 24, "{page}");
     let (stored, active, must_change) = row(&server, "rosa").await;
     assert!(active && must_change && stored.starts_with("$argon2id$"));
@@ -116,6 +130,69 @@ async fn heavy_an_account_is_made_with_a_password_shown_once_and_switched_off_by
 }
 
 #[tokio::test]
+async fn heavy_a_role_is_assigned_and_a_password_issued_anew_and_the_old_one_ends() {
+    let (served, server) = with_people().await;
+    let mut operator = Browser::entered(&served).await;
+    let csrf = operator.csrf("/people").await;
+    let new = [("csrf", csrf.as_str()), ("username", "rosa"), ("role", "operator"), ("tenant", "one")];
+    let first = shown_password(&operator.post("/people/create", &new).await.text().await.unwrap());
+    server.execute("UPDATE app.users SET must_change = 0 WHERE username = 'rosa'").unwrap();
+
+    let reissue = |typed| [("csrf", csrf.as_str()), ("username", "rosa"), ("typed", typed)];
+    let mistyped = operator.post("/people/reissue", &reissue("anna")).await;
+    assert_eq!(mistyped.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!row(&server, "rosa").await.2, "nothing was done");
+    let answer = operator.post("/people/reissue", &reissue("rosa")).await;
+    assert_eq!(
+        (answer.status(), &answer.headers()["cache-control"]),
+        (StatusCode::OK, &"no-store".parse().unwrap())
+    );
+    let second = shown_password(&answer.text().await.unwrap());
+    let (stored, active, must_change) = row(&server, "rosa").await;
+    let fits =
+        |password: String| golive_auth::verify_password(&stored, &SecretString::from(password)).unwrap().ok;
+    assert!(active && must_change && fits(second.clone()) && !fits(first), "the old one ends");
+    assert!(!operator.text("/people").await.contains(&second), "it is shown once");
+
+    let assign = |username, role, tenant| {
+        [("csrf", csrf.as_str()), ("username", username), ("role", role), ("tenant", tenant)]
+    };
+    for (username, role, tenant, says) in [
+        ("rosa", "operator", "", "without a tenant"),
+        ("rosa", "admin", "one", "leave the tenant out"),
+        ("rosa", "owner", "", "role_tenants"),
+        ("demo", "operator", "one", "one of the demo"),
+        ("anna", "operator", "one", "last active administrator"),
+        ("nobody", "admin", "", "there is none"),
+    ] {
+        let refused = operator.post("/people/assign", &assign(username, role, tenant)).await;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY, "{username} {role}");
+        let page = refused.text().await.unwrap();
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert_eq!(operator.post("/people/assign", &assign("rosa", "admin", "")).await.status(), StatusCode::OK);
+    let roles = server.execute("SELECT role, company FROM app.users WHERE username = 'rosa'").unwrap();
+    assert_eq!(roles.split_whitespace().collect::<Vec<_>>(), ["admin", "NULL"]);
+    assert_eq!(
+        operator.post("/people/assign", &assign("anna", "operator", "one")).await.status(),
+        StatusCode::OK
+    );
+
+    // The roles are laid out, and one that is handed out without a known permission is said.
+    let page = operator.text("/people").await;
+    assert!(page.contains("kept for what refers to it"), "the demo's account is a reference");
+    assert!(
+        page.contains("<code>manage</code>") && page.contains("The role operator is handed out"),
+        "{page}"
+    );
+    std::fs::write(served.base.path().join("roles.toml"), "permissions = 7").unwrap();
+    let page = operator.text("/people").await;
+    assert!(page.contains("It is not known which role may do what") && !page.contains("<code>manage</code>"));
+    let trail = server.execute("SELECT COUNT(*) FROM app._golive_audit").unwrap();
+    assert_eq!(trail.trim(), "4", "made, issued anew, assigned twice");
+}
+
+#[tokio::test]
 async fn heavy_who_may_only_look_manages_nobody_and_no_form_is_taken_from_elsewhere() {
     let (served, server) = with_people().await;
     let file = OperatorsFile::new(served.base.path().join("operators.json"));
@@ -126,7 +203,7 @@ async fn heavy_who_may_only_look_manages_nobody_and_no_form_is_taken_from_elsewh
     assert!(!viewer.text("/").await.contains("/people\""));
     let theirs = viewer.csrf("/").await;
     let mut operator = Browser::entered(&served).await;
-    for path in ["/people/create", "/people/deactivate"] {
+    for path in ["/people/create", "/people/deactivate", "/people/assign", "/people/reissue"] {
         let fields = |csrf| [("csrf", csrf), ("username", "anna"), ("typed", "anna"), ("role", "admin")];
         assert_eq!(
             viewer.post(path, &fields(theirs.as_str())).await.status(),

@@ -1,19 +1,21 @@
-//! The people of the application that goes live: who may get in, with which role; somebody new, and somebody who is to get in no
-//! more. The accounts of the demo stay in sight, switched off, for what refers to them.
+//! The people of the application that goes live: somebody new, another role, a new password, and somebody who is to get in no more.
+//! Each is recorded before it is done; a password is shown once, in the answer that made it.
 //!
-//! Not here: how an account is made and switched off (golive-auth), and the console's own operators (`access`).
+//! Not here: how an account is changed (golive-auth), how the page looks (`list`, `roles`), and the console's own operators
+//! (`access`).
+
+mod list;
+mod roles;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use golive_auth::{
-    Account, AccountState, Accounts, AccountsMapping, NewAccount, TenantRule, generate_password,
-};
+use golive_auth::{Account, Accounts, NewAccount, generate_password};
 use maud::{Markup, html};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::act::{csrf, name};
+use super::act::name;
 use super::parts::{self, Tone};
 use super::{frame, problem, show};
 use crate::access::{Fields, Visitor};
@@ -51,16 +53,70 @@ pub(crate) async fn create(
     };
     match made {
         Ok(made) => {
-            let said = html! {
-                section.panel.pass role="status" {
-                    p { (Tone::Pass.icon()) " " (words.with("people-made", &[("name", show::line(&made.username, 150).into())])) }
-                    p { code.password { (password.expose_secret()) } }
-                    p { strong { (words.t("people-once")) } }
-                }
-            };
+            page(&site, &visitor, StatusCode::OK, issued(words, "people-made", &made, &password)).await
+        }
+        Err(error) => page(&site, &visitor, StatusCode::UNPROCESSABLE_ENTITY, refused(words, &error)).await,
+    }
+}
+
+/// Gives an account another role and tenant.
+pub(crate) async fn assign(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    fields: Fields,
+) -> Response {
+    let (words, username) = (visitor.words, fields.get("username"));
+    let accounts = match to_change(&site, &visitor, "assign role", username).await {
+        Ok(accounts) => accounts,
+        Err(refusal) => return refusal,
+    };
+    let tenant = Some(fields.get("tenant").trim()).filter(|tenant| !tenant.is_empty());
+    match accounts.assign(username, fields.get("role").trim(), tenant).await {
+        Ok(account) => {
+            let role = account.role.as_deref().unwrap_or_default();
+            let says = words.with(
+                "people-assigned",
+                &[("name", show::line(&account.username, 150).into()), ("role", show::line(role, 80).into())],
+            );
+            let said = html! { p.notice.pass role="status" { (Tone::Pass.icon()) " " (says) } };
             page(&site, &visitor, StatusCode::OK, said).await
         }
         Err(error) => page(&site, &visitor, StatusCode::UNPROCESSABLE_ENTITY, refused(words, &error)).await,
+    }
+}
+
+/// Gives an account a new password, once its name was typed: the old one ends. The new one is shown this once.
+pub(crate) async fn reissue(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    fields: Fields,
+) -> Response {
+    let (words, username) = (visitor.words, fields.get("username"));
+    if username.is_empty() || fields.get("typed").trim() != username {
+        return problem(&site, &visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-people-typed");
+    }
+    let accounts = match to_change(&site, &visitor, "reissue password", username).await {
+        Ok(accounts) => accounts,
+        Err(refusal) => return refusal,
+    };
+    let password = generate_password(PASSWORD_LENGTH).password;
+    match accounts.reissue(username, &password, site.access.hasher()).await {
+        Ok(account) => {
+            let said = issued(words, "people-reissued", &account, &password);
+            page(&site, &visitor, StatusCode::OK, said).await
+        }
+        Err(error) => page(&site, &visitor, StatusCode::UNPROCESSABLE_ENTITY, refused(words, &error)).await,
+    }
+}
+
+/// A password that was made here, this once.
+fn issued(words: Words, key: &str, account: &Account, password: &SecretString) -> Markup {
+    html! {
+        section.panel.pass role="status" {
+            p { (Tone::Pass.icon()) " " (words.with(key, &[("name", show::line(&account.username, 150).into())])) }
+            p { code.password { (password.expose_secret()) } }
+            p { strong { (words.t("people-once")) } }
+        }
     }
 }
 
@@ -153,9 +209,9 @@ async fn page(site: &Site, visitor: &Visitor, status: StatusCode, said: Markup) 
     let body = html! {
         (said)
         p.lead { (words.t("people-says")) }
-        (list(site, visitor, mapping, &listed))
-        (new_account(site, visitor, mapping))
-        (roles(words, mapping))
+        (list::list(site, visitor, mapping, &listed))
+        (list::new_account(site, visitor, mapping))
+        (roles::roles(words, mapping, site.actor.as_ref().and_then(|actor| actor.roles()), &listed))
     };
     page_of(site, visitor, status, body)
 }
@@ -172,126 +228,4 @@ fn refused(words: Words, error: &(dyn std::error::Error + 'static)) -> Markup {
     html! { p.notice.fail role="alert" { (Tone::Fail.icon()) " " (words.t("people-refused")) " " (parts::prose(&golive::error_chain(error), 600)) } }
 }
 
-fn list(site: &Site, visitor: &Visitor, mapping: &AccountsMapping, listed: &[Account]) -> Markup {
-    let words = visitor.words;
-    let is_demo = |account: &Account| mapping.demo_usernames.contains(&account.username);
-    html! {
-        section aria-labelledby="accounts" {
-            h2 #accounts { (words.count("people-accounts", listed.len())) }
-            div.table-box tabindex="0" { table {
-                thead { tr {
-                    @for head in ["login-name", "people-state", "access-role", "people-tenant", "people-login", "people-switch"] {
-                        th scope="col" { (words.t(head)) }
-                    }
-                } }
-                tbody { @for account in listed.iter().take(MOST_SHOWN) { tr {
-                    th scope="row" data-label=(words.t("login-name")) {
-                        (show::line(&account.username, 150))
-                        @if is_demo(account) { br; span.quiet { (words.t("people-demo")) } }
-                    }
-                    td data-label=(words.t("people-state")) { (state(words, account.state, is_demo(account))) }
-                    td data-label=(words.t("access-role")) { (shown(account.role.as_deref())) }
-                    td data-label=(words.t("people-tenant")) { (shown(account.tenant.as_deref())) }
-                    td data-label=(words.t("people-login")) { (shown(account.last_login.as_deref())) }
-                    td data-label=(words.t("people-switch")) {
-                        @if account.is_active() && mapping.active.is_some() { (switch_off(site, visitor, &account.username)) } @else { "—" }
-                    }
-                } } }
-            } }
-            @if listed.len() > MOST_SHOWN { p.quiet { (words.count("people-more", listed.len() - MOST_SHOWN)) } }
-        }
-    }
-}
-
-fn switch_off(site: &Site, visitor: &Visitor, username: &str) -> Markup {
-    let words = visitor.words;
-    let typed = words.with("people-type", &[("name", show::line(username, 150).into())]);
-    html! {
-        details {
-            summary { (words.t("people-deactivate")) }
-            form method="post" action={ (site.options.mount) "/people/deactivate" } {
-                (csrf(visitor))
-                input type="hidden" name="username" value=(username);
-                label { (typed) " " input name="typed" autocomplete="off" required; }
-                button type="submit" { (words.t("people-deactivate")) }
-            }
-        }
-    }
-}
-
-/// A demo account that may still get in is no mere note.
-fn state(words: Words, state: AccountState, is_demo: bool) -> Markup {
-    let (tone, key) = match state {
-        AccountState::Active if is_demo => (Tone::Fail, "people-active"),
-        AccountState::Active => (Tone::Pass, "people-active"),
-        AccountState::Inactive => (Tone::Idle, "people-inactive"),
-        _ => (Tone::Unknown, "people-unclear"),
-    };
-    parts::badge(tone, &words.t(key))
-}
-
-fn shown(text: Option<&str>) -> String {
-    text.map_or_else(|| "—".to_owned(), |text| show::line(text, 80))
-}
-
-fn new_account(site: &Site, visitor: &Visitor, mapping: &AccountsMapping) -> Markup {
-    let words = visitor.words;
-    html! {
-        section.panel aria-labelledby="new" {
-            h2 #new { (words.t("people-new")) }
-            form.fields method="post" action={ (site.options.mount) "/people/create" } {
-                (csrf(visitor))
-                p { label for="username" { (words.t("login-name")) } " " input #username name="username" autocomplete="off" maxlength="150" required; }
-                p { label for="role" { (words.t("access-role")) } " " input #role name="role" autocomplete="off" maxlength="80" list="known-roles" required; }
-                datalist #known-roles { @for (role, _) in known_roles(mapping) { option value=(role) {} } }
-                @if mapping.tenant.is_some() {
-                    p { label for="tenant" { (words.t("people-tenant")) } " " input #tenant name="tenant" autocomplete="off" maxlength="80"; }
-                }
-                @if mapping.full_name.is_some() {
-                    p { label for="full_name" { (words.t("people-full-name")) } " " input #full_name name="full_name" autocomplete="off" maxlength="150"; }
-                }
-                button.main type="submit" { (words.t("people-create")) }
-            }
-        }
-    }
-}
-
-/// The roles that are described, and whether each goes with a tenant.
-fn known_roles(mapping: &AccountsMapping) -> Vec<(&str, Option<TenantRule>)> {
-    let mut roles: Vec<(&str, Option<TenantRule>)> =
-        mapping.role_tenants.iter().map(|(role, rule)| (role.as_str(), Some(*rule))).collect();
-    if mapping.role_tenants.is_empty() {
-        roles.extend(mapping.admin_roles.iter().map(|role| (role.as_str(), None)));
-    }
-    roles
-}
-
-fn roles(words: Words, mapping: &AccountsMapping) -> Markup {
-    let rule = |rule: Option<TenantRule>| {
-        words.t(match rule {
-            Some(TenantRule::Required) => "people-tenant-required",
-            Some(TenantRule::Forbidden) => "people-tenant-forbidden",
-            _ => "people-tenant-optional",
-        })
-    };
-    html! {
-        section aria-labelledby="roles" {
-            h2 #roles { (words.t("people-roles")) }
-            div.table-box tabindex="0" { table {
-                thead { tr {
-                    @for head in ["access-role", "people-administers", "people-tenant"] { th scope="col" { (words.t(head)) } }
-                } }
-                tbody { @for (role, tenant) in known_roles(mapping) { tr {
-                    th scope="row" data-label=(words.t("access-role")) { (role) }
-                    td data-label=(words.t("people-administers")) {
-                        (words.t(if mapping.admin_roles.iter().any(|admin| admin == role) { "value-yes" } else { "value-no" }))
-                    }
-                    td data-label=(words.t("people-tenant")) { (rule(tenant)) }
-                } } }
-            } }
-        }
-    }
-}
-
 const PASSWORD_LENGTH: usize = 24;
-const MOST_SHOWN: usize = 500;
