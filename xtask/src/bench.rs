@@ -5,6 +5,7 @@
 
 mod backup;
 mod bounds;
+mod console;
 mod examples;
 mod load;
 mod meter;
@@ -44,6 +45,9 @@ cargo xtask bench NAME [OPTIONS]
               --golive FILE   measures this program instead of building it
               --format json   the results as one JSON document; they are kept under target/bench either way
 
+  console   what 200 watchers of a run cost it, and a page of the console beside a static file
+              --format json   the results as one JSON document
+
   deploy    the grade of a good nginx, beside sslscan and testssl.sh, which must be installed
               --format json   the results as one JSON document
 
@@ -68,6 +72,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
         Some((name, rest)) if name == "cache" => {
             examples::run("cache", "golive-cache", "cache_bench", options::Options::json_alone(rest)?)
         }
+        Some((name, rest)) if name == "console" => console::run(options::Options::json_alone(rest)?),
         Some((name, rest)) if name == "deploy" => {
             examples::run("deploy", "golive-deploy", "grade_bench", options::Options::json_alone(rest)?)
         }

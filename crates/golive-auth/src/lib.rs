@@ -52,11 +52,11 @@ mod token;
 mod web;
 
 pub use accounts::{
-    Account, AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DEFAULT_CANDIDATES,
-    DeactivateError, Deactivated, FittingPassword, IdStrategy, KnownCredential, Literal, MatchRule,
-    NewAccount, NewTenant, OnboardError, OnboardingPlan, PlannedAccount, RefusedMember, ScanOptions,
-    ScanReport, SeedFileError, StorageKind, TeamListError, TeamMember, Tenant, TenantMapping, TenantRule,
-    Tenants, Untried, WeakStorage, literals_of_seed_file, team_of_csv,
+    Account, AccountState, Accounts, AccountsError, AccountsMapping, ChangeAccountError, CreateAccountError,
+    DEFAULT_CANDIDATES, DeactivateError, Deactivated, FittingPassword, IdStrategy, KnownCredential, Literal,
+    MatchRule, NewAccount, NewTenant, OnboardError, OnboardingPlan, PlannedAccount, RefusedMember,
+    RoleRuleError, ScanOptions, ScanReport, SeedFileError, StorageKind, TeamListError, TeamMember, Tenant,
+    TenantMapping, TenantRule, Tenants, Untried, WeakStorage, literals_of_seed_file, team_of_csv,
 };
 pub use audit::{
     AuditBreak, AuditBreakKind, AuditEntry, AuditError, AuditHead, AuditTrail, AuditVerdict, audit_schema,

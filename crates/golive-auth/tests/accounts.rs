@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use golive_auth::{
-    AccountState, Accounts, AccountsError, AccountsMapping, CreateAccountError, DeactivateError,
-    FittingPassword, Literal, MatchRule, NewAccount, NewTenant, OnboardError, PasswordHasher, ScanOptions,
-    StorageKind, TenantMapping, TenantRule, Tenants, hash_password, team_of_csv,
+    AccountState, Accounts, AccountsError, AccountsMapping, ChangeAccountError, CreateAccountError,
+    DeactivateError, FittingPassword, Literal, MatchRule, NewAccount, NewTenant, OnboardError,
+    PasswordHasher, RoleRuleError, ScanOptions, StorageKind, TenantMapping, TenantRule, Tenants,
+    hash_password, team_of_csv, verify_password,
 };
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
@@ -147,6 +148,7 @@ async fn go_live(url: &str, seed_file: &std::path::Path) {
     let tenants = tenants(url).await;
     recorded_or_not_done(&accounts).await;
     onboarding(&accounts, &tenants).await;
+    changed_by_the_rules_or_not_at_all(url, &accounts).await;
 }
 
 /// A proof by login needs the right password, of those switched off as well.
@@ -215,6 +217,77 @@ async fn make_admin(accounts: &Accounts) {
     juan.columns.insert("attempts".to_owned(), Literal::Integer(3));
     let juan = accounts.create_account(&juan, &hasher, now()).await.unwrap();
     assert_eq!((juan.role.as_deref(), juan.tenant.as_deref()), (Some("operator"), Some("NORTH")));
+}
+
+/// Another role and tenant, a new password: by the rules, recorded, or not at all; and what is switched off stays as it was.
+async fn changed_by_the_rules_or_not_at_all(url: &str, accounts: &Accounts) {
+    let hasher = PasswordHasher::new(1);
+    let ours = accounts.clone().recorded("rosa", now());
+    let entries = async || accounts.audit_trail().verify(None).await.unwrap().head.entries;
+    let (before, untouched) = (entries().await, accounts.list().await.unwrap());
+    let assign = async |name, role, tenant| ours.assign(name, role, tenant).await;
+    let rule = |refused: Result<_, ChangeAccountError>| match refused {
+        Err(ChangeAccountError::Role { source, .. }) => source,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rule(assign("juan", "operator", None).await), RoleRuleError::TenantRequired);
+    assert_eq!(rule(assign("juan", "admin", Some("NORTH")).await), RoleRuleError::TenantForbidden);
+    assert_eq!(rule(assign("juan", "king", None).await), RoleRuleError::Unknown);
+    let gone = assign("nobody.here", "admin", None).await;
+    assert!(matches!(gone, Err(ChangeAccountError::Missing { .. })), "{gone:?}");
+    let off = assign("zeta", "operator", Some("NORTH")).await;
+    assert!(matches!(off, Err(ChangeAccountError::Inactive { .. })), "{off:?}");
+    let demo = assign("supervisor1", "operator", Some("NORTH")).await;
+    assert!(matches!(demo, Err(ChangeAccountError::Demo { .. })), "{demo:?}");
+    let last = assign("north.rosa", "operator", Some("NORTH")).await;
+    assert!(matches!(last, Err(ChangeAccountError::LastAdmin { .. })), "{last:?}");
+    let new: SecretString = "copper-meadow-train-58".into();
+    let reissue = async |name: &str, password: &SecretString| ours.reissue(name, password, &hasher).await;
+    for (name, password) in [("juan", "short"), ("juan", "juan-juan-juan"), ("north.rosa", "k3-Meadow-tr8n")]
+    {
+        let password: SecretString = password.into();
+        let weak = reissue(name, &password).await;
+        assert!(matches!(weak, Err(ChangeAccountError::Password(_))), "{name} {weak:?}");
+    }
+    assert!(matches!(reissue("zeta", &new).await, Err(ChangeAccountError::Inactive { .. })));
+    assert!(matches!(reissue("supervisor1", &new).await, Err(ChangeAccountError::Demo { .. })));
+    assert!(matches!(reissue("nobody.here", &new).await, Err(ChangeAccountError::Missing { .. })));
+    assert_eq!(accounts.list().await.unwrap(), untouched, "nothing of it was changed");
+    assert_eq!(entries().await, before, "what was not done is not recorded");
+
+    let moved = assign("juan", "operator", Some("DEMO-001")).await.unwrap();
+    assert_eq!((moved.role.as_deref(), moved.tenant.as_deref()), (Some("operator"), Some("DEMO-001")));
+    assert_eq!(assign("juan", "admin", None).await.unwrap().tenant, None, "the tenant goes with the role");
+    assert_eq!(
+        assign("north.rosa", "operator", Some("NORTH")).await.unwrap().role.as_deref(),
+        Some("operator")
+    );
+    assign("north.rosa", "admin", None).await.unwrap();
+    assign("juan", "operator", Some("NORTH")).await.unwrap();
+    let issued = reissue("juan", &new).await.unwrap();
+    assert_eq!((issued.must_change_password, issued.state), (Some(true), AccountState::Active));
+    let connection = Database::connect(url).await.unwrap();
+    let sql = "SELECT `key` FROM `user` WHERE login = 'juan'";
+    let row = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
+    let stored: String = row.unwrap().unwrap().try_get_by_index(0).unwrap();
+    assert!(verify_password(&stored, &new).unwrap().ok, "it lets in");
+    let verdict = accounts.audit_trail().verify(None).await.unwrap();
+    assert_eq!((verdict.head.entries, verdict.broken), (before + 6, None));
+    // A table that cuts the hash would let nobody in: the old one stays.
+    let cut = match connection.get_database_backend() {
+        DbBackend::MySql => {
+            "CREATE TRIGGER cut BEFORE UPDATE ON `user` FOR EACH ROW SET NEW.`key` = LEFT(NEW.`key`, 40)"
+        }
+        _ => {
+            "CREATE TRIGGER cut AFTER UPDATE ON `user` BEGIN \
+             UPDATE `user` SET `key` = substr(`key`, 1, 40) WHERE id = NEW.id; END"
+        }
+    };
+    connection.execute_unprepared(cut).await.unwrap();
+    let other: SecretString = "violet-harbor-lamp-31".into();
+    let cut = reissue("juan", &other).await;
+    assert!(matches!(cut, Err(ChangeAccountError::Database(_))), "{cut:?}");
+    assert_eq!(accounts.audit_trail().verify(None).await.unwrap().head.entries, before + 6);
 }
 
 /// Two operators switch off the two administrators at the same moment, each counting on the other's.

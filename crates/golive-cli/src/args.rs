@@ -138,6 +138,9 @@ pub(crate) struct StepArgs {
     /// This step alone.
     #[arg(long, value_name = "STEP")]
     pub(crate) only: Option<String>,
+    /// As far as this step: it, and the steps that must come before it. `--resume` does the rest later.
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["only", "from"])]
+    pub(crate) until: Option<String>,
     /// Print what would be done; change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -103,6 +103,11 @@ impl Access {
         &self.operators
     }
 
+    /// Makes the hashes of passwords: few at once, each takes memory.
+    pub(crate) fn hasher(&self) -> &PasswordHasher {
+        &self.hasher
+    }
+
     pub(crate) fn audit(&self) -> &Audit {
         &self.audit
     }
@@ -150,6 +155,11 @@ pub(crate) struct Fields(HashMap<String, String>);
 impl Fields {
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// The fields whose names start so, by the rest of the name.
+    pub(crate) fn starting<'f>(&'f self, prefix: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
+        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 }
 

@@ -3,13 +3,14 @@
 //!
 //! Not here: changing anything, and how it is shown (`pages`).
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
-use golive::{ItemProgress, PastRun, RunStanding, RunState, StepStanding};
+use golive::{ItemProgress, PacePoint, PastRun, RunStanding, RunState, StepStanding};
 use golive_gate::{Fact, Policy, Report, StepResult, StepStatus, Verdict};
 use tokio::sync::Mutex;
 
@@ -98,6 +99,8 @@ pub(crate) struct Look {
     /// Whether `report` is the run's own end, and not a judgement of what is there so far.
     pub(crate) is_final: bool,
     pub(crate) progress: Vec<ItemProgress>,
+    /// How far each step was at which time.
+    pub(crate) pace: BTreeMap<String, Vec<PacePoint>>,
     /// Why progress could not be read.
     pub(crate) progress_problem: Option<String>,
 }
@@ -290,7 +293,9 @@ fn read(base: &Path, kind: Kind, standing: RunStanding, policy: &Policy, now: Da
         Ok(progress) => (progress, None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    Look { kind, standing, report, is_final, progress, progress_problem }
+    // A pace that cannot be read is not drawn: the numbers stand beside it.
+    let pace = golive::read_pace(&standing.directory).unwrap_or_default();
+    Look { kind, standing, report, is_final, progress, pace, progress_problem }
 }
 
 /// What the journal shows so far, judged as the end will be.

@@ -11,10 +11,13 @@ mod login;
 mod migration;
 mod overview;
 mod parts;
+mod people;
+mod plot;
 mod report;
 mod show;
 mod steps;
 mod topic;
+mod wizard;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -28,9 +31,17 @@ pub(crate) use history::history;
 pub(crate) use login::login_page;
 pub(crate) use migration::{Table, TableState, migration, tables_of};
 pub(crate) use overview::overview;
+pub(crate) use people::{
+    assign as people_assign, create as people_create, deactivate as people_deactivate, people,
+    reissue as people_reissue,
+};
 pub(crate) use report::{bundle, download};
 pub(crate) use steps::steps;
 pub(crate) use topic::topic;
+pub(crate) use wizard::{
+    choose as wizard_choose, end as wizard_end, plan as wizard_plan, resume as wizard_resume,
+    run as wizard_run, survey as wizard_survey, switch as wizard_switch, wizard, write as wizard_write,
+};
 
 use crate::access::Visitor;
 use crate::api::Problem;
@@ -194,11 +205,14 @@ fn top(site: &Site, visitor: &Visitor) -> Markup {
 
 fn menu(site: &Site, visitor: &Visitor) -> Markup {
     let words = visitor.words;
-    let acts = (site.actor.is_some() && visitor.may_act).then_some(("/run", "page-act"));
+    let may_act = site.actor.is_some() && visitor.may_act;
+    let acts = [("/migrate", "page-wizard"), ("/run", "page-act")].into_iter().filter(|_| may_act);
+    let described = site.actor.as_ref().is_some_and(|actor| actor.accounts().is_some());
+    let people = (described && visitor.may_administer).then_some(("/people", "page-people"));
     html! {
         nav.menu aria-label=(words.t("menu")) {
             ul {
-                @for (path, name) in MENU.into_iter().chain(acts) {
+                @for (path, name) in MENU.into_iter().chain(people).chain(acts) {
                     @let current = visitor.path == path;
                     li { a href=(site.href(path)) aria-current=[current.then_some("page")] { (words.t(name)) } }
                 }

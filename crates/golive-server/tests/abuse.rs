@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/peers.rs"]
+mod peers;
 mod support;
 
 use std::time::Duration;
 
+use golive_sandbox::{ProcessSpec, run_to_end};
 use reqwest::{Method, StatusCode, header};
 use support::{Browser, ended_run, now, results, serve, serve_folder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -235,3 +238,32 @@ async fn what_is_not_asked_for_so_is_refused_so_and_never_an_error_of_the_server
         }
     }
 }
+
+/// Whatever is made up from the description of the interface is answered as described, and never by a 500 or by silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn heavy_what_schemathesis_makes_up_is_answered_as_described() {
+    let base = tempfile::tempdir().unwrap();
+    let at = now();
+    ended_run(base.path(), "runs", "20260101T000000.000Z", &results(at), at);
+    let served = serve_folder(base, |options| options.limits.request = Duration::from_secs(5)).await;
+    let browser = Browser::entered(&served).await;
+    let cookie =
+        browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let (description, cookie) = (format!("{}/api/openapi.json", served.url), format!("Cookie: {cookie}"));
+    // Brought before the time runs.
+    let schemathesis = tokio::task::spawn_blocking(peers::schemathesis).await.unwrap();
+    let spec = ProcessSpec::new(schemathesis)
+        .arguments(["run", description.as_str(), "--header", cookie.as_str()])
+        .arguments(["--checks", CHECKS, "--max-time", "40", "--max-examples", "60", "--request-timeout", "6"])
+        .arguments(["--seed", "7", "--generation-database", "none"])
+        .environment([("NO_COLOR", "1")])
+        .directory(served.base.path());
+    let asked = tokio::task::spawn_blocking(|| run_to_end(spec, Duration::from_secs(300)));
+    let finished = asked.await.unwrap().expect("it comes to its end");
+    let told = format!("{}{}", finished.output, finished.errors);
+    assert!(finished.status.success(), "{told}");
+    assert!(told.contains("generated") && told.contains("Tested: 2"), "it asked: {told}");
+}
+
+const CHECKS: &str =
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";

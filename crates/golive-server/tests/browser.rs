@@ -4,6 +4,8 @@
 
 #[path = "support/browser.rs"]
 mod browser;
+#[path = "support/peers.rs"]
+mod peers;
 mod support;
 
 use std::path::Path;
@@ -19,7 +21,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use support::{Served, ended_run, now, results, serve, serve_folder, write_journal};
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "/",
     "/gate",
     "/steps",
@@ -34,6 +36,7 @@ const PAGES: [&str; 15] = [
     "/history?run=20260101T000000.000Z",
     "/access",
     "/run",
+    "/migrate",
     "/nowhere",
 ];
 const ACCESSIBLE: &str = include_str!("support/accessible.js");
@@ -114,6 +117,32 @@ async fn heavy_every_page_fits_reads_well_and_breaks_no_rule_on_every_screen() {
     chromium.ask("document.body.insertAdjacentHTML('beforeend', '<p style=\"color:red\">x</p>')").await;
     assert!(chromium.complaints().await.iter().any(|line| line.contains("Content Security Policy")));
 }
+
+/// axe-core, whose rules for WCAG 2.2 AA others wrote, has nothing to say about any page; and it does look.
+#[tokio::test]
+async fn heavy_axe_finds_no_violation_on_any_page() {
+    let served = with_runs().await;
+    let axe = tokio::task::spawn_blocking(peers::axe).await.unwrap();
+    let chromium = Chromium::start().await;
+    chromium.enter(&served).await;
+    for (width, scheme) in [(360, "light"), (1440, "dark")] {
+        chromium.look(width, 1000, scheme).await;
+        for path in PAGES {
+            chromium.goto(&format!("{}{path}", served.url)).await;
+            chromium.ask("document.querySelectorAll('details').forEach((one) => { one.open = true; })").await;
+            chromium.ask(&axe).await;
+            assert_eq!(chromium.ask(ASK_AXE).await, json!([]), "{path} at {width} px, {scheme}");
+        }
+    }
+    chromium
+        .ask("document.querySelector('main').insertAdjacentHTML('beforeend', '<input><img src=\"x\">')")
+        .await;
+    let found = chromium.ask(ASK_AXE).await.to_string();
+    assert!(found.contains("label") && found.contains("image-alt"), "{found}");
+}
+
+const ASK_AXE: &str = "return axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    .then((found) => found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).slice(0, 3)}`))";
 
 #[tokio::test]
 async fn heavy_a_page_follows_its_run_and_says_when_it_cannot() {

@@ -8,6 +8,7 @@ mod application;
 mod digest;
 mod kept;
 mod proofs;
+mod roles;
 mod setting;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use proofs::{
     Admin, Backup, CiCheck, Deploy, ErrorProof, Journeys, Load, LoadScenario, RateLimitProof, Team, Tenant,
     Tls,
 };
+pub use roles::{ReadRolesError, Roles};
 pub use setting::{Setting, SettingError};
 
 /// The whole of `golive.toml`.
@@ -65,6 +67,8 @@ pub struct Config {
     pub schema: SchemaConfig,
     /// Where user accounts live.
     pub accounts: Option<AccountsMapping>,
+    /// Which role may do what, for whoever hands roles out to see it.
+    pub roles: Option<Roles>,
     /// Where tenants live.
     pub tenants: Option<TenantMapping>,
     /// The tenant that goes live.
@@ -246,6 +250,11 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ReadConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ReadConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::of_text(path, &text)
+    }
+
+    /// What the file at `path` says if this is its text.
+    pub(crate) fn of_text(path: &Path, text: &str) -> Result<Self, ReadConfigError> {
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -253,8 +262,8 @@ impl Config {
         let directory = std::path::absolute(directory)
             .map_err(|source| ReadConfigError::Unreadable { path: path.to_owned(), source })?;
         let mut config =
-            Self::parse(&text, &directory).map_err(|source| ReadConfigError::invalid(path, &text, source))?;
-        config.digests = digest::of_sections(&text, &directory);
+            Self::parse(text, &directory).map_err(|source| ReadConfigError::invalid(path, text, source))?;
+        config.digests = digest::of_sections(text, &directory);
         Ok(config)
     }
 

@@ -110,6 +110,7 @@ impl Context {
             None => addresses,
         };
         let observer = crate::progress::kept(observer, directory.root().to_owned(), clock);
+        let observer = crate::pace::kept(observer, directory.root().to_owned(), clock);
         let named = |url: &SecretString| TargetOptions::new(url.clone()).display_names().ok();
         let target_names = addresses.target.as_ref().and_then(named).unwrap_or_default();
         Self {

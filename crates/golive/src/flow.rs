@@ -38,6 +38,8 @@ pub struct FlowOptions {
     pub from: Option<String>,
     /// This step alone.
     pub only: Option<String>,
+    /// As far as this step: it, and the steps that must come before it. The rest is left for `--resume`.
+    pub until: Option<String>,
     /// Ends the process the hard way at a point, to test that a killed run can be taken up again.
     pub dangerous_abort_at: Option<AbortAt>,
 }
@@ -46,7 +48,7 @@ impl FlowOptions {
     /// All steps in this mode.
     #[must_use]
     pub fn new(mode: Mode) -> Self {
-        Self { mode, resume: false, from: None, only: None, dangerous_abort_at: None }
+        Self { mode, resume: false, from: None, only: None, until: None, dangerous_abort_at: None }
     }
 }
 
@@ -111,12 +113,14 @@ fn replay(
     let mut earlier: BTreeMap<String, StepResult> =
         context.journal.finished().into_iter().map(|result| (result.id.clone(), result)).collect();
     let from = options.from.as_deref().and_then(|from| steps.iter().position(|step| step.about().id == from));
+    let needed = options.until.as_deref().map(|until| needed_for(steps, until));
     let (mut kept, mut changes) = (BTreeMap::new(), Changes::default());
     for (place, step) in steps.iter().enumerate() {
         let id = step.about().id;
         let passed = earlier.get(id).is_some_and(|result| result.status == StepStatus::Passed);
-        let left_out =
-            options.only.as_deref().is_some_and(|only| only != id) || from.is_some_and(|from| place < from);
+        let left_out = options.only.as_deref().is_some_and(|only| only != id)
+            || from.is_some_and(|from| place < from)
+            || needed.as_ref().is_some_and(|needed| !needed.contains(id));
         let changed = if passed { changed_since(context, id) } else { Vec::new() };
         if left_out {
             changes.kept.extend(changed.first().map(|_| id));
@@ -137,6 +141,18 @@ fn replay(
         context.note(text);
     }
     kept
+}
+
+/// The step, and all that must have passed or ended before it. Each names only steps before it in the list.
+fn needed_for(steps: &[Arc<dyn Step>], until: &str) -> BTreeSet<&'static str> {
+    let mut needed: BTreeSet<&'static str> =
+        steps.iter().map(|step| step.about().id).filter(|id| *id == until).collect();
+    for about in steps.iter().rev().map(|step| step.about()) {
+        if needed.contains(about.id) {
+            needed.extend(about.after.iter().chain(about.once_ended));
+        }
+    }
+    needed
 }
 
 /// What golive.toml said when a step passed, and no longer says.
@@ -373,4 +389,18 @@ fn tell_end(context: &Context, result: &StepResult, mode: Mode) -> Result<(), Jo
     }
     (context.observer)(Event::StepEnded { result: Box::new(result.clone()) });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_far_as_a_step_is_that_step_and_what_comes_before_it() {
+        let steps = crate::steps::all();
+        let needed = |until: &str| needed_for(&steps, until).into_iter().collect::<Vec<_>>();
+        assert_eq!(needed("verify"), ["baseline", "constraints", "copy", "schema", "survey", "verify"]);
+        assert!(needed("switch").contains(&"verify") && !needed("switch").contains(&"in-use"));
+        assert_eq!(needed("nowhere"), Vec::<&str>::new(), "an unknown one was refused before");
+    }
 }

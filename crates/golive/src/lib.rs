@@ -22,11 +22,13 @@ mod application;
 mod bundle;
 mod config;
 mod context;
+mod decisions;
 mod disaster;
 mod event;
 mod flow;
 mod http;
 mod journal;
+mod pace;
 mod placeholder;
 mod production;
 mod progress;
@@ -47,10 +49,13 @@ pub use bundle::{
 pub use config::{
     Admin, AlertMail, Alerts, Application, Backup, CiCheck, Commands, Config, DatabaseQuestion, Deploy,
     ErrorProof, Http, Journeys, Load, LoadScenario, Lookup, MigrateConfig, RateLimitProof, ReadConfigError,
-    RedisConfig, RequestTemplate, Requests, Respond, SchemaConfig, Setting, SettingError, SourceConfig,
-    TargetConfig, Team, Tenant, Tls, fetch_kept,
+    ReadRolesError, RedisConfig, RequestTemplate, Requests, Respond, Roles, SchemaConfig, Setting,
+    SettingError, SourceConfig, TargetConfig, Team, Tenant, Tls, fetch_kept,
 };
 pub use context::{Addresses, Context};
+pub use decisions::{
+    DecideError, Decision, DiffLine, SurveySourceError, Surveyed, SurveyedFinding, decide, survey_source,
+};
 pub use disaster::{
     Disaster, DisasterError, DisasterFailure, DisasterOptions, DisasterReport, Executed, rehearse_disaster,
     render_disasters,
@@ -58,6 +63,7 @@ pub use disaster::{
 pub use event::{Event, Observer, nobody};
 pub use flow::{AbortAt, FlowOptions, Mode};
 pub use journal::{Entry, Journal, JournalError};
+pub use pace::{PacePoint, read_pace};
 pub use production::{ProductionOptions, run};
 pub use progress::{ItemProgress, read_progress};
 pub use rehearsal::{Rehearsal, RehearsalError};

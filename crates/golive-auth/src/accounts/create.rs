@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::{DbErr, SqlErr, Value};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::change::RoleRuleError;
 use super::directory::{Account, Accounts, AccountsError};
-use super::mapping::{IdStrategy, Literal, TenantRule};
+use super::mapping::{IdStrategy, Literal};
 use super::recording::Recording;
 use super::rows::{begin, insert};
 use crate::audit::AuditError;
@@ -172,22 +173,15 @@ impl Accounts {
             return Err(CreateAccountError::Username);
         }
         let mapping = &self.mapping;
-        let role = || account.role.clone();
-        let rule = match mapping.role_tenants.get(&account.role) {
-            Some(rule) => *rule,
-            None if mapping.role_tenants.is_empty() => TenantRule::Optional,
-            None => return Err(CreateAccountError::UnknownRole { role: role() }),
-        };
-        match (rule, &account.tenant) {
-            (TenantRule::Required, None) => Err(CreateAccountError::TenantRequired { role: role() }),
-            (TenantRule::Forbidden, Some(_)) => Err(CreateAccountError::TenantForbidden { role: role() }),
-            (_, Some(_)) if mapping.tenant.is_none() => {
-                Err(CreateAccountError::TenantForbidden { role: role() })
-            }
-            _ if account.must_change_password && mapping.must_change_password.is_none() => {
+        let role = account.role.clone();
+        match mapping.check_role(&account.role, account.tenant.as_deref()) {
+            Err(RoleRuleError::Unknown) => Err(CreateAccountError::UnknownRole { role }),
+            Err(RoleRuleError::TenantRequired) => Err(CreateAccountError::TenantRequired { role }),
+            Err(RoleRuleError::TenantForbidden) => Err(CreateAccountError::TenantForbidden { role }),
+            Ok(()) if account.must_change_password && mapping.must_change_password.is_none() => {
                 Err(CreateAccountError::NoMustChangeColumn)
             }
-            _ => Ok(()),
+            Ok(()) => Ok(()),
         }
     }
 
@@ -270,7 +264,7 @@ impl Accounts {
     }
 }
 
-const GENERIC: &[&str] = &[
+pub(super) const GENERIC: &[&str] = &[
     "admin",
     "admin1",
     "administrator",

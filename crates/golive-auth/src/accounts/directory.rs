@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -201,6 +201,18 @@ impl Accounts {
         Ok(found.pop())
     }
 
+    /// The same, and nobody else changes it until the transaction ends.
+    pub(super) async fn find_locked(
+        &self,
+        transaction: &DatabaseTransaction,
+        username: &str,
+    ) -> Result<Option<StoredAccount>, AccountsError> {
+        let lock = rows::for_update(transaction);
+        let condition = format!("WHERE {} = ?{lock}", quote(&self.mapping.username));
+        let mut found = self.read(transaction, &condition, vec![username.into()]).await?;
+        Ok(found.pop())
+    }
+
     /// All accounts, with their hashes.
     pub(super) async fn stored(&self) -> Result<Vec<StoredAccount>, AccountsError> {
         let order = format!("ORDER BY {} LIMIT {}", quote(&self.mapping.username), MOST_ACCOUNTS + 1);
@@ -256,7 +268,10 @@ impl Accounts {
     }
 
     /// How many active administrators there are; `None` when the mapping cannot tell.
-    async fn count_active_admins<C: ConnectionTrait>(&self, connection: &C) -> Result<Option<usize>, DbErr> {
+    pub(super) async fn count_active_admins<C: ConnectionTrait>(
+        &self,
+        connection: &C,
+    ) -> Result<Option<usize>, DbErr> {
         let (Some(role), Some(active)) = (&self.mapping.role, &self.mapping.active) else { return Ok(None) };
         let roles: Vec<sea_orm::Value> =
             self.mapping.admin_roles.iter().map(|role| role.clone().into()).collect();

@@ -2,6 +2,7 @@
 //! not known here: after a deactivation the caller revokes.
 
 mod candidates;
+mod change;
 mod create;
 mod directory;
 mod fitting;
@@ -14,6 +15,7 @@ mod seed_files;
 mod tenants;
 
 pub use candidates::DEFAULT_CANDIDATES;
+pub use change::{ChangeAccountError, RoleRuleError};
 pub use create::{CreateAccountError, NewAccount};
 pub use directory::{Account, Accounts, AccountsError};
 pub use fitting::FittingPassword;

@@ -171,6 +171,21 @@ pub(super) async fn insert<C: ConnectionTrait>(
     Ok(())
 }
 
+/// Sets columns of the row that has this value in this column.
+pub(super) async fn update<C: ConnectionTrait>(
+    connection: &C,
+    table: &str,
+    (key, value): (&str, &str),
+    set: &[(String, Value)],
+) -> Result<(), DbErr> {
+    let columns: Vec<String> = set.iter().map(|(column, _)| format!("{} = ?", quote(column))).collect();
+    let sql = format!("UPDATE {} SET {} WHERE {} = ?", quote(table), columns.join(", "), quote(key));
+    let values = set.iter().map(|(_, value)| value.clone()).chain([value.into()]);
+    let backend = connection.get_database_backend();
+    connection.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    Ok(())
+}
+
 /// Switches rows off inside a transaction that the caller commits.
 pub(super) async fn switch_off(
     transaction: &DatabaseTransaction,

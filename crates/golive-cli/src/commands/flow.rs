@@ -146,6 +146,7 @@ fn flow_options(mode: Mode, args: StepArgs) -> FlowOptions {
     options.resume = args.resume || args.from.is_some() || args.only.is_some();
     options.from = args.from;
     options.only = args.only;
+    options.until = args.until;
     let applied = args.dangerous_abort_applied.map(AbortAt::Applied);
     options.dangerous_abort_at = applied.or(args.dangerous_abort_ended.map(AbortAt::Ended));
     options

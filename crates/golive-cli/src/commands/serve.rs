@@ -88,7 +88,8 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Result {
     options.behind_tls = args.behind_tls;
     options.policy = config.gate.clone();
     // Without a golive.toml there is nothing to run.
-    options.acts = global.config.exists().then(|| Acts::new(config.clone(), clock::environment));
+    let acts = global.config.exists().then(|| Acts::of_file(&global.config, clock::environment));
+    options.acts = acts.transpose().map_err(Failure::usage)?;
     // The link is for whoever sits here: a pipe or a log would keep it.
     options.entry_link = output::is_terminal();
     if let (Some(certificate), Some(key)) = (&args.certificate, &args.key) {

@@ -433,3 +433,135 @@ problem-acts-not = Diese Konsole sieht nur zu: sie wurde ohne golive.toml gestar
 problem-confirm = Der eingegebene Name ist nicht der der Anwendung, daher wurde nichts getan.
 problem-act-busy = Etwas anderes ist im Gange, daher wurde nichts getan.
 problem-other-plan = Dieser Plan ist zu alt oder nicht der letzte. Nichts wurde getan: neu machen und lesen.
+
+# Leute der Anwendung
+page-people = Leute
+people-says = Die Leute der Anwendung: wer hineinkommt, und in welcher Rolle. Jede Änderung wird hier und in der Datenbank der Anwendung festgehalten, in Ihrem Namen.
+people-accounts =
+    { $count ->
+        [one] { $count } Konto
+       *[other] { $count } Konten
+    }
+people-more =
+    { $count ->
+        [one] { $count } weiteres ist nicht gezeigt.
+       *[other] { $count } weitere sind nicht gezeigt.
+    }
+people-state = Zustand
+people-tenant = Mandant
+people-login = Letzte Anmeldung
+people-switch = Ändern
+people-demo = der Demo
+people-active = aktiv
+people-inactive = inaktiv
+people-unclear = unklar
+people-must-change = muss das Passwort ändern
+people-reference = bleibt für das, was darauf verweist
+people-assign = Rolle zuweisen
+people-assigned = { $name } hat jetzt die Rolle { $role }. Vorher ausgegebene Token gelten, bis sie enden oder widerrufen werden.
+people-reissue = Neues Passwort ausgeben
+people-type-reissue = Das alte Passwort endet. Zum Fortfahren { $name } eingeben
+people-reissued = { $name } hat ein neues Passwort, das bei der nächsten Anmeldung zu ändern ist. Vorher ausgegebene Token gelten, bis sie enden oder widerrufen werden. Das Passwort:
+people-active-accounts = Aktive Konten
+people-permissions = Was jede Rolle darf
+people-permission = Recht
+people-permissions-not = Welche Rolle was darf, steht hier, wenn golive.toml die Rollendatei der Anwendung nennt:
+people-permissions-away = Welche Rolle was darf, ist nicht bekannt:
+people-role-unknown = Die Rolle { $role } wird vergeben, hat aber kein bekanntes Recht: die Rollendatei nennt sie nicht.
+people-all-tenants = sieht alle Mandanten, wenn das Konto keinen hat
+people-deactivate = Abschalten
+people-type = Zum Abschalten { $name } eingeben
+people-new = Jemand Neues
+people-full-name = Voller Name
+people-create = Anlegen, mit einem hier gemachten Passwort
+people-made = { $name } ist angelegt. Das erste Passwort:
+people-once = Es wird dieses eine Mal gezeigt und steht nirgends. Übergeben Sie es auf sicherem Weg.
+people-off = { $name } ist abgeschaltet. Ausgegebene Token gelten, bis sie enden oder widerrufen werden.
+people-absent = Es gibt { $name } nicht; nichts wurde geändert.
+people-refused = Nicht getan:
+people-away = Die Konten lassen sich nicht ansehen:
+people-roles = Rollen
+people-administers = Verwaltet
+people-tenant-required = muss einen haben
+people-tenant-forbidden = darf keinen haben
+people-tenant-optional = kann einen haben
+problem-people-typed = Nichts wurde geändert: der eingegebene Name ist nicht der des Kontos.
+problem-people-not = golive.toml beschreibt keine Konten, oder nicht, wo sie sind.
+
+# Die Migration, Schritt für Schritt
+page-wizard = Migrieren
+wizard-says = Von SQLite nach MariaDB in vier Schritten. Nichts wird geändert, bevor Sie es bestätigen, und was hier steht, kommt aus den Dateien von golive: nach einem Neuladen, oder wenn die Konsole weg war, geht es weiter, wo Sie waren.
+wizard-stage-survey = 1 · Die Quelle ansehen und entscheiden
+wizard-stage-plan = 2 · Der Plan
+wizard-stage-run = 3 · Kopieren und beweisen
+wizard-stage-switch = 4 · Umschalten
+wizard-survey = Quelle untersuchen
+wizard-survey-again = Erneut untersuchen
+wizard-survey-says = Die Quelle wird einmal gelesen, und alles, was schiefginge oder sich änderte, wird aufgezählt. Geändert wird dabei nichts.
+wizard-surveying = Die Quelle wird gelesen
+wizard-found = { $tables } Tabellen, { $rows } Zeilen
+wizard-nothing-blocks = Einem Plan steht nichts im Weg
+wizard-blocking =
+    { $count ->
+        [one] { $count } Befund steht im Weg
+       *[other] { $count } Befunde stehen im Weg
+    }
+wizard-filter = Welche Befunde gezeigt werden
+wizard-show-all = Alle
+wizard-show-blocks = Was im Weg steht
+wizard-show-changes = Was Daten ändert
+wizard-none-shown = Keine davon.
+wizard-more =
+    { $count ->
+        [one] { $count } weiterer ist nicht gezeigt.
+       *[other] { $count } weitere sind nicht gezeigt.
+    }
+wizard-try = Diese Entscheidungen erproben
+wizard-no-file = Von hier lassen sich keine Entscheidungen schreiben: diese Konsole wurde nicht mit einer golive.toml gestartet. Schreiben Sie sie in [migrate.policy].
+wizard-blocks = steht im Weg
+wizard-changes = ändert Daten
+wizard-note = zu wissen
+wizard-times =
+    { $count ->
+        [one] einmal
+       *[other] { $count } Mal
+    }
+wizard-keys = Zum Beispiel:
+wizard-otherwise = Wenn nichts entschieden wird:
+wizard-mend = Was sich tun lässt:
+wizard-decide = Entscheidung
+wizard-decided = Entschieden:
+wizard-undecided = keine
+policy-quarantine = diese Zeilen beiseitelegen
+policy-accept = weglassen, was nicht zu halten ist
+policy-stop = im Weg stehen lassen
+policy-convert = die Werte umwandeln
+wizard-proposal = Was in golive.toml geschrieben würde
+wizard-proposal-says = Die Befunde darunter sind die einer Untersuchung damit. Geschrieben ist noch nichts.
+wizard-write = golive.toml schreiben
+wizard-drop = Verwerfen
+wizard-plan = Plan machen
+wizard-plan-says = Der Plan ändert nichts. Er wird ganz gezeigt und einmal bestätigt.
+wizard-plan-first = Zuerst die Untersuchung: der Plan wird gemacht, wenn ihm nichts im Weg steht.
+wizard-plan-later = Etwas ist im Gange.
+wizard-begins = Es beginnt.
+wizard-run-not = Noch ist nichts kopiert.
+wizard-resume = Weitermachen
+wizard-resume-says = Es ist noch nicht bewiesen. Weitermachen tut nichts doppelt: was kopiert ist, bleibt, und jede Zelle wird neu verglichen.
+wizard-differs = Quelle und Ziel sind nicht gleich
+wizard-differs-says = Jede Zelle wurde auf beiden Seiten gelesen, und mindestens eine ist verschieden: Tabelle, Schlüssel und Spalte stehen oben. Umgeschaltet wird erst, wenn keine mehr verschieden ist.
+wizard-differs-who = Sehen Sie jeden Unterschied an. Was nur im Ziel anders steht, hat dort jemand anders geschrieben; was in der Quelle anders steht, wurde nach der Kopie geschrieben.
+wizard-differs-mend = Halten Sie an, wer schreibt, und berichtigen Sie die Zeile im Ziel, oder leeren Sie ihre Tabelle, damit sie neu kopiert wird.
+wizard-differs-again = Machen Sie unten weiter: jede Zelle wird neu verglichen.
+wizard-switch = Auf MariaDB umschalten
+wizard-switch-first = Es wird angeboten, wenn jede Zelle verglichen wurde und keine verschieden ist.
+wizard-switch-says = Jede Zelle wurde verglichen und keine ist verschieden. Das Umschalten hält fest, dass von hier an MariaDB die Datenbank ist; wer die Anwendung betreibt, gibt ihr diese Umgebung.
+wizard-switched = Von hier an ist MariaDB die Datenbank.
+wizard-go-on = Mit dem Rest des Go-live weitermachen
+problem-no-choice = Das ist nicht unter dem Gefundenen, oder darf so nicht entschieden werden. Nichts wurde getan: sehen Sie die Befunde erneut an.
+problem-nothing-chosen = Nichts wurde gewählt, was nicht schon entschieden ist.
+
+# Kurven
+plot-copy = Zeilen je Sekunde, kopiert
+plot-verify = Zeilen je Sekunde, verglichen
+plot-summary = im Mittel { $mean }, höchstens { $most }, in { $time }

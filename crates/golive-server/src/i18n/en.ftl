@@ -433,3 +433,135 @@ problem-acts-not = This console only looks: it was started without a golive.toml
 problem-confirm = The name that was typed is not the application's, so nothing was done.
 problem-act-busy = Something else goes on, so nothing was done.
 problem-other-plan = That plan is too old, or not the last one that was made. Nothing was done: make it again and read it.
+
+# People of the application
+page-people = People
+people-says = The people of the application: who may get in, and with which role. Each change is recorded here and in the application's own database, in your name.
+people-accounts =
+    { $count ->
+        [one] { $count } account
+       *[other] { $count } accounts
+    }
+people-more =
+    { $count ->
+        [one] { $count } more is not shown.
+       *[other] { $count } more are not shown.
+    }
+people-state = State
+people-tenant = Tenant
+people-login = Last login
+people-switch = Change
+people-demo = of the demo
+people-active = active
+people-inactive = inactive
+people-unclear = unclear
+people-must-change = must change the password
+people-reference = kept for what refers to it
+people-assign = Assign role
+people-assigned = { $name } has the role { $role } now. Tokens that were issued before live until they end or are revoked.
+people-reissue = Issue a new password
+people-type-reissue = The old password ends. To go on, type { $name }
+people-reissued = { $name } has a new password, to be changed at the next login. Tokens that were issued before live until they end or are revoked. The password:
+people-active-accounts = Active accounts
+people-permissions = What each role may do
+people-permission = Permission
+people-permissions-not = Which role may do what is shown where golive.toml names the application's file of roles:
+people-permissions-away = It is not known which role may do what:
+people-role-unknown = The role { $role } is handed out, but has no permission that is known: the file of roles does not name it.
+people-all-tenants = sees all tenants, where the account has none
+people-deactivate = Deactivate
+people-type = To deactivate, type { $name }
+people-new = Somebody new
+people-full-name = Full name
+people-create = Create, with a password made here
+people-made = { $name } is created. The first password:
+people-once = It is shown this once and stands nowhere. Hand it over by a safe way.
+people-off = { $name } is switched off. Tokens that were issued live until they end or are revoked.
+people-absent = There is no { $name }; nothing was changed.
+people-refused = Not done:
+people-away = The accounts cannot be looked at:
+people-roles = Roles
+people-administers = Administers
+people-tenant-required = must have one
+people-tenant-forbidden = must have none
+people-tenant-optional = may have one
+problem-people-typed = Nothing was changed: the name that was typed is not that of the account.
+problem-people-not = golive.toml describes no accounts, or not where they are.
+
+# The migration, step by step
+page-wizard = Migrate
+wizard-says = From SQLite to MariaDB in four steps. Nothing is changed before you confirm it, and what is shown comes from the files of golive: after a reload, or when the console was gone, you go on where you were.
+wizard-stage-survey = 1 · Look at the source, and decide
+wizard-stage-plan = 2 · The plan
+wizard-stage-run = 3 · Copy, and prove
+wizard-stage-switch = 4 · Switch
+wizard-survey = Survey the source
+wizard-survey-again = Survey again
+wizard-survey-says = The source is read once, and everything that would go wrong or change is listed. Nothing is changed by it.
+wizard-surveying = The source is read
+wizard-found = { $tables } tables, { $rows } rows
+wizard-nothing-blocks = Nothing stands in the way of a plan
+wizard-blocking =
+    { $count ->
+        [one] { $count } finding stands in the way
+       *[other] { $count } findings stand in the way
+    }
+wizard-filter = Which findings are shown
+wizard-show-all = All
+wizard-show-blocks = What stands in the way
+wizard-show-changes = What changes data
+wizard-none-shown = None of them.
+wizard-more =
+    { $count ->
+        [one] { $count } more is not shown.
+       *[other] { $count } more are not shown.
+    }
+wizard-try = Try these decisions
+wizard-no-file = Decisions cannot be written from here: this console was not started with a golive.toml. Put them into [migrate.policy].
+wizard-blocks = stands in the way
+wizard-changes = changes data
+wizard-note = to be known
+wizard-times =
+    { $count ->
+        [one] once
+       *[other] { $count } times
+    }
+wizard-keys = For example:
+wizard-otherwise = If nothing is decided:
+wizard-mend = What can be done:
+wizard-decide = Decision
+wizard-decided = Decided:
+wizard-undecided = none
+policy-quarantine = set those rows aside
+policy-accept = leave out what cannot be kept
+policy-stop = let it stand in the way
+policy-convert = convert the values
+wizard-proposal = What would be written into golive.toml
+wizard-proposal-says = The findings below are those of a survey with it. Nothing is written yet.
+wizard-write = Write golive.toml
+wizard-drop = Drop it
+wizard-plan = Make the plan
+wizard-plan-says = The plan changes nothing. It is shown in full, and confirmed once.
+wizard-plan-first = First the survey: the plan is made when nothing stands in its way.
+wizard-plan-later = Something is going on.
+wizard-begins = It begins.
+wizard-run-not = Nothing has been copied yet.
+wizard-resume = Go on
+wizard-resume-says = It is not proven yet. Going on does nothing twice: what was copied stays, and every cell is compared anew.
+wizard-differs = Source and target are not equal
+wizard-differs-says = Every cell was read on both sides, and at least one differs: table, key and column stand above. The switch is not offered until none does.
+wizard-differs-who = Look at every difference. A row that only the target has otherwise was written there by somebody else; one that the source has otherwise was written after the copy.
+wizard-differs-mend = Stop whoever writes, and mend the row in the target, or empty its table to have it copied again.
+wizard-differs-again = Go on, below: every cell is compared again.
+wizard-switch = Switch to MariaDB
+wizard-switch-first = It is offered when every cell was compared and none differs.
+wizard-switch-says = Every cell was compared and none differs. The switch writes down that MariaDB is the database from here on; whoever runs the application gives it that environment.
+wizard-switched = MariaDB is the database from here on.
+wizard-go-on = Go on with the rest of the go-live
+problem-no-choice = That is not among what was found, or may not be decided so. Nothing was done: look at the findings again.
+problem-nothing-chosen = Nothing was chosen that is not decided already.
+
+# Plots
+plot-copy = Rows a second, copied
+plot-verify = Rows a second, compared
+plot-summary = on average { $mean }, at most { $most }, over { $time }

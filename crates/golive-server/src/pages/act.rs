@@ -16,9 +16,9 @@ use secrecy::ExposeSecret;
 use super::parts::{self, Tone};
 use super::{frame, problem, show};
 use crate::access::{Fields, Visitor};
-use crate::acting::{Actor, Doing, Planned, Refusal};
+use crate::acting::{Actor, Doing, Planned, Refusal, Scope};
 use crate::clock;
-use crate::look::Kind;
+use crate::look::{Kind, StepState};
 use crate::router::Site;
 
 /// The page.
@@ -29,7 +29,11 @@ pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<
     let (doing, failed) = actor.doing();
     let look = seeing.run().filter(|look| look.kind == Kind::Run);
     let other = look.is_some_and(|look| look.standing.state == RunState::GoesOn);
-    let cut_off = look.is_some_and(|look| !other && look.standing.state != RunState::Ended);
+    // A run that only went as far as the migration has ended, and is not at its end.
+    let cut_off = look.is_some_and(|look| {
+        !other && (look.standing.state != RunState::Ended || look.count(StepState::Waiting) > 0)
+    });
+    let mine = |scope: Scope| scope == Scope::Whole;
     let button = |action: &str, word: &str, main: bool| {
         html! {
             form method="post" action={ (site.options.mount) "/run/" (action) } {
@@ -41,8 +45,9 @@ pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<
     let body = html! {
         @if let Some(failed) = &failed { p.notice.fail role="alert" { (Tone::Fail.icon()) " " (words.t("act-failed")) " " (parts::prose(failed, 1200)) } }
         @match &doing {
-            Doing::Planning { since } => { p { (parts::badge(Tone::Running, &words.t("act-planning"))) " " (words.t("step-since-prefix")) " " (parts::time(*since)) } }
-            Doing::Running { since, by, resumes, ending } => {
+            Doing::Surveying { since } => { p { (parts::badge(Tone::Running, &words.t("wizard-surveying"))) " " (words.t("step-since-prefix")) " " (parts::time(*since)) } }
+            Doing::Planning { since, .. } => { p { (parts::badge(Tone::Running, &words.t("act-planning"))) " " (words.t("step-since-prefix")) " " (parts::time(*since)) } }
+            Doing::Running { since, by, resumes, ending, .. } => {
                 section.panel {
                     p { (parts::badge(Tone::Running, &words.t(if *ending { "act-ending" } else { "act-running" }))) }
                     p {
@@ -56,17 +61,17 @@ pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<
             Doing::Nothing | Doing::Planned { .. } if other => {
                 p { (parts::badge(Tone::Running, &words.t("run-goes-on"))) " " (words.t("act-elsewhere")) }
             }
-            Doing::Nothing => {
+            Doing::Planned { plan } if mine(plan.scope) => {
+                (confirm(&site, &visitor, actor, plan, "/run/start"))
+                (button("plan", "act-plan-again", false))
+                @for step in &plan.steps { (planned(words, step)) }
+            }
+            Doing::Nothing | Doing::Planned { .. } => {
                 section.panel {
                     p { (words.t("act-says")) }
                     (button("plan", "act-plan", true))
                     @if cut_off { p { (words.t("next-resume")) } (button("resume", "act-resume", false)) }
                 }
-            }
-            Doing::Planned { plan } => {
-                (confirm(&site, &visitor, actor, plan))
-                (button("plan", "act-plan-again", false))
-                @for step in &plan.steps { (planned(words, step)) }
             }
         }
     };
@@ -74,13 +79,13 @@ pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<
 }
 
 /// The one question before anything is changed, above the plan that it is about.
-fn confirm(site: &Site, visitor: &Visitor, actor: &Actor, plan: &Planned) -> Markup {
+pub(super) fn confirm(site: &Site, visitor: &Visitor, actor: &Actor, plan: &Planned, path: &str) -> Markup {
     let words = visitor.words;
     html! {
         section.panel.confirm {
             p { (words.t("act-planned")) " " (parts::time_ago(words, plan.at, clock::now())) }
             @if plan.is_ready() {
-                form method="post" action={ (site.options.mount) "/run/start" } {
+                form method="post" action={ (site.options.mount) (path) } {
                     (csrf(visitor))
                     input type="hidden" name="plan" value=(plan.id);
                     p { strong { (words.t("act-warning")) } }
@@ -95,7 +100,7 @@ fn confirm(site: &Site, visitor: &Visitor, actor: &Actor, plan: &Planned) -> Mar
     }
 }
 
-fn planned(words: crate::i18n::Words, step: &StepResult) -> Markup {
+pub(super) fn planned(words: crate::i18n::Words, step: &StepResult) -> Markup {
     let why = step.error.as_deref().or(step.reason.as_deref());
     let tone = match step.status {
         golive_gate::StepStatus::Planned => Tone::Idle,
@@ -118,7 +123,7 @@ pub(crate) async fn plan(
     Extension(visitor): Extension<Visitor>,
     _checked: Fields,
 ) -> Response {
-    done(&site, &visitor, "plan a run", Actor::plan).await
+    done(&site, &visitor, "/run", "plan a run", |actor| actor.plan(Scope::Whole)).await
 }
 
 pub(crate) async fn start(
@@ -132,7 +137,7 @@ pub(crate) async fn start(
     }
     let plan = fields.get("plan").parse().unwrap_or(0);
     let by = name(&visitor);
-    done(&site, &visitor, "start a run", |actor| actor.run(plan, &by)).await
+    done(&site, &visitor, "/run", "start a run", |actor| actor.run(Scope::Whole, plan, &by)).await
 }
 
 pub(crate) async fn resume(
@@ -141,7 +146,7 @@ pub(crate) async fn resume(
     _checked: Fields,
 ) -> Response {
     let by = name(&visitor);
-    done(&site, &visitor, "resume a run", |actor| actor.resume(&by)).await
+    done(&site, &visitor, "/run", "resume a run", |actor| actor.resume(Scope::Whole, &by)).await
 }
 
 pub(crate) async fn end(
@@ -149,7 +154,7 @@ pub(crate) async fn end(
     Extension(visitor): Extension<Visitor>,
     _checked: Fields,
 ) -> Response {
-    done(&site, &visitor, "end a run", |actor| {
+    done(&site, &visitor, "/run", "end a run", |actor| {
         actor.end();
         Ok(())
     })
@@ -157,9 +162,10 @@ pub(crate) async fn end(
 }
 
 /// Records it, does it, and shows what goes on; what cannot be recorded is not done.
-async fn done(
+pub(super) async fn done(
     site: &Site,
     visitor: &Visitor,
+    page: &str,
     action: &str,
     deed: impl FnOnce(&Arc<Actor>) -> Result<(), Refusal>,
 ) -> Response {
@@ -171,30 +177,33 @@ async fn done(
     }
     match deed(actor) {
         Ok(()) => {
-            let page = HeaderValue::from_str(&format!("{}/run", site.options.mount));
+            let page = HeaderValue::from_str(&format!("{}{page}", site.options.mount));
             (StatusCode::SEE_OTHER, [(header::LOCATION, page.expect("the mount is a path"))]).into_response()
         }
         Err(Refusal::Busy) => problem(site, visitor, StatusCode::CONFLICT, "problem-act-busy"),
+        Err(Refusal::NoChoice) => {
+            problem(site, visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-no-choice")
+        }
         Err(Refusal::OtherPlan) => problem(site, visitor, StatusCode::CONFLICT, "problem-other-plan"),
     }
 }
 
 /// Whoever acts, for who may.
-fn actor<'s>(site: &'s Site, visitor: &Visitor) -> Option<&'s Arc<Actor>> {
+pub(super) fn actor<'s>(site: &'s Site, visitor: &Visitor) -> Option<&'s Arc<Actor>> {
     site.actor.as_ref().filter(|_| visitor.may_act)
 }
 
-fn refused(site: &Site, visitor: &Visitor) -> Response {
+pub(super) fn refused(site: &Site, visitor: &Visitor) -> Response {
     match &site.actor {
         Some(_) => problem(site, visitor, StatusCode::FORBIDDEN, "problem-may-not"),
         None => problem(site, visitor, StatusCode::NOT_FOUND, "problem-acts-not"),
     }
 }
 
-fn name(visitor: &Visitor) -> String {
+pub(super) fn name(visitor: &Visitor) -> String {
     visitor.session.as_ref().map_or_else(|| "nobody".to_owned(), |session| session.name.clone())
 }
 
-fn csrf(visitor: &Visitor) -> Markup {
+pub(super) fn csrf(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name="csrf" value=(visitor.csrf.expose_secret()); }
 }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::parts::{self, Tone};
-use super::{Scene, about_run, show, steps, topic};
+use super::{Scene, about_run, plot, show, steps, topic};
 use crate::access::Visitor;
 use crate::look::{Look, StepState};
 use crate::router::Site;
@@ -122,7 +122,8 @@ pub(crate) async fn migration(State(site): State<Site>, Extension(visitor): Exte
     .await
 }
 
-fn board(scene: &Scene<'_>, tables: &[Table]) -> Markup {
+/// How far all of it is, and each table.
+pub(crate) fn board(scene: &Scene<'_>, tables: &[Table]) -> Markup {
     let words = scene.words;
     let all: u64 = tables.iter().filter_map(|table| table.rows).sum();
     let done: u64 = tables.iter().map(|table| table.copied).sum();
@@ -141,6 +142,7 @@ fn board(scene: &Scene<'_>, tables: &[Table]) -> Markup {
             }
             progress #rows max=(all.max(1)) value=(if all == 0 { 1 } else { done }) { (done) }
         }
+        (plot::pace(words, &scene.look.pace))
         div.table-box tabindex="0" {
             table.tables {
                 thead { tr {

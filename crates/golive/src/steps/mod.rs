@@ -124,7 +124,7 @@ pub(crate) fn check_names(options: &FlowOptions) -> Result<(), RunError> {
         AbortAt::Applied(step) | AbortAt::Ended(step) => step,
     });
     let known = list();
-    let asked = options.from.iter().chain(&options.only).chain(abort);
+    let asked = options.from.iter().chain(&options.only).chain(&options.until).chain(abort);
     for name in asked {
         if !known.iter().any(|about| about.id == name) {
             return Err(RunError::NoSuchStep { name: name.clone() });

@@ -1,0 +1,154 @@
+//! The migration, one thing after the other: what the survey found and what is decided about it, the plan in full, the run as it goes,
+//! its proof, and the switch. Each asks once before it changes anything. What is shown comes from golive.toml, the run's folder and
+//! the last survey, so that it is the same after a reload, and after the console itself was gone.
+//!
+//! Not here: doing any of it (`acting`).
+
+mod findings;
+mod stages;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::act::{actor, done, name, refused};
+use super::{frame, problem};
+use crate::access::{Fields, Visitor};
+use crate::acting::{Actor, Choices, Scope};
+use crate::clock;
+use crate::look::Kind;
+use crate::router::Site;
+
+/// The page.
+pub(crate) async fn wizard(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    uri: axum::http::Uri,
+) -> Response {
+    let Some(actor) = actor(&site, &visitor) else { return refused(&site, &visitor) };
+    let seeing = site.looker.look().await;
+    let look = seeing.run().filter(|look| look.kind == Kind::Run);
+    let (doing, failed) = actor.doing();
+    let view = stages::View {
+        site: &site,
+        visitor: &visitor,
+        actor,
+        doing: &doing,
+        failed: failed.as_deref(),
+        found: actor.found(),
+        look,
+        filter: findings::Filter::of_query(uri.query()),
+        now: clock::now(),
+    };
+    let body = stages::all(&view);
+    (StatusCode::OK, frame(&site, &visitor, &visitor.words.t("page-wizard"), Some(&seeing), body))
+        .into_response()
+}
+
+const PAGE: &str = "/migrate";
+
+pub(crate) async fn survey(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    _checked: Fields,
+) -> Response {
+    done(&site, &visitor, PAGE, "survey the source", Actor::survey).await
+}
+
+/// Tries what was chosen; nothing is written by it.
+pub(crate) async fn choose(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    fields: Fields,
+) -> Response {
+    let Some(actor) = actor(&site, &visitor) else { return refused(&site, &visitor) };
+    let found = actor.found();
+    let decided = |selector: &str| {
+        let finding = found.as_ref().and_then(|found| found.surveyed.finding(selector));
+        finding.and_then(|finding| finding.policy).map_or_else(String::new, |policy| policy.to_string())
+    };
+    let chosen: Choices = fields
+        .starting(findings::FIELD)
+        .filter(|(selector, word)| decided(selector) != **word)
+        .map(|(selector, word)| (selector.to_owned(), word.to_owned()))
+        .collect();
+    if chosen.is_empty() {
+        return problem(&site, &visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-nothing-chosen");
+    }
+    done(&site, &visitor, PAGE, "try decisions", |actor| actor.choose(chosen)).await
+}
+
+pub(crate) async fn write(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    fields: Fields,
+) -> Response {
+    let proposal = fields.get("proposal").parse().unwrap_or(0);
+    done(&site, &visitor, PAGE, "write decisions", |actor| actor.write(proposal)).await
+}
+
+pub(crate) async fn plan(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    _checked: Fields,
+) -> Response {
+    done(&site, &visitor, PAGE, "plan a migration", |actor| actor.plan(Scope::Migration)).await
+}
+
+pub(crate) async fn run(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    fields: Fields,
+) -> Response {
+    let (plan, by) = (fields.get("plan").parse().unwrap_or(0), name(&visitor));
+    confirmed(&site, &visitor, &fields, "start a migration", |actor| actor.run(Scope::Migration, plan, &by))
+        .await
+}
+
+pub(crate) async fn resume(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    _checked: Fields,
+) -> Response {
+    let by = name(&visitor);
+    done(&site, &visitor, PAGE, "resume a migration", |actor| actor.resume(Scope::Migration, &by)).await
+}
+
+pub(crate) async fn switch(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    fields: Fields,
+) -> Response {
+    let by = name(&visitor);
+    confirmed(&site, &visitor, &fields, "switch to MariaDB", |actor| actor.resume(Scope::Switch, &by)).await
+}
+
+pub(crate) async fn end(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    _checked: Fields,
+) -> Response {
+    done(&site, &visitor, PAGE, "end a run", |actor| {
+        actor.end();
+        Ok(())
+    })
+    .await
+}
+
+/// What changes a server is done only when the application's name was typed.
+async fn confirmed(
+    site: &Site,
+    visitor: &Visitor,
+    fields: &Fields,
+    action: &str,
+    deed: impl FnOnce(&Arc<Actor>) -> Result<(), crate::acting::Refusal>,
+) -> Response {
+    let Some(actor) = actor(site, visitor) else { return refused(site, visitor) };
+    if fields.get("application").trim() != actor.application() {
+        return problem(site, visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-confirm");
+    }
+    done(site, visitor, PAGE, action, deed).await
+}
