@@ -301,9 +301,9 @@ fn runs_once(services: &Node, name: &str, node: &Node) -> bool {
         && node.get("command").is_some()
 }
 
-/// An address without user and password, such as `redis://cache:6379/0`, is no secret.
+/// An address without user, password and query, such as `redis://cache:6379/0`, is no secret; a query may hold one.
 fn is_bare_address(value: &str) -> bool {
-    value.contains("://") && !value.contains('@')
+    value.contains("://") && !value.contains(['@', '?', '#'])
 }
 
 fn is_disabled(check: &Node) -> bool {
