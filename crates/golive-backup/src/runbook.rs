@@ -18,6 +18,8 @@ pub enum Scenario {
     RedisFailure,
     /// Application and database do not reach each other.
     NetworkPartition,
+    /// A new version of the application has to give way to the one before.
+    Rollback,
 }
 
 /// What a rehearsal measured.
@@ -150,6 +152,7 @@ fn figures(text: &mut String, inputs: &RunbookInputs) {
         (Scenario::ServerFailure, "server failure"),
         (Scenario::RedisFailure, "Redis failure"),
         (Scenario::NetworkPartition, "network partition"),
+        (Scenario::Rollback, "rollback of the application"),
     ] {
         let Some(measured) = inputs.measured.iter().rev().find(|measured| measured.scenario == scenario)
         else {
@@ -161,6 +164,7 @@ fn figures(text: &mut String, inputs: &RunbookInputs) {
             (None, Scenario::DatabaseCorruption | Scenario::ServerFailure) => {
                 format!("at most {} (time between backups)", duration(inputs.backup_every_hours * 3600.0))
             }
+            (None, Scenario::Rollback) => "nothing: the data stays".to_owned(),
             (None, _) => "not measured".to_owned(),
         };
         line(

@@ -71,6 +71,8 @@ pub(crate) struct Instance {
 /// What an instance is started with.
 pub(crate) struct Launch<'a> {
     pub(crate) config: &'a Config,
+    /// What serves it.
+    pub(crate) serve: &'a [String],
     /// Environment templates, name to value.
     pub(crate) environment: &'a BTreeMap<String, String>,
     /// What the placeholders stand for; ports and files are added here.
@@ -85,7 +87,6 @@ impl Instance {
     /// Starts an instance and waits until its liveness probe answers.
     pub(crate) async fn start(launch: Launch<'_>) -> Result<Self, StartApplicationError> {
         let config = launch.config;
-        let serve = config.application.commands.serve.as_ref().ok_or(StartApplicationError::NotDescribed)?;
         let port = free_port().map_err(StartApplicationError::Port)?;
         let management = free_port().map_err(StartApplicationError::Port)?;
         let log = launch.logs.join(format!("{}.log", launch.name));
@@ -98,7 +99,8 @@ impl Instance {
             .set("log_file", launch.logs.join(format!("{}.json.log", launch.name)).to_string_lossy());
         let separate = launch.environment.values().any(|value| value.contains("{management_"));
         let environment = render(launch.environment, &values)?;
-        let spec = command(config, serve, &values)?.empty_environment().environment(environment).output(&log);
+        let spec =
+            command(config, launch.serve, &values)?.empty_environment().environment(environment).output(&log);
         let process = start(spec).await?;
         let management_url = separate.then(|| format!("http://127.0.0.1:{management}"));
         let endpoint = Endpoint::new(&format!("http://127.0.0.1:{port}"), management_url.as_deref())?;

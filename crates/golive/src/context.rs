@@ -236,16 +236,42 @@ impl Context {
         }
     }
 
+    /// What serves the application.
+    pub(crate) fn serving(&self) -> Result<&[String], StepError> {
+        let words = self.config.application.commands.serve.as_deref();
+        words.ok_or_else(|| started(StartApplicationError::NotDescribed))
+    }
+
+    /// What serves the version before.
+    pub(crate) fn previous_version(&self) -> Result<&[String], StepError> {
+        self.config.application.commands.serve_previous.as_deref().ok_or_else(|| {
+            StepError::unknown(
+                "golive.toml gives no `serve_previous` in [application.commands]: whether there is a way back to the \
+                 version before is not known",
+            )
+        })
+    }
+
     /// A further instance beside the one that runs; it ends with the value.
     pub(crate) async fn start_instance(&self) -> Result<Instance, StepError> {
+        self.start_version(self.serving()?, "application").await
+    }
+
+    /// The version before, as production would run it; it ends with the value.
+    pub(crate) async fn start_previous(&self) -> Result<Instance, StepError> {
+        self.start_version(self.previous_version()?, "previous").await
+    }
+
+    async fn start_version(&self, serve: &[String], name: &str) -> Result<Instance, StepError> {
         let count = self.served.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let logs = self.directory.folder("logs").doing("make the folder of logs")?;
         let launch = Launch {
             config: &self.config,
+            serve,
             environment: &self.config.environment,
             values: self.production_values()?,
             logs: &logs,
-            name: &format!("application-{}-{count}", std::process::id()),
+            name: &format!("{name}-{}-{count}", std::process::id()),
         };
         let instance = Instance::start(launch).await.map_err(started)?;
         self.note(format!("the application answers at {}", instance.endpoint.base()));
@@ -267,14 +293,19 @@ impl Context {
         self.application().await
     }
 
-    /// Ends the application, if golive runs it, and in a rehearsal what archives its binary log.
-    pub async fn stop_application(&self) {
+    /// Ends the application, if golive runs it.
+    pub(crate) async fn stop_application(&self) {
+        if let Some(instance) = self.application.lock().await.take() {
+            instance.stop().await;
+        }
+    }
+
+    /// Ends all that golive keeps running for a run: the application, and in a rehearsal what archives its binary log.
+    pub async fn stop(&self) {
+        self.stop_application().await;
         if let Some(archiver) = self.archiver.lock().await.take() {
             let end = move || archiver.terminate(ARCHIVER_ENDS_WITHIN);
             tokio::task::spawn_blocking(end).await.expect("ending a program does not panic");
-        }
-        if let Some(instance) = self.application.lock().await.take() {
-            instance.stop().await;
         }
     }
 

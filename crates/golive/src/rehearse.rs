@@ -215,7 +215,7 @@ pub(crate) async fn carry_through(
         })?;
     }
     let results = flow::run(context, steps::all(), options).await;
-    context.stop_application().await;
+    context.stop().await;
     let report = report::judge(context, results?);
     if options.mode != flow::Mode::Plan {
         report::write(&report, context.directory.root())?;

@@ -34,6 +34,7 @@ step-restore-drill = Die Sicherung auf einem Wegwerfserver wiederherstellen und 
 step-state-backup = Anbieterstatus, Umgebung und Deployment-Dateien verschlüsselt sichern
 step-redis-outage = Redis unter der laufenden Anwendung anhalten
 step-database-outage = MariaDB abbrechen, vom Netz trennen, die Anwendung abstürzen lassen
+step-rollback = Auf die vorige Version zurückgehen und wieder vor
 step-recovery = Das Handbuch zur Wiederherstellung aus den gemessenen Übungen schreiben
 step-config = Die Produktionskonfiguration prüfen
 step-containers = Container- und Proxy-Dateien prüfen

@@ -34,6 +34,7 @@ step-restore-drill = Restore the backup into a disposable server and compare
 step-state-backup = Back up provider state, environment and deployment files, encrypted
 step-redis-outage = Stop Redis under the running application
 step-database-outage = Kill MariaDB, cut it off, crash the application
+step-rollback = Roll back to the version before, and forward again
 step-recovery = Write the recovery runbook from what the drills measured
 step-config = Check the production configuration
 step-containers = Audit container and proxy files

@@ -33,6 +33,8 @@ pub struct Commands {
     pub seed: Option<Vec<String>>,
     /// Serves the application until it is told to end.
     pub serve: Option<Vec<String>>,
+    /// Serves the version before, with the same environment; rehearsals roll back to it and forward again.
+    pub serve_previous: Option<Vec<String>>,
     /// Applies, and takes back, the versioned schema; run against a disposable database only.
     pub schema_up: Option<Vec<String>>,
     /// Takes the whole versioned schema back.

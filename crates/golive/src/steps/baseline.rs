@@ -76,6 +76,7 @@ async fn start_demo(context: &Context) -> Result<Instance, StepError> {
     let values: Values = context.common_values().set("source", copy.to_string_lossy());
     let launch = Launch {
         config: &context.config,
+        serve: context.serving()?,
         environment: &context.config.demo_environment,
         values,
         logs: &logs,

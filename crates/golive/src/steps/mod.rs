@@ -41,6 +41,7 @@ mod redis;
 mod redis_outage;
 mod restore_drill;
 mod revocation;
+mod rollback;
 mod schema;
 mod secret_key;
 mod session;
@@ -99,6 +100,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Step>> {
         Arc::new(state_backup::StateBackup),
         Arc::new(redis_outage::RedisOutage),
         Arc::new(database_outage::DatabaseOutage),
+        Arc::new(rollback::Rollback),
         Arc::new(recovery::Recovery),
         // Phase 5
         Arc::new(config::ProductionConfig),

@@ -42,6 +42,7 @@ const READS: &[(&str, &[&str])] = &[
     ("redis-outage", &["admin", "application", "environment", "http", "journeys", "tenant"]),
     ("restore-drill", &["backup", "target"]),
     ("revocation", &["accounts", "admin", "application", "environment", "http", "journeys", "target", "team", "tenant"]),
+    ("rollback", &["admin", "application", "environment", "http", "journeys", "tenant"]),
     ("schema", &["migrate", "source", "target"]),
     ("secret-key", &["demo_environment", "deploy", "environment"]),
     ("state-backup", &["application", "backup", "environment", "errors", "redis", "source", "target"]),
@@ -61,10 +62,13 @@ mod tests {
     use super::*;
 
     /// What the context reads on behalf of a step.
-    const THROUGH_CONTEXT: [(&str, &[&str]); 10] = [
+    const THROUGH_CONTEXT: [(&str, &[&str]); 13] = [
         ("context.application(", &["application", "environment", "http"]),
         ("context.restart_application(", &["application", "environment", "http"]),
         ("context.start_instance(", &["application", "environment", "http"]),
+        ("context.start_previous(", &["application", "environment", "http"]),
+        ("context.previous_version(", &["application"]),
+        ("context.serving(", &["application"]),
         ("context.runs_application(", &["application", "http"]),
         ("context.request(", &["http"]),
         ("context.source(", &["source"]),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use golive_backup::{MeasuredRecovery, RunbookInputs, Scenario, render_runbook};
+use golive_backup::{LossBasis, MeasuredRecovery, PossibleLoss, RunbookInputs, Scenario, render_runbook};
 use golive_gate::Fact;
 
 use super::archive_binlog::keep_archiving;
@@ -18,7 +18,7 @@ impl Step for Recovery {
         About::new("recovery", 4, "Write the recovery runbook from what the drills measured")
             .checklist(&["4.1", "4.2", "4.3"])
             .after(&["restore-drill"])
-            .once_ended(&["archive-binlog", "redis-outage", "database-outage"])
+            .once_ended(&["archive-binlog", "redis-outage", "database-outage", "rollback"])
             .supplies(&[
                 "recovery.documented",
                 "recovery.scenarios_tested",
@@ -44,7 +44,21 @@ impl Step for Recovery {
         );
         inputs.backup_every_hours = DAILY_HOURS as f64;
         inputs.readiness_url.clone_from(&context.config.http.ready);
+        if let Some(words) = &context.config.application.commands.serve_previous {
+            inputs.roll_back_application = vec![words.join(" ")];
+        }
         inputs.measured = drills(context).iter().filter_map(|drill| drill.measured(context)).collect();
+        inputs.measured.extend(rollback(context).measured(context));
+        if let Some(PossibleLoss { seconds, basis: LossBasis::Archive { .. }, .. }) =
+            possible_loss(context).await?
+        {
+            // Backups alone are what the page tells of by itself.
+            let of_data = [Scenario::DatabaseCorruption, Scenario::ServerFailure];
+            for measured in inputs.measured.iter_mut().filter(|measured| of_data.contains(&measured.scenario))
+            {
+                measured.lost_seconds = Some(seconds);
+            }
+        }
         std::fs::write(runbook(context), render_runbook(&inputs)).doing("write the recovery runbook")
     }
 
@@ -81,19 +95,25 @@ impl Step for Recovery {
                 name(drill.scenario)
             ));
         }
-        keep_archiving(context).await?;
-        let (repository, database) = (repository(context)?, database(&server(context)?)?);
-        let (every, now) = (TimeDelta::hours(DAILY_HOURS), context.now());
-        let measure = move || repository.possible_loss(&database, every, now);
-        let loss = tokio::task::spawn_blocking(measure).await.expect("reading an archive does not panic");
-        match loss.doing("measure what would be lost now")? {
-            Some(loss) => {
-                seen.at(now).source(loss.basis.to_string()).saw("recovery.rpo_seconds", loss.seconds)
-            }
+        match possible_loss(context).await? {
+            Some(loss) => seen
+                .at(context.now())
+                .source(loss.basis.to_string())
+                .saw("recovery.rpo_seconds", loss.seconds),
             None => seen.could_not("there is no backup, so what would be lost cannot be said"),
         };
         Ok(seen.done())
     }
+}
+
+/// What would be lost if the server vanished now; in a rehearsal beside an archiver, as production has one.
+async fn possible_loss(context: &Context) -> Result<Option<PossibleLoss>, StepError> {
+    keep_archiving(context).await?;
+    let (repository, database) = (repository(context)?, database(&server(context)?)?);
+    let (every, now) = (TimeDelta::hours(DAILY_HOURS), context.now());
+    let measure = move || repository.possible_loss(&database, every, now);
+    let loss = tokio::task::spawn_blocking(measure).await.expect("reading an archive does not panic");
+    loss.doing("measure what would be lost now")
 }
 
 /// One scenario, and what a step of this run saw of it.
@@ -104,6 +124,16 @@ struct Drill {
 }
 
 impl Drill {
+    fn seen(context: &Context, scenario: Scenario, outcomes: &[&str], seconds: &str) -> Self {
+        let seen: Vec<Option<bool>> = outcomes
+            .iter()
+            .map(|key| context.journal.fact(key).and_then(|fact| fact.value.as_bool()))
+            .collect();
+        let outcome =
+            seen.iter().copied().collect::<Option<Vec<bool>>>().map(|all| all.into_iter().all(|fine| fine));
+        Self { scenario, outcome, seconds: context.journal.fact(seconds) }
+    }
+
     fn measured(&self, context: &Context) -> Option<MeasuredRecovery> {
         let seconds = self.seconds.as_ref()?;
         if self.outcome != Some(true) {
@@ -114,16 +144,10 @@ impl Drill {
     }
 }
 
+/// The disasters that have to be survived.
 fn drills(context: &Context) -> Vec<Drill> {
-    let drill = |scenario, outcomes: &[&str], seconds: &str| {
-        let seen: Vec<Option<bool>> = outcomes
-            .iter()
-            .map(|key| context.journal.fact(key).and_then(|fact| fact.value.as_bool()))
-            .collect();
-        let outcome =
-            seen.iter().copied().collect::<Option<Vec<bool>>>().map(|all| all.into_iter().all(|fine| fine));
-        Drill { scenario, outcome, seconds: context.journal.fact(seconds) }
-    };
+    let drill =
+        |scenario, outcomes: &[&str], seconds: &str| Drill::seen(context, scenario, outcomes, seconds);
     vec![
         drill(Scenario::DatabaseCorruption, &["backup.restored_equal"], "recovery.rto_seconds"),
         drill(Scenario::ServerFailure, &["outage.server_recovered"], "outage.server_recovery_seconds"),
@@ -140,12 +164,19 @@ fn drills(context: &Context) -> Vec<Drill> {
     ]
 }
 
+/// The way back to the version before is rehearsed by a step of its own, which says what is wrong with it.
+fn rollback(context: &Context) -> Drill {
+    let outcomes = ["rollback.previous_ready", "rollback.token_accepted", "rollback.forward_again"];
+    Drill::seen(context, Scenario::Rollback, &outcomes, "rollback.seconds")
+}
+
 fn name(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::DatabaseCorruption => "database corruption",
         Scenario::ServerFailure => "server failure",
         Scenario::RedisFailure => "Redis failure",
         Scenario::NetworkPartition => "a network partition",
+        Scenario::Rollback => "a rollback",
         _ => "another disaster",
     }
 }
