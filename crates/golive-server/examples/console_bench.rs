@@ -2,7 +2,11 @@
 //! server, a run with watchers and one without in turn. Prints one JSON document; `cargo xtask bench console` judges it.
 //!
 //! Here the watchers take their share of the same processors, as browsers of other machines would not.
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and says where it cannot go on"
+)]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,6 +22,7 @@ use sqlx::{Connection, Executor};
 
 const WATCHERS: usize = 200;
 const ROUNDS: usize = 3;
+/// Unless another number is given.
 const ROWS: u64 = 1_000_000;
 /// The script of a page asks for it again so often at most.
 const REFRESH: Duration = Duration::from_millis(700);
@@ -27,7 +32,8 @@ const CONFIG: &str =
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().unwrap();
-    source(&folder.path().join("app.db")).await;
+    let rows = std::env::args().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or(ROWS);
+    source(&folder.path().join("app.db"), rows).await;
     let server = MariaDb::start(&MariaDbOptions::new()).unwrap();
     let (mut bare, mut watched, mut pages) = (Vec::new(), Vec::new(), Pages::default());
     for round in 0..ROUNDS * 2 {
@@ -62,7 +68,7 @@ async fn main() {
     println!("{document:#}");
 }
 
-async fn source(path: &Path) {
+async fn source(path: &Path, rows: u64) {
     let url = format!("sqlite://{}?mode=rwc", path.display());
     let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
     database
@@ -70,7 +76,7 @@ async fn source(path: &Path) {
         .await
         .unwrap();
     let rows = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) \
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
          INSERT INTO orders SELECT i, 'order ' || i, i % 1000 / 4.0 FROM n"
     );
     database.execute(sqlx::AssertSqlSafe(rows)).await.unwrap();

@@ -33,7 +33,6 @@ pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<
     let cut_off = look.is_some_and(|look| {
         !other && (look.standing.state != RunState::Ended || look.count(StepState::Waiting) > 0)
     });
-    let mine = |scope: Scope| scope == Scope::Whole;
     let button = |action: &str, word: &str, main: bool| {
         html! {
             form method="post" action={ (site.options.mount) "/run/" (action) } {
@@ -61,7 +60,7 @@ pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<
             Doing::Nothing | Doing::Planned { .. } if other => {
                 p { (parts::badge(Tone::Running, &words.t("run-goes-on"))) " " (words.t("act-elsewhere")) }
             }
-            Doing::Planned { plan } if mine(plan.scope) => {
+            Doing::Planned { plan } if plan.scope == Scope::Whole => {
                 (confirm(&site, &visitor, actor, plan, "/run/start"))
                 (button("plan", "act-plan-again", false))
                 @for step in &plan.steps { (planned(words, step)) }
