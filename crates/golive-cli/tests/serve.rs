@@ -66,8 +66,13 @@ fn nothing_that_lets_in_is_printed_where_it_would_be_kept() {
 fn every_command_that_the_console_names_is_there() {
     let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../golive-server/src/pages");
     let mut named = BTreeSet::new();
-    for entry in std::fs::read_dir(pages).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let mut paths = vec![std::path::PathBuf::from(pages)];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
         for rest in text.split("\"golive ").skip(1) {
             let command = rest.split('"').next().unwrap();
             let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');

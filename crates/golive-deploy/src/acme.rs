@@ -13,6 +13,8 @@ use thiserror::Error;
 
 /// Names in one order: Let's Encrypt takes no more.
 const MOST_NAMES: usize = 100;
+/// Orders that are begun anew over a stale nonce, the first included.
+const TRIES: u32 = 4;
 
 /// Why no certificate was obtained.
 #[derive(Debug, Error)]
@@ -134,11 +136,32 @@ pub async fn obtain_certificate(order: &AcmeOrder) -> Result<Obtained, ObtainErr
     }
     let seconds = order.timeout.as_secs();
     let mut put = Vec::new();
-    let done = tokio::time::timeout(order.timeout, obtain(order, &mut put)).await;
+    let done = tokio::time::timeout(order.timeout, obtain_patiently(order, &mut put)).await;
     for path in put {
         let _best_effort = tokio::fs::remove_file(path).await;
     }
     done.map_err(|_elapsed| ObtainError::Timeout { seconds })?
+}
+
+/// An authority may take a nonce of its own for stale as often as it likes, and the client is to try again (RFC 8555, 6.5). The
+/// library gives up after some tries of one request.
+async fn obtain_patiently(order: &AcmeOrder, put: &mut Vec<PathBuf>) -> Result<Obtained, ObtainError> {
+    for _ in 1..TRIES {
+        match obtain(order, put).await {
+            Err(error) if is_stale_nonce(&error) => {}
+            ended => return ended,
+        }
+    }
+    obtain(order, put).await
+}
+
+fn is_stale_nonce(error: &ObtainError) -> bool {
+    let (ObtainError::Authority(instant_acme::Error::Api(problem))
+    | ObtainError::NotProven { source: Some(instant_acme::Error::Api(problem)), .. }) = error
+    else {
+        return false;
+    };
+    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:badNonce")
 }
 
 async fn obtain(order: &AcmeOrder, put: &mut Vec<PathBuf>) -> Result<Obtained, ObtainError> {
