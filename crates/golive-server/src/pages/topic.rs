@@ -233,7 +233,7 @@ const TOPICS: [Topic; 6] = [
             "recovery.rpo_seconds",
             "backup.binlog_lag_seconds",
         ],
-        steps: &["backup", "archive-binlog", "restore-drill", "state-backup", "recovery"],
+        steps: &["backup", "archive-binlog", "restore-drill", "state-backup", "rollback", "recovery"],
         commands: &["golive backup status", "golive backup verify", "golive backup drill"],
     },
     Topic {
