@@ -122,6 +122,16 @@ impl AccountsMapping {
     }
 }
 
+/// What is to be changed of one account.
+struct Change<'a> {
+    /// As it is recorded.
+    action: &'a str,
+    username: &'a str,
+    set: &'a [(String, Value)],
+    check: &'a (dyn Fn(&Account) -> Result<(), ChangeAccountError> + Sync),
+    is_done: &'a (dyn Fn(&StoredAccount) -> bool + Sync),
+}
+
 impl Accounts {
     /// Gives an active account another role, and the tenant that goes with it; without a tenant it has none afterwards.
     ///
@@ -151,7 +161,8 @@ impl Accounts {
             }
             Ok(())
         };
-        self.change("assign role", username, &set, &check, &is_done).await
+        self.change(&Change { action: "assign role", username, set: &set, check: &check, is_done: &is_done })
+            .await
     }
 
     /// Gives an active account a new password, which must be changed at the next login. An administrator's has 16 characters or more.
@@ -181,20 +192,14 @@ impl Accounts {
         let is_done = |found: &StoredAccount| {
             found.stored.as_ref() == Some(&hash) && found.account.must_change_password == Some(true)
         };
-        self.change("reissue password", username, &set, &|_| Ok(()), &is_done).await
+        let (action, check) = ("reissue password", |_: &Account| Ok(()));
+        self.change(&Change { action, username, set: &set, check: &check, is_done: &is_done }).await
     }
 
-    async fn change(
-        &self,
-        action: &str,
-        username: &str,
-        set: &[(String, Value)],
-        check: &(dyn Fn(&Account) -> Result<(), ChangeAccountError> + Sync),
-        is_done: &(dyn Fn(&StoredAccount) -> bool + Sync),
-    ) -> Result<Account, ChangeAccountError> {
+    async fn change(&self, change: &Change<'_>) -> Result<Account, ChangeAccountError> {
         // As with a deactivation: a transaction that the server gave up is tried again.
         for _ in 1..DEADLOCK_TRIES {
-            match self.change_once(action, username, set, check, is_done).await {
+            match self.change_once(change).await {
                 Err(
                     ChangeAccountError::Database(AccountsError::Read { source, .. })
                     | ChangeAccountError::Audit(AuditError::Database(source)),
@@ -202,17 +207,11 @@ impl Accounts {
                 ended => return ended,
             }
         }
-        self.change_once(action, username, set, check, is_done).await
+        self.change_once(change).await
     }
 
-    async fn change_once(
-        &self,
-        action: &str,
-        username: &str,
-        set: &[(String, Value)],
-        check: &(dyn Fn(&Account) -> Result<(), ChangeAccountError> + Sync),
-        is_done: &(dyn Fn(&StoredAccount) -> bool + Sync),
-    ) -> Result<Account, ChangeAccountError> {
+    async fn change_once(&self, change: &Change<'_>) -> Result<Account, ChangeAccountError> {
+        let Change { action, username, set, check, is_done } = *change;
         let failed = |source| self.unwritten(source);
         let transaction = begin(&self.connection).await.map_err(failed)?;
         // Locks the administrators' rows, as a deactivation does: two at once must not each count on the other's.

@@ -130,13 +130,9 @@ pub(crate) async fn start(
     Extension(visitor): Extension<Visitor>,
     fields: Fields,
 ) -> Response {
-    let Some(actor) = actor(&site, &visitor) else { return refused(&site, &visitor) };
-    if fields.get("application").trim() != actor.application() {
-        return problem(&site, &visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-confirm");
-    }
-    let plan = fields.get("plan").parse().unwrap_or(0);
-    let by = name(&visitor);
-    done(&site, &visitor, "/run", "start a run", |actor| actor.run(Scope::Whole, plan, &by)).await
+    let (plan, by) = (fields.get("plan").parse().unwrap_or(0), name(&visitor));
+    let start = |actor: &Arc<Actor>| actor.run(Scope::Whole, plan, &by);
+    confirmed(&site, &visitor, "/run", &fields, "start a run", start).await
 }
 
 pub(crate) async fn resume(
@@ -158,6 +154,22 @@ pub(crate) async fn end(
         Ok(())
     })
     .await
+}
+
+/// What changes a server is done only when the application's name was typed.
+pub(super) async fn confirmed(
+    site: &Site,
+    visitor: &Visitor,
+    page: &str,
+    fields: &Fields,
+    action: &str,
+    deed: impl FnOnce(&Arc<Actor>) -> Result<(), Refusal>,
+) -> Response {
+    let Some(actor) = actor(site, visitor) else { return refused(site, visitor) };
+    if fields.get("application").trim() != actor.application() {
+        return problem(site, visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-confirm");
+    }
+    done(site, visitor, page, action, deed).await
 }
 
 /// Records it, does it, and shows what goes on; what cannot be recorded is not done.

@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::act::{actor, done, name, refused};
+use super::act::{actor, confirmed, done, name, refused};
 use super::{frame, problem};
 use crate::access::{Fields, Visitor};
 use crate::acting::{Actor, Choices, Scope};
@@ -104,8 +104,8 @@ pub(crate) async fn run(
     fields: Fields,
 ) -> Response {
     let (plan, by) = (fields.get("plan").parse().unwrap_or(0), name(&visitor));
-    confirmed(&site, &visitor, &fields, "start a migration", |actor| actor.run(Scope::Migration, plan, &by))
-        .await
+    let start = |actor: &Arc<Actor>| actor.run(Scope::Migration, plan, &by);
+    confirmed(&site, &visitor, PAGE, &fields, "start a migration", start).await
 }
 
 pub(crate) async fn resume(
@@ -123,7 +123,8 @@ pub(crate) async fn switch(
     fields: Fields,
 ) -> Response {
     let by = name(&visitor);
-    confirmed(&site, &visitor, &fields, "switch to MariaDB", |actor| actor.resume(Scope::Switch, &by)).await
+    let switch = |actor: &Arc<Actor>| actor.resume(Scope::Switch, &by);
+    confirmed(&site, &visitor, PAGE, &fields, "switch to MariaDB", switch).await
 }
 
 pub(crate) async fn end(
@@ -136,19 +137,4 @@ pub(crate) async fn end(
         Ok(())
     })
     .await
-}
-
-/// What changes a server is done only when the application's name was typed.
-async fn confirmed(
-    site: &Site,
-    visitor: &Visitor,
-    fields: &Fields,
-    action: &str,
-    deed: impl FnOnce(&Arc<Actor>) -> Result<(), crate::acting::Refusal>,
-) -> Response {
-    let Some(actor) = actor(site, visitor) else { return refused(site, visitor) };
-    if fields.get("application").trim() != actor.application() {
-        return problem(site, visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-confirm");
-    }
-    done(site, visitor, PAGE, action, deed).await
 }
