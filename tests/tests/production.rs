@@ -79,6 +79,59 @@ fn heavy_status_tells_of_a_run_that_was_cut_off_how_far_it_came_and_how_to_go_on
     assert!(ended.stdout.contains("criteria: "), "{ended}");
 }
 
+#[test]
+fn heavy_what_is_waived_or_ignored_reaches_the_gate_from_the_steps_that_find_it() {
+    let (platform, _server, _) = with_two_hosts();
+    let waived = |rule: &str| {
+        format!(
+            "[[deploy.waivers]]\nrule = \"{rule}\"\nowner = \"r.ortiz\"\nreason = \"until Monday\"\nexpires = \"{EXPIRES}\"\n"
+        )
+    };
+    let describe = |rules: &[&str]| {
+        let waivers: String = rules.iter().map(|rule| waived(rule)).collect();
+        let text = format!(
+            "[application]\nname = \"ledger\"\n[source]\nsqlite = \"app.db\"\n[target]\nurl = \"env:TARGET\"\n[environment]\n\
+             DEBUG = \"true\"\n[deploy]\ndockerfiles = [\"Dockerfile\"]\n{waivers}"
+        );
+        std::fs::write(platform.path("golive.toml"), text).unwrap();
+    };
+    let dockerfile = "# golive: ignore DEP-104 -- one image for all\nFROM debian:latest\nCMD [\"/app\"]\n";
+    std::fs::write(platform.path("Dockerfile"), dockerfile).unwrap();
+    let configuration = ["CFG-001", "CFG-010", "CFG-011", "CFG-020", "CFG-030", "CFG-040", "CFG-050"];
+    describe(&[&configuration[..], &["DEP-102"]].concat());
+    let of = |ended: &golive_tests::Ended, id: &str| {
+        let step = steps(ended).into_iter().find(|step| step["id"] == id).unwrap();
+        assert_eq!(step["status"], "passed", "{step}");
+        move |fact: &str| {
+            let facts = step["proof"].as_array().unwrap();
+            facts.iter().find(|one| one["key"] == fact).unwrap_or_else(|| panic!("{fact}: {step}"))["value"]
+                .clone()
+        }
+    };
+
+    let config = of(&platform.golive(&["run", "--yes", "--until", "config", "--format", "json"]), "config");
+    let listed: Vec<Value> = config("config.waived").as_array().unwrap().clone();
+    let rules: Vec<_> = listed.iter().map(|one| one["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules.iter().filter(|rule| configuration.contains(rule)).count(), 7, "{rules:?}");
+    assert!(listed.iter().all(|one| one["owner"] == "r.ortiz" && one["expires"] == EXPIRES), "{listed:?}");
+
+    let only = ["run", "--yes", "--resume", "--only", "containers", "--format", "json"];
+    let containers = of(&platform.golive(&only), "containers");
+    assert_eq!(containers("deploy.waived")[0]["rule"], "DEP-102");
+    let aside = containers("deploy.set_aside")[0].as_str().unwrap().to_owned();
+    assert!(aside.contains("Dockerfile:2: DEP-104") && aside.contains("one image for all"), "{aside}");
+
+    let judged = platform.golive(&["gate", "--format", "json"]);
+    let report = Document::of(&judged);
+    assert_eq!(report.criteria()[&13], "waived", "{judged}");
+    assert!(
+        judged.stdout.contains("DEP-104") && judged.stdout.contains("CFG-010 is waived by r.ortiz"),
+        "{judged}"
+    );
+}
+
+const EXPIRES: &str = "2099-12-31";
+
 fn steps(ended: &golive_tests::Ended) -> Vec<Value> {
     Document::of(ended).steps().to_vec()
 }

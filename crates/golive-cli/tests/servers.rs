@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use golive_sandbox::{CertificateAuthority, Nginx, NginxOptions, Sink, free_port};
+use golive_sandbox::{CertificateAuthority, MailSink, Nginx, NginxOptions, Sink, free_port};
 use support::{golive, run, sqlite};
 
 #[test]
@@ -255,6 +255,42 @@ fn a_certificate_that_wants_to_be_renewed_is_told_through_the_alerts_of_golive_t
     check("http://127.0.0.1:9/planted", &["--alert"]).with(12).says(&["webhook", "DEP-402"]);
     let tested = run(here, &webhook, &["observe", "test-alert", "--format", "json"]).with(0);
     assert_eq!(tested.json()["channels"][0]["channel"], "webhook");
+}
+
+#[test]
+fn slack_and_mail_of_golive_toml_get_the_alert_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let sink = Sink::start().unwrap();
+    let authority = CertificateAuthority::new("test").unwrap();
+    let mail = MailSink::start(Some(&authority.issue(&["localhost"]).unwrap())).unwrap();
+    std::fs::write(here.join("ca.pem"), authority.certificate_pem()).unwrap();
+    std::fs::write(here.join("chain.pem"), "no certificate").unwrap();
+    std::fs::write(here.join("mail"), format!("smtps://ops:planted@localhost:{}", mail.port())).unwrap();
+    let text = "[application]\nname = \"shop\"\n[alerts]\nslack = \"env:TARGET\"\n[alerts.mail]\n\
+                server = \"file:mail\"\nfrom = \"golive <ops@shop.example>\"\nto = [\"ann@shop.example\"]\n\
+                authority = \"ca.pem\"\n";
+    std::fs::write(here.join("golive.toml"), text).unwrap();
+    let slack = format!("{}/planted", sink.url());
+    let check = ["tls", "check", "--server-name", "shop.example", "--certificate", "chain.pem", "--alert"];
+
+    let told = run(here, &slack, &check).with(12);
+    assert!(!told.all().contains("planted"), "{}", told.all());
+    let posted = sink.wait_for(1, Duration::from_secs(5));
+    let posted: serde_json::Value = serde_json::from_slice(&posted[0].body).unwrap();
+    assert!(posted["text"].as_str().unwrap().contains("could not be checked"), "{posted}");
+    let lines = mail.told();
+    for line in ["MAIL FROM:<ops@shop.example>", "RCPT TO:<ann@shop.example>", "To: ann@shop.example"] {
+        assert!(lines.iter().any(|told| told.starts_with(line)), "{line}: {lines:#?}");
+    }
+    assert!(lines.iter().any(|line| line.starts_with("Subject: [production] shop: ")), "{lines:#?}");
+
+    // One of two that did not take it is named, and the other has it.
+    std::fs::write(here.join("mail"), "smtps://ops:planted@localhost:9").unwrap();
+    let told = run(here, &slack, &check).with(12);
+    told.says(&["mail"]);
+    assert!(!told.all().contains("planted"), "{}", told.all());
+    assert_eq!(sink.wait_for(2, Duration::from_secs(5)).len(), 2);
 }
 
 #[test]

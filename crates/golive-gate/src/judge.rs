@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::criteria::{Criterion, Requirement, Tested, criteria};
 use crate::report::{CriterionResult, Evidence, Report, SCHEMA_VERSION, Status, Verdict};
-use crate::settled::{self, WAIVED_FINDINGS};
+use crate::settled::{self, SET_ASIDE, WAIVED_FINDINGS};
 use crate::step::{StepResult, StepStatus};
 use crate::{Fact, Policy, Waiver, figures};
 
@@ -28,7 +28,7 @@ pub fn judge(facts: &[Fact], steps: &[StepResult], policy: &Policy, now: DateTim
     let criteria: Vec<_> = criteria()
         .iter()
         .map(|criterion| {
-            let judged = court.with_waived_findings(court.judge_criterion(criterion), &mut warnings);
+            let judged = court.with_settled_findings(court.judge_criterion(criterion), &mut warnings);
             court.waive(judged, &mut warnings)
         })
         .collect();
@@ -155,12 +155,17 @@ impl Court<'_> {
             .find_map(trouble_of)
     }
 
-    /// A criterion that passes only since somebody answers for findings says so.
-    fn with_waived_findings(&self, result: CriterionResult, warnings: &mut Vec<String>) -> CriterionResult {
-        let facts = WAIVED_FINDINGS.iter().filter(|(key, _)| *key == result.key);
-        let newest = facts.filter_map(|(_, fact)| self.newest.get(fact));
-        let newest: Vec<_> = newest.map(|newest| newest.fact).collect();
-        newest.into_iter().fold(result, |result, fact| settled::apply(result, fact, self.now, warnings))
+    /// A criterion that passes only since findings were waived or set aside says so.
+    fn with_settled_findings(&self, result: CriterionResult, warnings: &mut Vec<String>) -> CriterionResult {
+        let ours = |table: [(&str, &str); 2]| {
+            let facts = table.into_iter().filter(|(key, _)| *key == result.key);
+            let newest = facts.filter_map(|(_, fact)| self.newest.get(fact));
+            newest.map(|newest| newest.fact).collect::<Vec<_>>()
+        };
+        let (waived, set_aside) = (ours(WAIVED_FINDINGS), ours(SET_ASIDE));
+        let result =
+            waived.into_iter().fold(result, |result, fact| settled::apply(result, fact, self.now, warnings));
+        set_aside.into_iter().fold(result, |result, fact| settled::tell(result, fact, warnings))
     }
 
     fn waive(&self, mut result: CriterionResult, warnings: &mut Vec<String>) -> CriterionResult {

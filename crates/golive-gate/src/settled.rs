@@ -1,4 +1,5 @@
-//! Findings that somebody answers for, for a while: they do not fail a criterion, and the criterion says that it is waived.
+//! Findings that do not fail a criterion since somebody decided so. Where somebody answers for them by name, for a while, the
+//! criterion says that it is waived; what a comment in a file sets aside, or an older ruleset, is told as a warning.
 //!
 //! What must not be here: deciding which finding a waiver covers. Whoever collects the facts does that; here it is looked
 //! again whether each one still holds on the day of the judgement.
@@ -12,6 +13,10 @@ use crate::{Fact, Waiver};
 /// Facts that list waived findings, with the criterion that would fail without the waivers. Nobody has to supply them.
 pub(crate) const WAIVED_FINDINGS: [(&str, &str); 2] =
     [("production_config", "config.waived"), ("production_config", "deploy.waived")];
+
+/// Facts that list, in words, the findings that nobody signed for and that do not count all the same.
+pub(crate) const SET_ASIDE: [(&str, &str); 2] =
+    [("production_config", "config.set_aside"), ("production_config", "deploy.set_aside")];
 
 /// A waived finding, as a fact lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -36,25 +41,9 @@ pub(crate) fn apply(
         Ok(waived) => (Status::Fail, None, waived),
         Err((status, reason)) => (status, Some(reason), Vec::new()),
     };
-    result.evidence.push(Evidence {
-        fact: fact.key.clone(),
-        says: "no finding is waived".to_owned(),
-        expected: "none".to_owned(),
-        value: Some(fact.value.clone()),
-        status,
-        reason: reason.clone(),
-        source: Some(fact.source.clone()),
-        collected_at: Some(fact.collected_at),
-    });
+    result.evidence.push(evidence(fact, "no finding is waived", status, reason.clone()));
     if let Some(reason) = reason {
-        // What failed by itself stays failed.
-        if result.judged() != Status::Fail {
-            result.status = status;
-            result.underlying = None;
-            result.waiver = None;
-        }
-        result.actual = format!("{}; {}: {reason}", result.actual, fact.key);
-        return result;
+        return spoilt(result, fact, status, &reason);
     }
     if !matches!(result.status, Status::Pass | Status::Waived) {
         return result;
@@ -68,6 +57,41 @@ pub(crate) fn apply(
     result.waiver = Some(waiver);
     result.underlying = Some(Status::Fail);
     result.status = Status::Waived;
+    result
+}
+
+/// Tells what is set aside under a criterion; a list that cannot be read leaves it unknown.
+pub(crate) fn tell(mut result: CriterionResult, fact: &Fact, warnings: &mut Vec<String>) -> CriterionResult {
+    let Ok(list) = serde_json::from_value::<Vec<String>>(fact.value.clone()) else {
+        let reason = "is no list of findings: collect it again";
+        result.evidence.push(evidence(fact, "no finding is set aside", Status::Unknown, Some(reason.into())));
+        return spoilt(result, fact, Status::Unknown, reason);
+    };
+    warnings.extend(list.into_iter().map(|one| format!("`{}`: {one}", result.key)));
+    result
+}
+
+fn evidence(fact: &Fact, says: &str, status: Status, reason: Option<String>) -> Evidence {
+    Evidence {
+        fact: fact.key.clone(),
+        says: says.to_owned(),
+        expected: "none".to_owned(),
+        value: Some(fact.value.clone()),
+        status,
+        reason,
+        source: Some(fact.source.clone()),
+        collected_at: Some(fact.collected_at),
+    }
+}
+
+/// What failed by itself stays failed.
+fn spoilt(mut result: CriterionResult, fact: &Fact, status: Status, reason: &str) -> CriterionResult {
+    if result.judged() != Status::Fail {
+        result.status = status;
+        result.underlying = None;
+        result.waiver = None;
+    }
+    result.actual = format!("{}; {}: {reason}", result.actual, fact.key);
     result
 }
 

@@ -277,3 +277,20 @@ fn a_waived_finding_lets_its_criterion_pass_and_is_seen() {
     replace(&mut facts, "config.errors", json!(1));
     only(&judged(&facts), "production_config", Status::Fail);
 }
+
+#[test]
+fn a_finding_that_a_comment_sets_aside_is_told_in_the_report() {
+    let with = |list: serde_json::Value| {
+        let mut facts = good_facts();
+        facts.push(Fact::new("deploy.set_aside", list, "Dockerfile", now()));
+        judged(&facts)
+    };
+    let report = with(json!(["Dockerfile:4: DEP-105 is ignored there: one base image for all"]));
+    only(&report, "", Status::Pass);
+    let told = "`production_config`: Dockerfile:4: DEP-105 is ignored there: one base image for all";
+    assert!(report.warnings.iter().any(|warning| warning == told), "{:?}", report.warnings);
+    assert!(with(json!([])).warnings.is_empty());
+    let unreadable = with(json!(3));
+    only(&unreadable, "production_config", Status::Unknown);
+    assert_ne!(unreadable.verdict, Verdict::Go);
+}

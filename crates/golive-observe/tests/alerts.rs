@@ -3,12 +3,11 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use golive_observe::{AlertChannel, MailOptions, parse_metrics_text, send_test_alert};
+use golive_sandbox::{CertificateAuthority, MailSink};
 use serde_json::Value;
 use support::endpoint::{Endpoint, Request};
 use support::{Service, until};
@@ -105,90 +104,21 @@ fn a_delivery_that_fails_is_tried_again_with_the_same_key_and_seen() {
     assert_eq!(keys.len(), 1, "a receiver can tell a retry from another alert");
 }
 
-/// A mail server: TLS from the start, or none at all. Keeps what it was told.
-struct MailServer {
-    port: u16,
-    told: Arc<Mutex<Vec<String>>>,
-}
-
-impl MailServer {
-    fn start(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let told: Arc<Mutex<Vec<String>>> = Arc::default();
-        let keeping = Arc::clone(&told);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let _ = match &tls {
-                    Some(config) => {
-                        let connection = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
-                        talk(rustls::StreamOwned::new(connection, stream), &keeping)
-                    }
-                    None => talk(stream, &keeping),
-                };
-            }
-        });
-        Self { port, told }
-    }
-
-    fn told(&self) -> Vec<String> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// As much of RFC 5321 as a client needs.
-fn talk(stream: impl std::io::Read + Write, told: &Mutex<Vec<String>>) -> std::io::Result<()> {
-    let mut stream = BufReader::new(stream);
-    stream.get_mut().write_all(b"220 mail.test ESMTP\r\n")?;
-    let mut is_message = false;
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let line = line.trim_end().to_owned();
-        told.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
-        let answer = match line.split(' ').next().unwrap_or_default() {
-            "." if is_message => "250 taken",
-            _ if is_message => continue,
-            "EHLO" => "250-mail.test\r\n250 AUTH PLAIN LOGIN",
-            "AUTH" => "235 welcome",
-            "DATA" => "354 go on",
-            "QUIT" => "221 bye",
-            _ => "250 ok",
-        };
-        is_message = answer.starts_with("354");
-        stream.get_mut().write_all(format!("{answer}\r\n").as_bytes())?;
-    }
-}
-
-fn certified() -> (Arc<rustls::ServerConfig>, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    (Arc::new(config), made.cert.pem())
-}
-
 #[test]
 fn mail_goes_over_tls_and_never_without() {
-    let (config, authority) = certified();
+    let authority = CertificateAuthority::new("test").unwrap();
+    let certificate = authority.issue(&["localhost"]).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("authority.pem");
-    std::fs::write(&file, authority).unwrap();
+    std::fs::write(&file, authority.certificate_pem()).unwrap();
     let send = |server: String, is_trusted: bool| {
         let mut mail =
             MailOptions::new(server.into(), "golive <ops@acme.example>", vec!["ann@acme.example".to_owned()]);
         mail.authority = is_trusted.then(|| file.clone());
         send_test_alert(&[AlertChannel::Mail(mail)], "demo", "test").unwrap().remove(0)
     };
-    let server = MailServer::start(Some(config));
-    let tested = send(format!("smtps://ops:p%40ss-PLANTED@localhost:{}", server.port), true);
+    let server = MailSink::start(Some(&certificate)).unwrap();
+    let tested = send(format!("smtps://ops:p%40ss-PLANTED@localhost:{}", server.port()), true);
     assert!(tested.is_delivered, "{tested:?}");
     let told = server.told();
     for line in ["MAIL FROM:<ops@acme.example>", "RCPT TO:<ann@acme.example>", "To: ann@acme.example"] {
@@ -198,13 +128,13 @@ fn mail_goes_over_tls_and_never_without() {
     assert!(told.iter().any(|line| line.starts_with("AUTH PLAIN ")), "{told:#?}");
 
     let before = server.told().len();
-    let tested = send(format!("smtps://ops:PLANTED@localhost:{}", server.port), false);
+    let tested = send(format!("smtps://ops:PLANTED@localhost:{}", server.port()), false);
     assert!(!tested.is_delivered, "a certificate that nobody vouches for");
     assert!(!format!("{tested:?}").contains("PLANTED"));
     assert_eq!(server.told().len(), before);
 
-    let plain = MailServer::start(None);
-    let tested = send(format!("smtp://ops:PLANTED@localhost:{}", plain.port), true);
+    let plain = MailSink::start(None).unwrap();
+    let tested = send(format!("smtp://ops:PLANTED@localhost:{}", plain.port()), true);
     assert!(!tested.is_delivered, "no STARTTLS, no mail");
     assert!(
         !plain.told().iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")),

@@ -90,18 +90,20 @@ fn answer(mut stream: TcpStream, old: &Old) -> Option<()> {
     stream.write_all(&[21, 3, 1, 0, 2, 2, 10]).ok()
 }
 
-pub(crate) fn graded(old: Old) -> TlsReport {
+/// Its grade, and the port at which it goes on serving.
+pub(crate) fn graded(old: Old) -> (TlsReport, u16) {
     let mut options = GradeOptions::new(now());
     options.system_anchors = false;
     options.extra_anchors_pem = vec![CA.into()];
-    run(serve(old), "localhost", &options).expect("a grade")
+    let port = serve(old);
+    (run(port, "localhost", &options).expect("a grade"), port)
 }
 
 const AES: u16 = 0xc02f;
 
 #[test]
 fn rc4_alone_is_f() {
-    let report = graded(Old { versions: vec![(0x0303, vec![0xc011, 0x0005])], ..Old::default() });
+    let (report, _) = graded(Old { versions: vec![(0x0303, vec![0xc011, 0x0005])], ..Old::default() });
     assert_eq!(report.grade_ignoring_trust, Letter::F, "{report:#?}");
     assert_eq!((report.scores.protocol, report.scores.key_exchange, report.scores.cipher), (100, 90, 80));
 }
@@ -109,20 +111,21 @@ fn rc4_alone_is_f() {
 #[test]
 fn rc4_and_3des_with_tls12_are_c() {
     let suites = vec![0xc011, 0x000a, 0xc014, 0x009c];
-    let report = graded(Old { versions: vec![(0x0301, suites.clone()), (0x0303, suites)], ..Old::default() });
+    let (report, _) =
+        graded(Old { versions: vec![(0x0301, suites.clone()), (0x0303, suites)], ..Old::default() });
     assert_eq!(report.grade, Letter::C, "{report:#?}");
 }
 
 #[test]
 fn three_des_that_is_never_preferred_does_not_cap_at_c() {
-    let report = graded(Old { versions: vec![(0x0303, vec![AES, 0x000a])], ..Old::default() });
+    let (report, _) = graded(Old { versions: vec![(0x0303, vec![AES, 0x000a])], ..Old::default() });
     assert!(report.caps.iter().all(|cap| cap.grade != Letter::C), "{report:#?}");
     assert_eq!(report.facts.server_order, Some(true));
 }
 
 #[test]
 fn export_is_f() {
-    let report = graded(Old { versions: vec![(0x0303, vec![AES, 0x0003])], ..Old::default() });
+    let (report, _) = graded(Old { versions: vec![(0x0303, vec![AES, 0x0003])], ..Old::default() });
     assert_eq!(report.grade, Letter::F, "{report:#?}");
     assert_eq!(report.scores.key_exchange, 40);
 }
@@ -130,11 +133,11 @@ fn export_is_f() {
 #[test]
 fn ssl2_is_f_and_ssl3_is_c() {
     let good = (0x0303, vec![AES]);
-    let report = graded(Old { ssl2: true, versions: vec![good.clone()], ..Old::default() });
+    let (report, _) = graded(Old { ssl2: true, versions: vec![good.clone()], ..Old::default() });
     assert_eq!(report.grade, Letter::F, "{report:#?}");
-    let report = graded(Old { versions: vec![(0x0300, vec![0x002f]), good], ..Old::default() });
+    let (report, _) = graded(Old { versions: vec![(0x0300, vec![0x002f]), good], ..Old::default() });
     assert_eq!(report.grade, Letter::C, "{report:#?}");
-    let report = graded(Old { versions: vec![(0x0300, vec![0x002f])], ..Old::default() });
+    let (report, _) = graded(Old { versions: vec![(0x0300, vec![0x002f])], ..Old::default() });
     assert_eq!(report.grade, Letter::F, "{report:#?}");
 }
 

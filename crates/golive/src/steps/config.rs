@@ -9,7 +9,7 @@ use golive_sandbox::{ProcessSpec, run_to_end};
 use sqlx::{Connection, Row};
 
 use super::environment::environment_file;
-use super::waived::waived;
+use super::settled::{set_aside, waived};
 use crate::config::fetch_kept;
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
@@ -50,6 +50,7 @@ impl Step for ProductionConfig {
             .saw("config.errors", report.count(Severity::Error))
             .saw("config.warnings", report.count(Severity::Warning))
             .saw("config.waived", waived(&report.findings, Severity::Warning))
+            .saw("config.set_aside", set_aside(&report.findings, Severity::Warning))
             .saw("config.not_checked", report.not_checked.clone());
         for open in &report.not_checked {
             seen.could_not(open.clone());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use golive_deploy::{AuditInputs, AuditKind, Severity, audit_files};
 
-use super::waived::waived;
+use super::settled::{place, set_aside, waived};
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
@@ -36,15 +36,12 @@ impl Step for Containers {
         seen.saw("deploy.files", files.len())
             .saw("deploy.errors", count(Severity::Error))
             .saw("deploy.warnings", count(Severity::Warning))
-            .saw("deploy.waived", waived(&findings, Severity::Error));
+            .saw("deploy.waived", waived(&findings, Severity::Error))
+            .saw("deploy.set_aside", set_aside(&findings, Severity::Error));
         for finding in
             findings.iter().filter(|finding| finding.severity == Severity::Error || !finding.counts())
         {
-            let place = match (&finding.file, finding.line) {
-                (Some(file), Some(line)) => format!("{file}:{line}: "),
-                (Some(file), None) => format!("{file}: "),
-                _ => String::new(),
-            };
+            let place = place(finding);
             seen.finds(match &finding.suppression {
                 None => format!("{place}{} {}; {}", finding.id, finding.message, finding.remedy),
                 Some(suppression) => {

@@ -45,6 +45,7 @@ mod rollback;
 mod schema;
 mod secret_key;
 mod session;
+mod settled;
 mod state_backup;
 mod survey;
 mod switch;
@@ -52,7 +53,6 @@ mod team;
 mod tls;
 mod verify;
 mod versioned_schema;
-mod waived;
 
 pub(crate) use copy::ID as COPY;
 pub use copy::tables_to_copy;
