@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::growth::growth;
 use crate::measure::{Tally, Times};
 use crate::plan::{LoadPlan, Scenario, ScenarioKind};
-use crate::report::{KindReport, LoadReport, Mark, Moment, Sample, ScenarioReport, StepReport, StopReason};
+use crate::report::{KindReport, LoadReport, Mark, Moment, ScenarioReport, StepReport, StopReason};
 use crate::schedule::Arrivals;
 use crate::threshold::Verdict;
-use crate::watch::watched;
+use crate::watch::{Samples, watched};
 
 use super::Shared;
 use super::judge::{Place, felt, judge, places};
@@ -22,7 +23,7 @@ use super::spot::Spot;
 pub(crate) struct Counted {
     pub(crate) totals: Vec<Tally>,
     pub(crate) timeline: Vec<Moment>,
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Samples,
     spots: Vec<Spot>,
     counted_from: Instant,
     until: Instant,
@@ -33,7 +34,7 @@ impl Counted {
         Self {
             totals: spots.iter().map(|_| Tally::new()).collect(),
             timeline: Vec::new(),
-            samples: Vec::new(),
+            samples: Samples::new(),
             spots,
             counted_from,
             until: counted_from,
@@ -91,6 +92,8 @@ pub(crate) fn summarize(
     cores: Option<f64>,
 ) -> LoadReport {
     let time = Instant::now().saturating_duration_since(counted.counted_from);
+    let whole = (plan.warm_up + time).as_secs_f64();
+    let samples = counted.samples.into_inner();
     let places = places(&plan.scenarios, &counted.spots, &counted.totals);
     let scenarios: Vec<_> =
         plan.scenarios.iter().map(|scenario| scenario_report(scenario, &places, time)).collect();
@@ -113,8 +116,9 @@ pub(crate) fn summarize(
             .iter()
             .map(|threshold| judge(threshold, &places, time.as_secs_f64()))
             .collect(),
-        watched: watched(&counted.samples),
-        samples: counted.samples,
+        growth: plan.steady.iter().map(|name| growth(&samples, name, whole)).collect(),
+        watched: watched(&samples),
+        samples,
         timeline: counted.timeline,
         generator_cores: cores,
     }
