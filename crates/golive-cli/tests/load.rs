@@ -15,6 +15,7 @@ fn application() -> (Nginx, String) {
     let options = NginxOptions::new(format!(
         "error_log stderr; events {{}} http {{ {{temporary_paths}} access_log off; server {{ listen 127.0.0.1:{port};
             location /dashboard {{ default_type application/json; return 200 '{{\"oee\":61}}'; }}
+            location /metrics {{ default_type text/plain; return 200 'pool_size 7\\nqueue_length $connection_requests\\n'; }}
         }} }}"
     ));
     (Nginx::start(&options).unwrap(), format!("http://127.0.0.1:{port}"))
@@ -115,6 +116,30 @@ fn ctrl_c_ends_a_run_with_a_report() {
     assert_eq!(child.wait().unwrap().code(), Some(12));
     let report = std::fs::read_to_string(folder.path().join("stopped.json")).unwrap();
     assert!(report.contains("\"stopped\": \"canceled\""), "{report}");
+}
+
+#[test]
+fn a_soak_ends_by_what_must_not_grow_and_unknown_is_not_kept() {
+    let (_nginx, url) = application();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    described(here);
+    let text = std::fs::read_to_string(here.join("golive.toml")).unwrap();
+    let watched =
+        "[http]\nmetrics = \"/metrics\"\n\n[load]\nwatch_metrics = [\"pool_size\", \"queue_length\"]";
+    std::fs::write(here.join("golive.toml"), text.replace("[load]", watched)).unwrap();
+    let soak = ["load", "run", "--base-url", &url, "--seconds", "18", "--steady", "pool_size"];
+    let files = ["--steady", "queue_length", "--json", "l.json", "--junit", "l.xml"];
+    std::thread::scope(|both| {
+        both.spawn(|| run(here, "", &soak).with(0).says(&["kept     pool_size is steady"]));
+        let grows = run(here, "", &[&soak[..], &files[..]].concat()).with(10);
+        grows.says(&["kept     pool_size is steady", "BROKEN   queue_length grows"]);
+    });
+    let read = |name: &str| std::fs::read_to_string(here.join(name)).unwrap();
+    assert!(read("l.json").contains("\"trend\": \"grows\"") && read("l.xml").contains("what must not grow"));
+    let short = ["load", "run", "--base-url", &url, "--steady", "pool_size", "--steady", "other"];
+    let unknown = run(here, "", &short).with(12);
+    unknown.says(&["unknown  pool_size", "unknown  other is unknown after 0 samples"]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod agent;
 mod capacity;
 mod check;
 mod compare;
+mod growth;
 mod journey;
 mod measure;
 mod plan;
@@ -34,6 +35,7 @@ pub use agent::{Agent, AgentError, AgentEvent, AgentTls, Agents, run_with_agents
 pub use capacity::{Capacity, Try, find_capacity};
 pub use check::{Expect, JsonCheck, JsonTest};
 pub use compare::{Comparison, Difference, compare};
+pub use growth::{Growth, Trend};
 pub use journey::{Extract, FeedOrder, Feeder, JourneyStep, SignIn};
 pub use plan::{Body, LoadPlan, RequestTemplate, Scenario, ScenarioKind};
 pub use prove::{
@@ -56,4 +58,4 @@ pub use size::{
 };
 pub use target::PublicTargetConfirmation;
 pub use threshold::{Judged, Threshold, ThresholdError, Verdict};
-pub use watch::{Sampler, Watched, watch_all, watch_server};
+pub use watch::{GENERATOR_MEMORY, Sampler, Watched, watch_all, watch_own_memory, watch_server};

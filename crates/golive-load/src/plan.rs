@@ -38,6 +38,9 @@ pub struct LoadPlan {
     pub seed: u64,
     /// Limits that the report judges.
     pub thresholds: Vec<Threshold>,
+    /// Watched values, by the names a [`Sampler`](crate::Sampler) gives them, that must not have grown after the first third of
+    /// the run: what a soak asks.
+    pub steady: Vec<String>,
     /// Ends the run when a threshold has been broken for so long without a break; `None` lets it go on to its end.
     pub abort_after: Option<Duration>,
     /// Which part of it is run here; all of it unless several generators share it.
@@ -60,6 +63,7 @@ impl LoadPlan {
             root_certificate_pem: None,
             seed: 1,
             thresholds: Vec::new(),
+            steady: Vec::new(),
             abort_after: None,
             part: Part::default(),
             dangerous_public_target: None,

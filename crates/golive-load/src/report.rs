@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::growth::Growth;
 use crate::plan::ScenarioKind;
 use crate::threshold::{Judged, Verdict};
 use crate::watch::Watched;
@@ -44,6 +45,9 @@ pub struct LoadReport {
     pub marks: Vec<Mark>,
     /// How the plan's thresholds were kept.
     pub thresholds: Vec<Judged>,
+    /// Whether the values grew that the plan wants steady.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub growth: Vec<Growth>,
     /// Processor time that this process took, in cores; `None` where the system does not tell.
     pub generator_cores: Option<f64>,
     /// Why the numbers do not tell about the application: the generator was late, there were too few samples.
@@ -57,10 +61,14 @@ impl LoadReport {
         self.kinds.iter().find(|k| k.kind == kind)?.latency.as_ref()
     }
 
-    /// Whether every threshold was kept: one broken is [`Verdict::Broken`], else one unknown is [`Verdict::Unknown`].
+    /// Whether every threshold was kept and nothing grew that must not: one broken is [`Verdict::Broken`], else one unknown is
+    /// [`Verdict::Unknown`].
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let any = |verdict| self.thresholds.iter().any(|judged| judged.verdict == verdict);
+        let any = |verdict| {
+            self.thresholds.iter().any(|judged| judged.verdict == verdict)
+                || self.growth.iter().any(|growth| growth.verdict() == verdict)
+        };
         if any(Verdict::Broken) {
             Verdict::Broken
         } else if any(Verdict::Unknown) || !self.inconclusive.is_empty() {

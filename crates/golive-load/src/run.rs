@@ -298,7 +298,7 @@ async fn watch(
 ) -> Result<StopReason, LoadError> {
     let mut ticks = tokio::time::interval(PROGRESS_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (to, mut samples) = mpsc::channel(MAX_SAMPLES);
+    let (to, mut samples) = mpsc::channel(WAITING_SAMPLES);
     // Beside the ticks: a sampler that hangs must hold up neither the board nor the end.
     let mut sampling = JoinSet::new();
     if let Some(sampler) = sampler {
@@ -322,6 +322,7 @@ async fn watch(
                 tick += 1;
                 if tick.is_multiple_of(2) {
                     counted.take(shared);
+                    counted.samples.take(&mut samples);
                     broken_since = counted.broken_since(plan, broken_since);
                 }
                 progress(shared.progress(plan, counted));
@@ -335,9 +336,7 @@ async fn watch(
     }
     counted.take(shared);
     progress(shared.progress(plan, counted));
-    while let Ok(sample) = samples.try_recv() {
-        counted.samples.push(sample);
-    }
+    counted.samples.take(&mut samples);
     Ok(stopped.unwrap_or_else(|| stop_reason(plan, shared)))
 }
 
@@ -382,7 +381,8 @@ fn processor_seconds() -> Option<f64> {
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-const MAX_SAMPLES: usize = 10_000;
+/// They are taken once a second.
+const WAITING_SAMPLES: usize = 64;
 /// Values of one sample.
 const MAX_VALUES: usize = 64;
 const MAX_SHARDS: usize = 16;

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{Connection, Row};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 use crate::report::Sample;
 use crate::review::{self, ReviewError};
@@ -60,6 +60,47 @@ pub(crate) fn watched(samples: &[Sample]) -> Vec<Watched> {
     all.into_values().collect()
 }
 
+/// The samples of a run. Of one too long for one a second all over, every second, fourth, … is kept, so that its end is seen as
+/// well as its beginning.
+#[derive(Debug)]
+pub(crate) struct Samples {
+    kept: Vec<Sample>,
+    every: usize,
+    seen: usize,
+}
+
+impl Samples {
+    pub(crate) fn new() -> Self {
+        Self { kept: Vec::new(), every: 1, seen: 0 }
+    }
+
+    /// Those that wait.
+    pub(crate) fn take(&mut self, waiting: &mut mpsc::Receiver<Sample>) {
+        while let Ok(sample) = waiting.try_recv() {
+            self.push(sample);
+        }
+    }
+
+    fn push(&mut self, sample: Sample) {
+        if self.seen.is_multiple_of(self.every) {
+            self.kept.push(sample);
+        }
+        self.seen += 1;
+        if self.kept.len() >= MAX_SAMPLES {
+            let mut number = 0;
+            self.kept.retain(|_| {
+                number += 1;
+                number % 2 == 1
+            });
+            self.every *= 2;
+        }
+    }
+
+    pub(crate) fn into_inner(self) -> Vec<Sample> {
+        self.kept
+    }
+}
+
 /// Sampler of a MariaDB server: `database.threads_connected` and `database.threads_running`, over one connection of its own
 /// that is opened again when it is lost; it is among those that are counted.
 ///
@@ -97,6 +138,24 @@ async fn threads(
     Some(rows.iter().filter_map(value).collect())
 }
 
+/// What [`watch_own_memory`] calls its value.
+pub const GENERATOR_MEMORY: &str = "generator.resident_bytes";
+
+/// Sampler of this process' own memory, [`GENERATOR_MEMORY`]: a generator that grows ends a soak before the application does.
+/// On systems without /proc it is a gap.
+#[must_use]
+pub fn watch_own_memory() -> Sampler {
+    Box::new(|| Box::pin(async { own_memory().unwrap_or_default() }))
+}
+
+/// `VmRSS:     1234 kB` (proc_pid_status(5)).
+fn own_memory() -> Option<BTreeMap<String, f64>> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(BTreeMap::from([(GENERATOR_MEMORY.to_owned(), kibibytes * 1024.0)]))
+}
+
 /// Several samplers as one, asked at the same time.
 #[must_use]
 pub fn watch_all(samplers: Vec<Sampler>) -> Option<Sampler> {
@@ -114,6 +173,7 @@ async fn within(asked: BoxFuture<'static, BTreeMap<String, f64>>) -> BTreeMap<St
     tokio::time::timeout(PATIENCE, asked).await.unwrap_or_default()
 }
 
+const MAX_SAMPLES: usize = 10_000;
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(800);
 
 #[cfg(test)]
@@ -132,6 +192,18 @@ mod tests {
         let a = &told[0];
         assert_eq!((a.samples, a.first, a.last, a.min, a.max), (3, 2.0, 3.0, 2.0, 7.0));
         assert!((a.mean - 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn of_a_long_run_all_of_it_is_kept_at_even_distances() {
+        let mut samples = Samples::new();
+        for second in 0..86_400_u32 {
+            samples.push(Sample::new(f64::from(second), BTreeMap::new()));
+        }
+        let kept = samples.into_inner();
+        assert!(kept.len() > MAX_SAMPLES / 4 && kept.len() < MAX_SAMPLES, "{}", kept.len());
+        assert!(kept[kept.len() - 1].seconds > 86_380.0);
+        assert!(kept.windows(2).all(|pair| pair[1].seconds - pair[0].seconds == 16.0));
     }
 
     #[tokio::test]

@@ -73,6 +73,11 @@ pub(crate) struct RunArgs {
     /// The application's database server, whose connections are counted beside the load: `env:NAME` or `file:PATH`.
     #[arg(long, value_name = "URL")]
     watch_database: Option<String>,
+    /// A soak: this value must not have grown by more than 2 % after the first third of the run. One of `[load]
+    /// watch_metrics`, `database.threads_connected`, or `generator.resident_bytes`, the memory of golive itself; may be given
+    /// more than once. What was seen too seldom to say is unknown, not kept.
+    #[arg(long, value_name = "NAME")]
+    steady: Vec<String>,
     #[command(flatten)]
     agents: agents::Shared,
     #[command(flatten)]
@@ -101,14 +106,15 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result {
 async fn run_load(global: &Global, args: RunArgs) -> Result {
     let (config, mut plan) = described(global, &args.what)?;
     plan.abort_after = args.abort_after.map(Duration::from_secs);
+    plan.steady = args.steady;
     let baseline = args.baseline.as_deref().map(outputs::read).transpose()?;
     let meter = Meter::new(global, "sending");
     let cancel = support::cancel_on_interrupt("stopping; what was measured is told");
     let board = board::moving(&meter);
     let progress = |now| board(now, "");
-    let watch = watch::sampler(&config, &plan.base_url, args.watch_database.as_deref())?;
+    let watch = watch::sampler(&config, &plan, args.watch_database.as_deref())?;
     let found = match args.agents.chosen(global)? {
-        Some(agents) => golive_load::run_with_agents(&plan, &agents, &progress, &cancel, None)
+        Some(agents) => golive_load::run_with_agents(&plan, &agents, &progress, &cancel, watch)
             .await
             .map_err(agents::failure),
         None => golive_load::run_sampled(&plan, &progress, &cancel, watch).await.map_err(failure),
@@ -298,12 +304,16 @@ fn text(report: &LoadReport) -> Vec<String> {
             watched.name, watched.min, watched.max, watched.mean, watched.last
         )
     }));
+    let word = |verdict| match verdict {
+        Verdict::Kept => "kept",
+        Verdict::Broken => "BROKEN",
+        _ => "unknown",
+    };
+    lines.extend(
+        report.growth.iter().map(|growth| format!("  {:<8} {}", word(growth.verdict()), growth.says())),
+    );
     lines.extend(report.thresholds.iter().map(|judged| {
-        let verdict = match judged.verdict {
-            Verdict::Kept => "kept",
-            Verdict::Broken => "BROKEN",
-            _ => "unknown",
-        };
+        let verdict = word(judged.verdict);
         let actual = judged.actual.map(|actual| format!(": {actual:.2} {}", judged.unit)).unwrap_or_default();
         let why = judged.why.as_deref().map(|why| format!("; {why}")).unwrap_or_default();
         format!("  {verdict:<8} {}{actual}{why}", judged.threshold)

@@ -218,7 +218,7 @@ impl<'p> Run<'p> {
             pending: spots.iter().map(|_| Tally::new()).collect(),
             counted: Counted::new(spots, began + plan.warm_up),
             heard,
-            samples: mpsc::channel(MAX_SAMPLES),
+            samples: mpsc::channel(WAITING_SAMPLES),
             stopped: None,
             tasks,
         }
@@ -251,9 +251,6 @@ impl<'p> Run<'p> {
         }
         self.close_second();
         progress(self.progress());
-        while let Ok(sample) = self.samples.1.try_recv() {
-            self.counted.samples.push(sample);
-        }
     }
 
     fn take(&mut self, told: Told) {
@@ -273,6 +270,7 @@ impl<'p> Run<'p> {
 
     fn close_second(&mut self) {
         self.counted.add(&self.pending);
+        self.counted.samples.take(&mut self.samples.1);
         self.pending.fill_with(Tally::new);
     }
 
@@ -328,7 +326,8 @@ async fn listen(agent: usize, mut reader: Reader, say: mpsc::Sender<Told>) {
 }
 
 const MAX_AGENTS: u32 = 100;
-const MAX_SAMPLES: usize = 10_000;
+/// They are taken once a second.
+const WAITING_SAMPLES: usize = 64;
 const PINGS: usize = 5;
 /// From the last preparation to the first request.
 const LEAD: Duration = Duration::from_millis(300);

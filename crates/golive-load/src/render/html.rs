@@ -13,10 +13,13 @@ use super::escape;
 /// The report as a self-contained HTML page with SVG charts.
 #[must_use]
 pub fn to_html(report: &LoadReport) -> String {
-    let (class, verdict) = match report.verdict() {
-        Verdict::Kept => ("kept", "every threshold was kept"),
-        Verdict::Broken => ("broken", "a threshold was broken"),
-        Verdict::Unknown => ("unknown", "the figures do not tell"),
+    let verdict = match report.verdict() {
+        Verdict::Kept => "every threshold was kept",
+        Verdict::Broken if report.growth.iter().any(|growth| growth.verdict() == Verdict::Broken) => {
+            "something grew that must not"
+        }
+        Verdict::Broken => "a threshold was broken",
+        Verdict::Unknown => "the figures do not tell",
     };
     let mut out = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Load on {target}</title>\
@@ -24,6 +27,7 @@ pub fn to_html(report: &LoadReport) -> String {
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
          <h1>Load on {target}</h1><p class=\"{class}\">{verdict}</p>\
          <p>{seconds:.0} s · {requests} requests, {rate:.1} a second · {errors} errors · {wrong} wrong answers</p>",
+        class = class(report.verdict()),
         target = escape(&report.target),
         seconds = report.seconds,
         requests = report.requests,
@@ -35,11 +39,23 @@ pub fn to_html(report: &LoadReport) -> String {
         let _ = write!(out, "<p class=\"unknown\">{}</p>", escape(doubt));
     }
     out.push_str(&thresholds(report));
+    for growth in &report.growth {
+        let _ = write!(out, "<p class=\"{}\">{}</p>", class(growth.verdict()), escape(&growth.says()));
+    }
     out.push_str(&scenarios(report));
     out.push_str(&charts(report));
     out.push_str(&errors(report));
     out.push_str("</body></html>\n");
     out
+}
+
+/// What a verdict is called, in words and in the style.
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Kept => "kept",
+        Verdict::Broken => "broken",
+        Verdict::Unknown => "unknown",
+    }
 }
 
 fn thresholds(report: &LoadReport) -> String {
@@ -48,16 +64,12 @@ fn thresholds(report: &LoadReport) -> String {
     }
     let mut out = "<h2>Thresholds</h2><table><tr><th>threshold<th>measured<th>verdict</tr>".to_owned();
     for judged in &report.thresholds {
-        let (class, word) = match judged.verdict {
-            Verdict::Kept => ("kept", "kept"),
-            Verdict::Broken => ("broken", "broken"),
-            Verdict::Unknown => ("unknown", "unknown"),
-        };
+        let word = class(judged.verdict);
         let actual = judged.actual.map(|actual| format!("{actual:.3} {}", judged.unit)).unwrap_or_default();
         let why = judged.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         let _ = write!(
             out,
-            "<tr><td><code>{}</code><td>{}<td class=\"{class}\">{word}{}</tr>",
+            "<tr><td><code>{}</code><td>{}<td class=\"{word}\">{word}{}</tr>",
             escape(&judged.threshold),
             escape(&actual),
             escape(&why)

@@ -4,6 +4,7 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use crate::growth::Growth;
 use crate::report::LoadReport;
 use crate::threshold::{Judged, Verdict};
 
@@ -17,6 +18,11 @@ pub fn to_junit(report: &LoadReport) -> String {
     let mut thresholds = TestSuite::new("thresholds");
     thresholds.add_test_cases(report.thresholds.iter().map(case));
     junit.add_test_suite(thresholds);
+    if !report.growth.is_empty() {
+        let mut steady = TestSuite::new("what must not grow");
+        steady.add_test_cases(report.growth.iter().map(grown));
+        junit.add_test_suite(steady);
+    }
     let mut trust = TestSuite::new("whether the figures tell about the application");
     if report.inconclusive.is_empty() {
         trust.add_test_case(TestCase::new("the run is conclusive", TestCaseStatus::success()));
@@ -28,6 +34,16 @@ pub fn to_junit(report: &LoadReport) -> String {
     }
     junit.add_test_suite(trust);
     junit.to_string().expect("writing XML to memory cannot fail")
+}
+
+fn grown(growth: &Growth) -> TestCase {
+    let mut status = match growth.verdict() {
+        Verdict::Kept => TestCaseStatus::success(),
+        Verdict::Broken => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Verdict::Unknown => TestCaseStatus::non_success(NonSuccessKind::Error),
+    };
+    status.set_message(growth.says());
+    TestCase::new(growth.name.clone(), status)
 }
 
 fn case(judged: &Judged) -> TestCase {

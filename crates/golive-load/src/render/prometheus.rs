@@ -78,13 +78,24 @@ fn verdicts(out: &mut String, report: &LoadReport) {
         out,
         "# HELP golive_load_threshold Kept 1, broken 0, unknown NaN.\n# TYPE golive_load_threshold gauge"
     );
+    let value = |verdict| match verdict {
+        Verdict::Kept => "1",
+        Verdict::Broken => "0",
+        Verdict::Unknown => "NaN",
+    };
     for judged in &report.thresholds {
-        let value = match judged.verdict {
-            Verdict::Kept => "1",
-            Verdict::Broken => "0",
-            Verdict::Unknown => "NaN",
-        };
-        let _ = writeln!(out, "golive_load_threshold{{threshold=\"{}\"}} {value}", label(&judged.threshold));
+        let (name, value) = (label(&judged.threshold), value(judged.verdict));
+        let _ = writeln!(out, "golive_load_threshold{{threshold=\"{name}\"}} {value}");
+    }
+    if !report.growth.is_empty() {
+        let _ = writeln!(
+            out,
+            "# HELP golive_load_steady Steady 1, growing 0, unknown NaN.\n# TYPE golive_load_steady gauge"
+        );
+    }
+    for growth in &report.growth {
+        let (name, value) = (label(&growth.name), value(growth.verdict()));
+        let _ = writeln!(out, "golive_load_steady{{value=\"{name}\"}} {value}");
     }
     let conclusive = u8::from(report.inconclusive.is_empty());
     let _ = writeln!(

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::growth::growth;
 use crate::measure::{Tally, Times};
 use crate::plan::{LoadPlan, Scenario, ScenarioKind};
-use crate::report::{KindReport, LoadReport, Mark, Moment, Sample, ScenarioReport, StepReport, StopReason};
+use crate::report::{KindReport, LoadReport, Mark, Moment, ScenarioReport, StepReport, StopReason};
 use crate::schedule::Arrivals;
 use crate::threshold::Verdict;
-use crate::watch::watched;
+use crate::watch::{Samples, watched};
 
 use super::Shared;
 use super::judge::{Place, felt, judge, places};
@@ -22,7 +23,7 @@ use super::spot::Spot;
 pub(crate) struct Counted {
     pub(crate) totals: Vec<Tally>,
     pub(crate) timeline: Vec<Moment>,
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Samples,
     spots: Vec<Spot>,
     counted_from: Instant,
     until: Instant,
@@ -33,7 +34,7 @@ impl Counted {
         Self {
             totals: spots.iter().map(|_| Tally::new()).collect(),
             timeline: Vec::new(),
-            samples: Vec::new(),
+            samples: Samples::new(),
             spots,
             counted_from,
             until: counted_from,
@@ -91,6 +92,8 @@ pub(crate) fn summarize(
     cores: Option<f64>,
 ) -> LoadReport {
     let time = Instant::now().saturating_duration_since(counted.counted_from);
+    let whole = (plan.warm_up + time).as_secs_f64();
+    let samples = counted.samples.into_inner();
     let places = places(&plan.scenarios, &counted.spots, &counted.totals);
     let scenarios: Vec<_> =
         plan.scenarios.iter().map(|scenario| scenario_report(scenario, &places, time)).collect();
@@ -113,8 +116,9 @@ pub(crate) fn summarize(
             .iter()
             .map(|threshold| judge(threshold, &places, time.as_secs_f64()))
             .collect(),
-        watched: watched(&counted.samples),
-        samples: counted.samples,
+        growth: plan.steady.iter().map(|name| growth(&samples, name, whole)).collect(),
+        watched: watched(&samples),
+        samples,
         timeline: counted.timeline,
         generator_cores: cores,
     }
@@ -263,3 +267,50 @@ const FULL: f64 = 0.9;
 const MIN_SAMPLES_FOR_P95: u64 = 60;
 /// A day of seconds, and some.
 const MAX_MOMENTS: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+    use crate::plan::RequestTemplate;
+    use crate::run::spot::spots;
+
+    fn plan(rate: Option<f64>) -> LoadPlan {
+        let mut scenario = Scenario::new("a", ScenarioKind::Dashboard, RequestTemplate::get("/a"));
+        scenario.arrivals_per_second = rate;
+        LoadPlan::new(Url::parse("http://127.0.0.1:1").unwrap(), vec![scenario])
+    }
+
+    fn doubts_of(plan: &LoadPlan, requests: u64, lag: Duration, cores: f64) -> Vec<String> {
+        let mut tally = Tally::new();
+        for _ in 0..requests {
+            tally.requests += 1;
+            tally.service.record(Duration::from_millis(1));
+            tally.response.record(Duration::from_millis(1));
+            tally.send_lag.record(lag);
+        }
+        let (spots, tallies) = (spots(&plan.scenarios), [tally]);
+        doubts(plan, &places(&plan.scenarios, &spots, &tallies), StopReason::Duration, Some(cores))
+    }
+
+    #[test]
+    fn a_generator_that_was_late_makes_a_run_inconclusive_and_a_punctual_one_does_not() {
+        let (open, closed) = (plan(Some(10.0)), plan(None));
+        let doubted = |plan: &LoadPlan, lag| doubts_of(plan, 60, Duration::from_millis(lag), 0.1);
+        assert_eq!(doubted(&open, 40), Vec::<String>::new());
+        let late = doubted(&open, 60);
+        assert!(late.len() == 1 && late[0].contains("ms late (p99)"), "{late:?}");
+        assert_eq!(doubted(&closed, 200), Vec::<String>::new(), "it delays itself, not its measure");
+        assert_eq!(doubted(&closed, 300).len(), 1);
+    }
+
+    #[test]
+    fn too_few_requests_and_a_generator_that_took_all_cores_make_a_run_inconclusive() {
+        let plan = plan(None);
+        let few = doubts_of(&plan, 59, Duration::ZERO, 0.1);
+        assert!(few.len() == 1 && few[0].contains("59 requests are too few"), "{few:?}");
+        let full = doubts_of(&plan, 60, Duration::ZERO, 1000.0);
+        assert!(full.len() == 1 && full[0].contains("1000.0 of"), "{full:?}");
+    }
+}

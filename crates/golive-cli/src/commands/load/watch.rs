@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use golive::{Config, Setting};
-use golive_load::Sampler;
+use golive_load::{GENERATOR_MEMORY, LoadPlan, Sampler};
 use golive_observe::parse_metrics_text;
 use url::Url;
 
@@ -17,7 +17,7 @@ use crate::exit::Failure;
 /// `None` where nothing is to be looked at.
 pub(super) fn sampler(
     config: &Config,
-    base: &Url,
+    plan: &LoadPlan,
     database: Option<&str>,
 ) -> std::result::Result<Option<Sampler>, Failure> {
     let mut samplers = Vec::new();
@@ -27,7 +27,10 @@ pub(super) fn sampler(
     }
     let names = config.load.as_ref().map(|load| load.watch_metrics.clone()).unwrap_or_default();
     if !names.is_empty() {
-        samplers.push(metrics(config, base, names)?);
+        samplers.push(metrics(config, &plan.base_url, names)?);
+    }
+    if plan.steady.iter().any(|name| name == GENERATOR_MEMORY) {
+        samplers.push(golive_load::watch_own_memory());
     }
     Ok(golive_load::watch_all(samplers))
 }
