@@ -177,6 +177,9 @@ async fn heavy_the_people_fit_and_break_no_rule_with_accounts_in_every_state() {
         let shown = "return ['anna', 'demo', 'rosa', 'lea'].every((name) => document.body.textContent.includes(name))";
         assert_eq!(chromium.ask(shown).await, true);
         is_fine(&format!("the people at {width} px, {scheme}")).await;
+        let hidden =
+            "const box = document.querySelector('.table-box'); return box.scrollWidth - box.clientWidth";
+        assert_eq!(chromium.ask(hidden).await, 0, "what can be done stands in sight, whatever the names");
         let screen = BASE64_STANDARD.decode(chromium.screenshot().await).unwrap();
         std::fs::create_dir_all(&screens).unwrap();
         std::fs::write(screens.join(format!("{width}-{scheme}-en-people.png")), screen).unwrap();
