@@ -4,6 +4,7 @@
 //! be here: a dependency that makes the first build on a new machine wait.
 
 mod bench;
+mod book;
 mod compare;
 mod fuzz;
 mod golive;
@@ -24,6 +25,7 @@ cargo xtask COMMAND [ARGUMENTS]
                            the arguments go to `golive rehearse` (--scale N, --format json, --no-install …)
   test [ARGUMENTS]         install what is missing and run every test; with arguments, only the test runner, with them
   tidy                     the house rules over sources, manifests, documents and the dependency graph
+  book                     makes the book out of docs/ and follows every link of it; installs mdBook below target/ once
   bench [NAME] [OPTIONS]   measures against what else does the same work, and exits with 10 where a bound is missed;
                            alone, it lists the benchmarks
   compare [DATABASE …] [--database NAME=FILE …]
@@ -53,6 +55,7 @@ fn dispatch(command: Option<&str>, arguments: Vec<OsString>) -> Result<u8, Failu
         Some("golive") => golive::run(arguments),
         Some("test") => test::run(arguments),
         Some("tidy") => tidy::run(&arguments),
+        Some("book") => book::run(&arguments),
         Some("bench") => bench::run(&arguments),
         Some("compare") => compare::run(&arguments),
         Some("fuzz") => fuzz::run(&arguments),

@@ -3,6 +3,7 @@
 //! The rules are functions of text and of plain data, in the modules below; reading files and asking cargo happens
 //! here. What must not be here: a rule that clippy or rustdoc already holds.
 
+mod book;
 mod documents;
 mod graph;
 mod licenses;
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
     findings.extend(sources::check(&files));
     findings.extend(manifests::check(&files));
     findings.extend(documents::check(&files, &|path| workspace.root.join(path).exists()));
+    findings.extend(book::check(&files));
     findings.extend(check_graph(&workspace, &files)?);
     findings.sort();
     findings.dedup();
@@ -106,7 +108,7 @@ fn may_be_binary(path: &str) -> bool {
     path.ends_with(".png") || path.starts_with("fuzz/seeds/") || path.contains("/fixtures/")
 }
 
-/// Directories that hold what is made, not what is written.
+/// What holds what is made, not what is written; `.git` is a file where a second tree is worked in.
 const NOT_OURS: [&str; 4] = [".git", "target", ".golive", "node_modules"];
 
 fn collect(root: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(), Failure> {
@@ -116,7 +118,10 @@ fn collect(root: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(),
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let kind = entry.file_type().map_err(unreadable)?;
-        if kind.is_dir() && !NOT_OURS.iter().any(|name| entry.file_name() == *name) {
+        if NOT_OURS.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        if kind.is_dir() {
             collect(root, &entry.path(), files)?;
         } else if kind.is_file() && !entry.file_name().to_string_lossy().ends_with(".snap.new") {
             files.push(from_root(root, &entry.path()));

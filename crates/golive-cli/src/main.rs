@@ -8,6 +8,8 @@ mod complaint;
 mod exit;
 mod next;
 mod output;
+#[cfg(test)]
+mod told;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::core::census::Tally;
 use crate::policy::Policy;
+use crate::rules;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -51,6 +52,9 @@ pub struct Finding {
     /// What was decided about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// What may be decided about it in a policy; whether that settles it shows a survey with it.
+    #[serde(skip_serializing_if = "<[Policy]>::is_empty")]
+    pub offers: &'static [Policy],
     /// What was found, as a sentence fragment.
     pub what: String,
     /// What to do next.
@@ -73,6 +77,7 @@ impl Finding {
             keys: Vec::new(),
             values: Vec::new(),
             policy: None,
+            offers: rules::offers(id),
             what: what.into(),
             remedy: remedy.into(),
         }

@@ -11,7 +11,7 @@ use crate::core::order;
 use crate::core::types::TargetType;
 use crate::finding::{Finding, Severity};
 use crate::ident;
-use crate::policy::ACCEPTABLE;
+use crate::policy::Policy;
 use crate::survey::{
     SchemaOrigin, Survey, SurveyedCheck, SurveyedColumn, SurveyedForeignKey, SurveyedIndex,
     SurveyedIndexColumn, SurveyedTable, SurveyedView,
@@ -146,7 +146,7 @@ impl Plan {
     /// While blocking findings are neither mended nor acceptable and accepted.
     pub fn new(survey: &Survey, options: &PlanOptions) -> Result<Self, PlanError> {
         let accepted = |finding: &Finding| {
-            ACCEPTABLE.contains(&finding.id)
+            finding.offers.contains(&Policy::Accept)
                 && (options.accept.contains(finding.id)
                     || options.accept.contains(&finding.selector())
                     || survey.policies.is_accepted(finding))

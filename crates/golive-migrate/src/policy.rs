@@ -109,37 +109,6 @@ impl Policies {
     }
 }
 
-/// Findings that are settled by leaving out what cannot be kept.
-pub(crate) const ACCEPTABLE: [&str; 6] = [
-    "MIG-CHECK-BROKEN",
-    "MIG-FK-LENGTH",
-    "MIG-FK-ORPHAN",
-    "MIG-FK-TYPE",
-    "MIG-KEY-NULL",
-    "MIG-UNIQUE-COLLISION",
-];
-
-/// Findings about single rows, which may be set aside.
-pub(crate) const QUARANTINABLE: [&str; 17] = [
-    "MIG-BLOB-TEXT",
-    "MIG-BOOL-VALUE",
-    "MIG-CHAR-SPACE",
-    "MIG-CHECK-BROKEN",
-    "MIG-DATE-TIME",
-    "MIG-DATETIME-FORMAT",
-    "MIG-DECIMAL-VALUE",
-    "MIG-FK-ORPHAN",
-    "MIG-INT-RANGE",
-    "MIG-JSON-INVALID",
-    "MIG-KEY-NULL",
-    "MIG-REAL-INFINITE",
-    "MIG-REAL-INTEGER",
-    "MIG-TEXT-UTF8",
-    "MIG-TIME-FORMAT",
-    "MIG-TIMESTAMP-RANGE",
-    "MIG-TYPE-MIXED",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,8 @@
 //! What each finding of a survey means, for whoever meets its id without the survey at hand. Data only: findings are made
-//! where they are found.
+//! where they are found, and what a policy does is their own affair.
+
+use crate::core::conversion::{Conversion, NAMES};
+use crate::policy::Policy::{self, Accept, Convert, Quarantine, Stop};
 
 /// One kind of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub struct SurveyRule {
     pub why: &'static str,
     /// How it is settled: in the source, by a type, by a policy.
     pub remedy: &'static str,
+    /// What may be decided about it; whether that settles it shows a survey with it.
+    pub offers: &'static [Policy],
 }
 
 /// All kinds of findings, in the order of their ids.
@@ -27,8 +32,38 @@ pub fn survey_rules() -> &'static [SurveyRule] {
 }
 
 const fn rule(id: &'static str, title: &'static str, why: &'static str, remedy: &'static str) -> SurveyRule {
-    SurveyRule { id, title, why, remedy }
+    SurveyRule { id, title, why, remedy, offers: &[] }
 }
+
+impl SurveyRule {
+    const fn offering(mut self, offers: &'static [Policy]) -> Self {
+        self.offers = offers;
+        self
+    }
+}
+
+/// What may be decided about findings of this kind.
+pub(crate) fn offers(id: &str) -> &'static [Policy] {
+    RULES.binary_search_by_key(&id, |rule| rule.id).map_or(&[], |at| RULES[at].offers)
+}
+
+/// Something is lost or means something else, and nothing can be done about it here.
+const STOP: &[Policy] = &[Stop];
+const ACCEPT: &[Policy] = &[Accept, Stop];
+const ASIDE: &[Policy] = &[Quarantine, Stop];
+const ASIDE_OR_ACCEPT: &[Policy] = &[Quarantine, Accept, Stop];
+
+/// Values that do not fit: which conversion makes them fit, the values say.
+const ROW_POLICIES: &[Policy] = &{
+    let mut all = [Stop; NAMES.len() + 2];
+    all[0] = Quarantine;
+    let mut at = 0;
+    while at < NAMES.len() {
+        all[at + 1] = Convert(NAMES[at].1);
+        at += 1;
+    }
+    all
+};
 
 const ROWS: &str =
     "mend the rows; or a wider type in [migrate.types]; or a policy: quarantine, or convert:NAME";
@@ -43,32 +78,32 @@ const RULES: &[SurveyRule] = &[
         "text among blobs",
         "its bytes are kept, its storage class is not; a BINARY(n) refuses it",
         ROWS,
-    ),
+    ).offering(ROW_POLICIES),
     rule(
         "MIG-BOOL-VALUE",
         "neither true nor false in a boolean column",
         "MariaDB would store 0 for a word it does not know",
         ROWS,
-    ),
+    ).offering(ROW_POLICIES),
     rule("MIG-BOOL-WORD", "words for true and false", "they become 1 and 0", NOTHING),
     rule(
         "MIG-CHAR-SPACE",
         "text that ends in a space, in a CHAR column",
         "CHAR loses trailing spaces without a word",
         "VARCHAR instead of CHAR; or quarantine, or convert:trim",
-    ),
+    ).offering(&[Quarantine, Convert(Conversion::Trim), Stop]),
     rule(
         "MIG-CHECK",
         "a CHECK without an equal",
         "the rule would mean something else in MariaDB, so it is not carried",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-CHECK-BROKEN",
         "rows that break a CHECK",
         "SQLite took them with checks ignored; MariaDB refuses them",
         "mend the rows; or quarantine; or accept, and the check is left out",
-    ),
+    ).offering(ASIDE_OR_ACCEPT),
     rule(
         "MIG-COLLATION",
         "texts compare otherwise than in SQLite",
@@ -80,7 +115,7 @@ const RULES: &[SurveyRule] = &[
         "constraints with ON CONFLICT",
         "SQLite replaces, ignores or rolls back; MariaDB refuses the statement",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-CONVERTED",
         "values are converted, as a policy says",
@@ -98,14 +133,14 @@ const RULES: &[SurveyRule] = &[
         "no datetime that can be read without guessing",
         "MariaDB would store 0000-00-00",
         "mend the rows; or convert:empty-as-null, date-mdy, date-dmy, null; or quarantine; or LONGTEXT",
-    ),
+    ).offering(&[Quarantine, Convert(Conversion::EmptyAsNull), Convert(Conversion::DateMdy), Convert(Conversion::DateDmy), Convert(Conversion::Null), Stop]),
     rule("MIG-DATETIME-FRACTION", "digits beyond the microsecond", "they are cut", NOTHING),
     rule(
         "MIG-DATETIME-NUMBER",
         "numbers in a datetime column",
         "what they count is not guessed, so they stay numbers",
         "convert:epoch-seconds, epoch-millis, epoch-micros or julian-day",
-    ),
+    ).offering(&[Convert(Conversion::EpochSeconds), Convert(Conversion::EpochMillis), Convert(Conversion::EpochMicros), Convert(Conversion::JulianDay), Stop]),
     rule(
         "MIG-DATETIME-OFFSET",
         "an offset other than UTC",
@@ -117,14 +152,14 @@ const RULES: &[SurveyRule] = &[
         "more digits than declared",
         "the column is widened, so that none is lost; MariaDB alone would round",
         "nothing; or convert:round to the declared scale",
-    ),
-    rule("MIG-DECIMAL-VALUE", "no decimal number", "MariaDB would store 0", ROWS),
+    ).offering(&[Convert(Conversion::Round), Stop]),
+    rule("MIG-DECIMAL-VALUE", "no decimal number", "MariaDB would store 0", ROWS).offering(ROW_POLICIES),
     rule(
         "MIG-DEFAULT",
         "a default without an equal",
         "rows that leave the column out would get another value",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-EXCLUDED",
         "a table that stays behind, as asked for",
@@ -136,7 +171,7 @@ const RULES: &[SurveyRule] = &[
         "an action that InnoDB does not do",
         "it becomes RESTRICT; MariaDB alone would take SET DEFAULT and not do it",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-FK-CYCLE",
         "tables that refer to each other in a circle",
@@ -148,13 +183,13 @@ const RULES: &[SurveyRule] = &[
         "foreign keys that are checked when a transaction ends",
         "MariaDB checks each row at once, so a child written before its parent is refused",
         "write parents before their children; the policy stop makes it block",
-    ),
+    ).offering(STOP),
     rule(
         "MIG-FK-LENGTH",
         "a foreign key longer than InnoDB's 3072 bytes",
         "MariaDB refuses it (error 1821), since no index holds its columns whole",
         "shorter types in [migrate.types]; or accept, and the foreign key is left out",
-    ),
+    ).offering(ACCEPT),
     rule(
         "MIG-FK-ORPHAN",
         "rows whose parent is missing",
@@ -162,19 +197,19 @@ const RULES: &[SurveyRule] = &[
          would take such rows once and never look again",
         "delete the rows, add their parents or spell them alike; or another collation; or quarantine; or accept, and the foreign key \
          is left out",
-    ),
+    ).offering(ASIDE_OR_ACCEPT),
     rule(
         "MIG-FK-PARENT",
         "a foreign key to no table or no key",
         "no server can enforce it, so it is not carried",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-FK-TYPE",
         "a key and its reference of different types",
         "MariaDB refuses such a foreign key (errno 150)",
         "mend the values; or one of the two types in [migrate.types]; or accept, and the foreign key is left out",
-    ),
+    ).offering(ACCEPT),
     rule(
         "MIG-GALERA-FLOW-CONTROL",
         "the cluster holds writers back",
@@ -216,7 +251,7 @@ const RULES: &[SurveyRule] = &[
         "a generated column without an equal",
         "it becomes a plain column with its present values, which nobody computes any more",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-INDEX-COUNT",
         "more indexes than InnoDB takes",
@@ -228,13 +263,13 @@ const RULES: &[SurveyRule] = &[
         "an index over an expression",
         "it is not carried: queries stay right, a unique one no longer binds",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-INDEX-PARTIAL",
         "a unique index with a condition",
         "an invisible column carries it where the condition has an equal; else it binds nothing",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-INDEX-PREFIX",
         "an index longer than InnoDB's 3072 bytes",
@@ -246,7 +281,7 @@ const RULES: &[SurveyRule] = &[
         "integers beyond the column's type",
         "MariaDB would store the nearest that fits, and rows would become duplicates",
         "BIGINT; or quarantine, or convert:null",
-    ),
+    ).offering(&[Quarantine, Convert(Conversion::Null), Stop]),
     rule(
         "MIG-JSON-INVALID",
         "documents that are no valid JSON to MariaDB",
@@ -282,7 +317,7 @@ const RULES: &[SurveyRule] = &[
         "NULL in a primary key",
         "SQLite takes it, no other database does",
         "give those rows a key; or quarantine; or accept, and it becomes a unique key, which takes NULL",
-    ),
+    ).offering(ASIDE_OR_ACCEPT),
     rule(
         "MIG-NAME",
         "a name that MariaDB does not take",
@@ -342,13 +377,13 @@ const RULES: &[SurveyRule] = &[
         "infinite numbers",
         "MariaDB cannot hold them, and would store 1.8e308 or 0",
         "a bound or NULL in the source; or convert:null, or quarantine",
-    ),
+    ).offering(&[Quarantine, Convert(Conversion::Null), Stop]),
     rule(
         "MIG-REAL-INTEGER",
         "integers beyond 2^53 in a real column",
         "a DOUBLE would lose their last digits",
         "the DECIMAL that the finding names in [migrate.types]; or convert:text, or quarantine",
-    ),
+    ).offering(&[Quarantine, Convert(Conversion::Text), Stop]),
     rule("MIG-REAL-ZERO", "negative zero", "it becomes zero", NOTHING),
     rule(
         "MIG-ROW-SIZE",
@@ -416,7 +451,7 @@ const RULES: &[SurveyRule] = &[
         "text longer than declared",
         "the column is widened, so that nothing is cut",
         "nothing; or convert:truncate to the declared length",
-    ),
+    ).offering(&[Convert(Conversion::Truncate), Stop]),
     rule(
         "MIG-TEXT-NUL",
         "text with a NUL character",
@@ -429,15 +464,15 @@ const RULES: &[SurveyRule] = &[
         "bytes that are no UTF-8",
         "MariaDB would store question marks",
         "mend the rows; or LONGBLOB; or convert:lossy-utf8, or quarantine",
-    ),
-    rule("MIG-TIME-FORMAT", "no time of day", "MariaDB would store 00:00:00", ROWS),
+    ).offering(&[Quarantine, Convert(Conversion::LossyUtf8), Stop]),
+    rule("MIG-TIME-FORMAT", "no time of day", "MariaDB would store 00:00:00", ROWS).offering(ROW_POLICIES),
     rule(
         "MIG-TIMESTAMP-RANGE",
         "beyond what a TIMESTAMP holds",
         "it ends on 2038-01-19",
         "DATETIME(6); or quarantine",
-    ),
-    rule("MIG-TRIGGER", "a trigger", "the two languages differ too much to carry it", BY_HAND),
+    ).offering(ASIDE),
+    rule("MIG-TRIGGER", "a trigger", "the two languages differ too much to carry it", BY_HAND).offering(STOP),
     rule(
         "MIG-TYPE-DIFFERS",
         "a column that holds another kind than declared, or a date that holds times of day",
@@ -449,7 +484,7 @@ const RULES: &[SurveyRule] = &[
         "values of several kinds in one column",
         "no type holds them all unchanged but LONGTEXT",
         ROWS,
-    ),
+    ).offering(ROW_POLICIES),
     rule(
         "MIG-TYPE-NARROW",
         "values that the chosen type cannot hold",
@@ -461,13 +496,13 @@ const RULES: &[SurveyRule] = &[
         "unique values that are equal under the collation",
         "the key could not be made; other tools drop it, or the rows",
         "utf8mb4_nopad_bin; mend the rows; or quarantine; or accept, and the key is not unique",
-    ),
+    ).offering(ASIDE_OR_ACCEPT),
     rule(
         "MIG-VIEW",
         "a view without an equal",
         "it is not carried, since it would show something else",
         BY_HAND,
-    ),
+    ).offering(STOP),
     rule(
         "MIG-VIRTUAL",
         "a virtual table (full-text, R-tree and alike)",
@@ -502,6 +537,36 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_a_remedy_names_is_offered_and_nothing_else() {
+        for rule in RULES.iter().filter(|rule| rule.id != "MIG-NULL-REFUSED") {
+            let named = |word: &str| rule.remedy.contains(word);
+            assert_eq!(named("quarantine"), rule.offers.contains(&Quarantine), "{}", rule.id);
+            assert_eq!(named("accept"), rule.offers.contains(&Accept), "{}", rule.id);
+            let converts = || rule.offers.iter().filter(|offer| matches!(offer, Convert(_)));
+            assert_eq!(named("convert:"), converts().count() > 0, "{}", rule.id);
+            if !named("convert:NAME") {
+                for (name, conversion) in NAMES {
+                    let is_named =
+                        rule.remedy.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|w| w == name);
+                    assert!(is_named || !rule.offers.contains(&Convert(conversion)), "{}: {name}", rule.id);
+                }
+            }
+            // Whoever can decide anything can decide that it must not be.
+            assert!(rule.offers.is_empty() || rule.offers.last() == Some(&Stop), "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn nothing_is_offered_where_another_findings_policy_settles_it() {
+        // It comes of a conversion: what to decide otherwise is that.
+        assert!(offers("MIG-NULL-REFUSED").is_empty());
+        // The word "stop" in a remedy need not be the policy.
+        assert!(offers("MIG-SOURCE-WAL").is_empty());
+        assert_eq!(offers("MIG-BOOL-VALUE").len(), 16, "quarantine, every conversion, stop");
+        assert!(offers("MIG-X").is_empty());
     }
 
     #[test]

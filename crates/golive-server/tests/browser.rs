@@ -6,6 +6,8 @@
 mod browser;
 #[path = "support/peers.rs"]
 mod peers;
+#[path = "support/staff.rs"]
+mod staff;
 mod support;
 
 use std::path::Path;
@@ -139,6 +141,59 @@ async fn heavy_axe_finds_no_violation_on_any_page() {
         .await;
     let found = chromium.ask(ASK_AXE).await.to_string();
     assert!(found.contains("label") && found.contains("image-alt"), "{found}");
+}
+
+/// The people, with accounts of every kind, each of their forms, and the page that shows a password once.
+#[tokio::test]
+async fn heavy_the_people_fit_and_break_no_rule_with_accounts_in_every_state() {
+    let (served, server) = staff::with_people().await;
+    let long = "quite.a.long.name.that.somebody.has".repeat(3);
+    let more = format!(
+        "INSERT INTO app.users (username, password_hash, is_active, role, company, must_change) VALUES \
+         ('rosa', 'x', 1, 'operator', 'one', 0), ('lea', 'x', 0, 'operator', 'two', 0), \
+         ('{long}', 'x', 1, 'operator', 'a-tenant-with-a-name-that-has-no-end', 1)"
+    );
+    server.execute(&more).unwrap();
+    let axe = tokio::task::spawn_blocking(peers::axe).await.unwrap();
+    let chromium = Chromium::start().await;
+    chromium.enter(&served).await;
+    let screens = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console-screens");
+    let is_fine = async |shown: &str| {
+        chromium.ask("document.querySelectorAll('details').forEach((one) => { one.open = true; })").await;
+        let overflow = chromium.ask("return document.documentElement.scrollWidth - innerWidth").await;
+        assert!(overflow.as_i64().unwrap() <= 0, "{shown} is too wide by {overflow}");
+        assert_eq!(chromium.ask(ACCESSIBLE).await, json!([]), "{shown}");
+        chromium.ask(&axe).await;
+        assert_eq!(chromium.ask(ASK_AXE).await, json!([]), "{shown}");
+    };
+    for (width, scheme, name) in [(360, "light", "one"), (1440, "dark", "two")] {
+        chromium.look(width, 1000, scheme).await;
+        chromium.goto(&format!("{}/people", served.url)).await;
+        let there =
+            |action: &str| format!("return !!document.querySelector('form[action$=\"/people/{action}\"]')");
+        for action in ["create", "assign", "reissue", "deactivate"] {
+            assert_eq!(chromium.ask(&there(action)).await, true, "{action} is on the page");
+        }
+        let shown = "return ['anna', 'demo', 'rosa', 'lea'].every((name) => document.body.textContent.includes(name))";
+        assert_eq!(chromium.ask(shown).await, true);
+        is_fine(&format!("the people at {width} px, {scheme}")).await;
+        let hidden =
+            "const box = document.querySelector('.table-box'); return box.scrollWidth - box.clientWidth";
+        assert_eq!(chromium.ask(hidden).await, 0, "what can be done stands in sight, whatever the names");
+        let screen = BASE64_STANDARD.decode(chromium.screenshot().await).unwrap();
+        std::fs::create_dir_all(&screens).unwrap();
+        std::fs::write(screens.join(format!("{width}-{scheme}-en-people.png")), screen).unwrap();
+        let make = format!(
+            "const form = document.querySelector('form[action$=\"/people/create\"]');
+             form.querySelector('[name=username]').value = 'new.{name}'; form.querySelector('[name=role]').value = 'operator';
+             form.querySelector('[name=tenant]').value = 'one'; form.submit();"
+        );
+        chromium.ask(&make).await;
+        chromium.until("a password is shown", "return !!document.querySelector('.password')").await;
+        is_fine(&format!("a new password at {width} px, {scheme}")).await;
+        let complaints = chromium.complaints().await;
+        assert!(complaints.is_empty(), "{complaints:?}");
+    }
 }
 
 const ASK_AXE: &str = "return axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })

@@ -1,5 +1,5 @@
-//! `cargo xtask bench console`: what two hundred watchers of a run cost it, and a page beside a static file of the same server. The
-//! example measures; the bounds are judged here as those of the other examples are.
+//! `cargo xtask bench console`: what two hundred watchers of a run cost it, by the times of runs with and without them in turn, and a
+//! page beside a static file of the same server. The example measures; the bounds are judged here as those of the others are.
 
 use serde_json::Value;
 

@@ -17,23 +17,8 @@ pub(super) fn check(files: &[TextFile], exists: &dyn Fn(&str) -> bool) -> Vec<Fi
     let documents = files.iter().filter(|file| file.path.ends_with(".md"));
     documents
         .flat_map(|file| check_document(file, exists).into_iter().chain(tests(file, &functions)))
-        .chain(book(files))
         .collect()
 }
-
-/// A page that the book does not list is one that nobody finds.
-fn book(files: &[TextFile]) -> Vec<Finding> {
-    let Some(summary) = files.iter().find(|file| file.path == SUMMARY) else { return Vec::new() };
-    let listed: BTreeSet<String> =
-        link_targets(&summary.text).filter_map(|target| from_root(SUMMARY, target)).collect();
-    let pages = files.iter().filter(|file| file.path.starts_with("docs/") && file.path.ends_with(".md"));
-    let missing = pages.filter(|page| page.path != SUMMARY && !listed.contains(&page.path));
-    missing
-        .map(|page| Finding::new(&page.path, 1, format!("it is not in the book: list it in {SUMMARY}")))
-        .collect()
-}
-
-const SUMMARY: &str = "docs/SUMMARY.md";
 
 /// An invariant whose test is gone is no longer held.
 fn tests(file: &TextFile, functions: &BTreeSet<&str>) -> Vec<Finding> {
@@ -76,12 +61,12 @@ fn check_document(file: &TextFile, exists: &dyn Fn(&str) -> bool) -> Vec<Finding
 }
 
 /// The targets of `[text](target)`.
-fn link_targets(line: &str) -> impl Iterator<Item = &str> {
+pub(super) fn link_targets(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next())
 }
 
 /// A link's target from the root; None for another site, a place on the page, or nothing.
-fn from_root(document: &str, target: &str) -> Option<String> {
+pub(super) fn from_root(document: &str, target: &str) -> Option<String> {
     let target = target.split('#').next().unwrap_or_default();
     if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
         return None;
@@ -137,19 +122,6 @@ mod tests {
         let findings = check(&[document, code], &|_| true);
         assert_eq!(findings.len(), 1);
         assert!(findings[0].text.contains("a_test_that_is_gone"), "{findings:?}");
-    }
-
-    #[test]
-    fn a_page_that_the_book_does_not_list_is_found() {
-        let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
-        let pages = [
-            file(SUMMARY, "- [a](a.md)\n- [c](how/c.md)\n"),
-            file("docs/a.md", ""),
-            file("docs/how/b.md", ""),
-        ];
-        let findings: Vec<String> = book(&pages).iter().map(ToString::to_string).collect();
-        assert_eq!(findings.len(), 1);
-        assert!(findings[0].starts_with("docs/how/b.md:1: "), "{findings:?}");
     }
 
     #[test]

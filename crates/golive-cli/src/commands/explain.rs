@@ -4,6 +4,7 @@ use golive_gate::{Policy, criteria};
 use serde::Serialize;
 
 use crate::args::Global;
+use crate::commands::migrate::findings::decision;
 use crate::commands::support::show;
 use crate::exit::{End, Failure, Result};
 
@@ -116,7 +117,11 @@ fn findings() -> Vec<Text> {
     }));
     all.extend(golive_migrate::survey_rules().iter().map(|rule| {
         let look = "where it is, and which rows: golive migrate survey".to_owned();
-        finding(rule.id, rule.title, vec![why(rule.why), format!("settle: {}", rule.remedy), look])
+        let offers: Vec<String> = rule.offers.iter().map(ToString::to_string).collect();
+        let decide = (!offers.is_empty()).then(|| format!("decide: {}", decision(rule.id, &offers)));
+        let says =
+            [why(rule.why), format!("settle: {}", rule.remedy)].into_iter().chain(decide).chain([look]);
+        finding(rule.id, rule.title, says.collect())
     }));
     all.extend(golive_migrate::versioned_rules().iter().map(|rule| {
         let says = vec![severity(rule.weight.to_string()), why(rule.why), mend(rule.remedy)];

@@ -3,7 +3,7 @@
 //! Not here: what any of it does (golive-migrate), and how it reads (`text`).
 
 pub(super) mod failure;
-mod findings;
+pub(super) mod findings;
 mod live;
 mod switch;
 mod text;

@@ -57,7 +57,7 @@ pub enum Conversion {
 }
 
 /// All of them, with the name that a policy gives.
-const NAMES: [(&str, Conversion); 14] = [
+pub(crate) const NAMES: [(&str, Conversion); 14] = [
     ("null", Conversion::Null),
     ("empty-as-null", Conversion::EmptyAsNull),
     ("epoch-seconds", Conversion::EpochSeconds),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::model::{Survey, SurveyedTable};
 use crate::finding::{Finding, Severity};
-use crate::policy::{ACCEPTABLE, Policy, QUARANTINABLE};
+use crate::policy::Policy;
 
 /// Settles every finding that a policy speaks of.
 pub(super) fn settle(survey: &mut Survey) {
@@ -17,10 +17,10 @@ pub(super) fn settle(survey: &mut Survey) {
         finding.policy = Some(policy);
         match policy {
             Policy::Stop => finding.severity = Severity::Blocks,
-            Policy::Quarantine if QUARANTINABLE.contains(&finding.id) || finding.id == COLLISION => {
+            Policy::Quarantine if finding.offers.contains(&policy) => {
                 set_aside(&mut survey.tables, finding);
             }
-            Policy::Accept if ACCEPTABLE.contains(&finding.id) => {}
+            Policy::Accept if finding.offers.contains(&policy) => {}
             // Conversions were made; one that did not settle its finding leaves it as it is.
             Policy::Convert(_) if finding.severity == Severity::Blocks => {
                 finding.remedy = format!("its policy {policy} does not settle it; {}", finding.remedy);

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use golive::migrate::Policy;
 use golive::{Config, Decision, Surveyed, decide, survey_source};
 
 use super::{Actor, Doing, Refusal, guarded, is_idle};
 use crate::clock;
 
-/// What is decided, by selector, in the words of golive.toml; an empty word takes a decision back.
-pub(crate) type Choices = BTreeMap<String, String>;
+/// What is decided, by selector; no policy takes a decision back.
+pub(crate) type Choices = BTreeMap<String, Option<Policy>>;
 
 /// What a survey found, with decisions that are not written yet where there are any.
 #[derive(Debug)]
@@ -62,20 +63,12 @@ impl Actor {
         is_idle(&state)?;
         let found = state.found.clone().ok_or(Refusal::NoChoice)?;
         let mut choices = found.proposal.as_ref().map(|known| known.choices.clone()).unwrap_or_default();
-        let mut policies = BTreeMap::new();
-        for (selector, word) in chosen {
+        for (selector, policy) in chosen {
             let finding = found.surveyed.finding(&selector).ok_or(Refusal::NoChoice)?;
-            let offered = finding.offers.iter().any(|offer| offer.to_string() == word);
-            if !offered && !word.is_empty() {
+            if policy.is_some_and(|policy| !finding.offers.contains(&policy)) {
                 return Err(Refusal::NoChoice);
             }
-            choices.insert(selector, word);
-        }
-        for (selector, word) in &choices {
-            // Each was offered, so each is a policy.
-            let policy =
-                if word.is_empty() { None } else { Some(word.parse().map_err(|_| Refusal::NoChoice)?) };
-            policies.insert(selector.clone(), policy);
+            choices.insert(selector, policy);
         }
         state.begin(Doing::Surveying { since: clock::now() });
         state.made += 1;
@@ -86,7 +79,7 @@ impl Actor {
         tokio::spawn(async move {
             let work = Arc::clone(&actor);
             let found = guarded(async move {
-                let decision = decide(&file, &policies).map_err(|error| golive::error_chain(&error))?;
+                let decision = decide(&file, &choices).map_err(|error| golive::error_chain(&error))?;
                 let config = decision.config.clone();
                 let proposal = decision.changes().then_some(Proposal { id, decision, choices });
                 work.look(&config, proposal).await

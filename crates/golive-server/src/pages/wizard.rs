@@ -13,11 +13,12 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use golive::migrate::Policy;
 
 use super::act::{actor, confirmed, done, name, refused};
 use super::{frame, problem};
 use crate::access::{Fields, Visitor};
-use crate::acting::{Actor, Choices, Scope};
+use crate::acting::{Actor, Choices, Refusal, Scope};
 use crate::clock;
 use crate::look::Kind;
 use crate::router::Site;
@@ -68,17 +69,25 @@ pub(crate) async fn choose(
     let found = actor.found();
     let decided = |selector: &str| {
         let finding = found.as_ref().and_then(|found| found.surveyed.finding(selector));
-        finding.and_then(|finding| finding.policy).map_or_else(String::new, |policy| policy.to_string())
+        finding.and_then(|finding| finding.policy)
     };
-    let chosen: Choices = fields
+    let chosen: Result<Choices, Refusal> = fields
         .starting(findings::FIELD)
-        .filter(|(selector, word)| decided(selector) != **word)
-        .map(|(selector, word)| (selector.to_owned(), word.to_owned()))
+        .map(|(selector, word)| Ok((selector.to_owned(), policy(word)?)))
+        .filter(|choice| !matches!(choice, Ok((selector, policy)) if decided(selector) == *policy))
         .collect();
-    if chosen.is_empty() {
+    if chosen.as_ref().is_ok_and(Choices::is_empty) {
         return problem(&site, &visitor, StatusCode::UNPROCESSABLE_ENTITY, "problem-nothing-chosen");
     }
-    done(&site, &visitor, PAGE, "try decisions", |actor| actor.choose(chosen)).await
+    done(&site, &visitor, PAGE, "try decisions", |actor| actor.choose(chosen?)).await
+}
+
+/// A choice of the form; nothing chosen is no policy.
+fn policy(word: &str) -> Result<Option<Policy>, Refusal> {
+    match word {
+        "" => Ok(None),
+        word => word.parse().map(Some).map_err(|_| Refusal::NoChoice),
+    }
 }
 
 pub(crate) async fn write(

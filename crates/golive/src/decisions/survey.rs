@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use golive_migrate::{
-    ConnectTargetError, Conversion, Finding, OpenSourceError, Plan, PlanError, PlanOptions, Policy, Severity,
-    Source, SurveyError, Target, TargetOptions, survey, survey_rules,
+    ConnectTargetError, Finding, OpenSourceError, Plan, PlanError, PlanOptions, Policy, Severity, Source,
+    SurveyError, Target, TargetOptions, survey, survey_rules,
 };
 use serde::Serialize;
 use thiserror::Error;
@@ -60,7 +60,7 @@ pub struct SurveyedFinding {
     /// What is decided about it.
     pub policy: Option<Policy>,
     /// What may be decided about it; whether it settles the finding shows a survey with it.
-    pub offers: Vec<Policy>,
+    pub offers: &'static [Policy],
 }
 
 impl Surveyed {
@@ -149,94 +149,7 @@ fn of(finding: &Finding, blocking: &BTreeSet<String>) -> SurveyedFinding {
         what: finding.what.clone(),
         remedy: finding.remedy.clone(),
         policy: finding.policy,
-        offers: offers(rule.map_or("", |rule| rule.remedy)),
+        offers: finding.offers,
         selector,
-    }
-}
-
-/// The policies that a rule's remedy names, in the words in which it names them.
-fn offers(remedy: &str) -> Vec<Policy> {
-    let mut offers = Vec::new();
-    for part in remedy.split(';') {
-        let words = part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != ':');
-        let mut converts = false;
-        for word in words {
-            let named = word.strip_prefix("convert:");
-            converts |= named.is_some();
-            match (word, named) {
-                ("quarantine", _) => offers.push(Policy::Quarantine),
-                ("accept", _) => offers.push(Policy::Accept),
-                // Any of them: which one fits, the values say.
-                (_, Some("NAME")) => offers.extend(CONVERSIONS.map(Policy::Convert)),
-                (_, Some(name)) => offers.extend(name.parse().ok().map(Policy::Convert)),
-                // `convert:epoch-seconds, epoch-millis or julian-day`
-                (name, None) if converts => offers.extend(name.parse().ok().map(Policy::Convert)),
-                _ => {}
-            }
-        }
-    }
-    let mut seen = BTreeSet::new();
-    offers.retain(|policy| seen.insert(policy.to_string()));
-    if !offers.is_empty() || remedy.contains("stop") {
-        offers.push(Policy::Stop);
-    }
-    offers
-}
-
-const CONVERSIONS: [Conversion; 14] = [
-    Conversion::Null,
-    Conversion::EmptyAsNull,
-    Conversion::EpochSeconds,
-    Conversion::EpochMillis,
-    Conversion::EpochMicros,
-    Conversion::JulianDay,
-    Conversion::DateMdy,
-    Conversion::DateDmy,
-    Conversion::Truncate,
-    Conversion::Round,
-    Conversion::LossyUtf8,
-    Conversion::Text,
-    Conversion::Trim,
-    Conversion::Number,
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of_rule(id: &str) -> Vec<String> {
-        let rule = survey_rules().iter().find(|rule| rule.id == id).unwrap();
-        offers(rule.remedy).iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn what_is_offered_is_what_the_rules_name() {
-        assert_eq!(of_rule("MIG-CHECK-BROKEN"), ["quarantine", "accept", "stop"]);
-        assert_eq!(of_rule("MIG-CHAR-SPACE"), ["quarantine", "convert:trim", "stop"]);
-        assert_eq!(
-            of_rule("MIG-DATETIME-NUMBER"),
-            [
-                "convert:epoch-seconds",
-                "convert:epoch-millis",
-                "convert:epoch-micros",
-                "convert:julian-day",
-                "stop"
-            ]
-        );
-        assert_eq!(of_rule("MIG-BOOL-VALUE").len(), 16, "quarantine, every conversion, stop");
-        assert_eq!(of_rule("MIG-CHECK"), ["stop"]);
-        assert_eq!(of_rule("MIG-BOOL-WORD"), Vec::<String>::new());
-    }
-
-    #[test]
-    fn no_rule_names_a_policy_that_is_not_offered() {
-        for rule in survey_rules() {
-            let offered: Vec<String> = offers(rule.remedy).iter().map(ToString::to_string).collect();
-            for word in ["quarantine", "accept", "convert:"] {
-                let named = rule.remedy.contains(word);
-                let offers = offered.iter().any(|offer| offer.starts_with(word));
-                assert_eq!(named, offers, "{}: {} {offered:?}", rule.id, rule.remedy);
-            }
-        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use golive_migrate::{Finding, Severity};
+use golive_migrate::{Finding, Policy, Severity};
 
 use crate::output;
 
@@ -69,6 +69,24 @@ fn group(text: &mut String, width: usize, kind: &[&Finding], notes: Notes) {
     for remedy in remedies.iter().filter(|remedy| **remedy != NOTHING).take(FEW) {
         paragraph(text, width, 4, &format!("→ {remedy}"));
     }
+    // What may only be made to stop is no decision that settles anything.
+    if first.severity != Severity::Note && first.offers.iter().any(|offer| *offer != Policy::Stop) {
+        let selector = if others.is_empty() { first.selector() } else { first.id.to_owned() };
+        let mut words: Vec<String> = first.offers.iter().map(ToString::to_string).collect();
+        if words.len() > MOST_OFFERS {
+            words
+                .iter_mut()
+                .filter(|word| word.starts_with("convert:"))
+                .for_each(|word| "convert:NAME".clone_into(word));
+            words.dedup();
+        }
+        paragraph(text, width, 4, &format!("decide: {}", decision(&selector, &words)));
+    }
+}
+
+/// The line of golive.toml that decides, with what it may say.
+pub(crate) fn decision(selector: &str, words: &[String]) -> String {
+    format!("[migrate.policy] \"{selector}\" = \"{}\"", words.join("\" | \""))
 }
 
 /// Where, what, how often, and which rows for example.
@@ -122,6 +140,8 @@ fn paragraph(text: &mut String, width: usize, indent: usize, words: &str) {
 
 /// Of many notes that differ in a name only, so many are shown.
 const FEW: usize = 3;
+/// Where more than so many things may be decided, they are conversions, which `golive explain` names.
+const MOST_OFFERS: usize = 8;
 /// A remedy that asks for nothing need not be said.
 const NOTHING: &str = "nothing";
 

@@ -45,7 +45,7 @@ fn row(site: &Site, visitor: &Visitor, mapping: &AccountsMapping, account: &Acco
             }
             td data-label=(words.t("people-state")) { (state(words, account.state, is_demo)) }
             td data-label=(words.t("access-role")) { (shown(account.role.as_deref())) }
-            td data-label=(words.t("people-tenant")) { (shown(account.tenant.as_deref())) }
+            td.long data-label=(words.t("people-tenant")) { (shown(account.tenant.as_deref())) }
             td data-label=(words.t("people-login")) { (shown(account.last_login.as_deref())) }
             td data-label=(words.t("people-switch")) {
                 @if account.is_active() {

@@ -2,6 +2,7 @@
 //!
 //! Not here: whether a decision settles a finding. The survey with it says so.
 
+use golive::migrate::{Policy, Severity};
 use golive::{DiffLine, SurveyedFinding};
 use maud::{Markup, html};
 
@@ -85,9 +86,9 @@ pub(super) fn findings(view: &View<'_>, found: &Found) -> Markup {
 }
 
 fn tone(finding: &SurveyedFinding) -> Tone {
-    match finding.severity.to_string().as_str() {
+    match finding.severity {
         _ if finding.blocks => Tone::Fail,
-        "note" => Tone::Idle,
+        Severity::Note => Tone::Idle,
         // One that would block and is settled changes data by that.
         _ => Tone::Unknown,
     }
@@ -100,7 +101,8 @@ fn one(words: Words, finding: &SurveyedFinding, decides: bool) -> Markup {
         Tone::Idle => "wizard-note",
         _ => "wizard-changes",
     };
-    let decided = finding.policy.map(|policy| policy.to_string()).unwrap_or_default();
+    // What was decided elsewhere stays chosen, even where it is not offered.
+    let elsewhere = finding.policy.filter(|policy| !finding.offers.contains(policy));
     html! {
         details.card.(tone.class()) id={ "finding-" (finding.selector) } open[tone == Tone::Fail] {
             summary {
@@ -119,14 +121,13 @@ fn one(words: Words, finding: &SurveyedFinding, decides: bool) -> Markup {
                     p.choice {
                         label for={ "choice-" (finding.selector) } { (words.t("wizard-decide")) } " "
                         select id={ "choice-" (finding.selector) } name={ (FIELD) (finding.selector) } {
-                            option value="" selected[decided.is_empty()] { (words.t("wizard-undecided")) }
-                            @for offer in &finding.offers {
-                                @let offer = offer.to_string();
-                                option value=(offer) selected[decided == offer] { (offer) " — " (meaning(words, &offer)) }
+                            option value="" selected[finding.policy.is_none()] { (words.t("wizard-undecided")) }
+                            @for offer in finding.offers.iter().chain(&elsewhere) {
+                                option value=(offer) selected[finding.policy == Some(*offer)] { (offer) " — " (words.t(meaning(*offer))) }
                             }
                         }
                     }
-                } @else if !decided.is_empty() {
+                } @else if let Some(decided) = finding.policy {
                     p { (words.t("wizard-decided")) " " code { (decided) } }
                 }
             }
@@ -134,13 +135,14 @@ fn one(words: Words, finding: &SurveyedFinding, decides: bool) -> Markup {
     }
 }
 
-fn meaning(words: Words, policy: &str) -> String {
-    words.t(match policy {
-        "quarantine" => "policy-quarantine",
-        "accept" => "policy-accept",
-        "stop" => "policy-stop",
+/// What a policy does, as the catalogs name it.
+fn meaning(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Quarantine => "policy-quarantine",
+        Policy::Accept => "policy-accept",
+        Policy::Stop => "policy-stop",
         _ => "policy-convert",
-    })
+    }
 }
 
 /// What would be written, and what the survey says with it.
