@@ -38,7 +38,7 @@ pub(crate) fn apply(
 ) -> CriterionResult {
     let (status, reason, waived) = match read(fact, now.date_naive()) {
         Ok(waived) if waived.is_empty() => return result,
-        Ok(waived) => (Status::Fail, None, waived),
+        Ok(waived) => (Status::Waived, None, waived),
         Err((status, reason)) => (status, Some(reason), Vec::new()),
     };
     result.evidence.push(evidence(fact, "no finding is waived", status, reason.clone()));

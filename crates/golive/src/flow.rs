@@ -329,7 +329,8 @@ fn settle(
                 (true, false) => StepStatus::Unknown,
                 (true, true) => StepStatus::Passed,
             };
-            let reasons: Vec<String> = proof.findings.into_iter().chain(proof.unknown).collect();
+            let all = proof.findings.into_iter().chain(proof.unknown).chain(proof.notes);
+            let reasons: Vec<String> = all.collect();
             result.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
         }
         Err(StepError::Unknown(reason)) => {

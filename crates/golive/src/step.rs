@@ -110,6 +110,8 @@ pub struct Proof {
     pub unknown: Vec<String>,
     /// What was seen and is not as it must be, beyond what the facts themselves tell.
     pub findings: Vec<String>,
+    /// What was seen, is not as it should be, and does not count, and why.
+    pub notes: Vec<String>,
 }
 
 /// Collects the facts of one look: they share their source and their time.
@@ -139,6 +141,12 @@ impl Witness {
     /// Records something that is not as it must be.
     pub(crate) fn finds(&mut self, finding: impl Into<String>) -> &mut Self {
         self.proof.findings.push(finding.into());
+        self
+    }
+
+    /// Records something that somebody decided to leave as it is.
+    pub(crate) fn notes(&mut self, note: impl Into<String>) -> &mut Self {
+        self.proof.notes.push(note.into());
         self
     }
 

@@ -17,7 +17,7 @@ use crate::commands::obtain::{self, ObtainArgs};
 use crate::commands::support::{Meter, server_names, show};
 use crate::commands::{alerts, deploy};
 use crate::exit::{End, Failure, Result};
-use crate::{clock, commands};
+use crate::{clock, commands, output};
 use scanner::{Scanner, agreement, cross_check};
 
 /// What can be asked of an endpoint.
@@ -127,8 +127,15 @@ async fn check(global: &Global, args: &CheckArgs) -> Result {
         Some(text) => Some(alerts::tell(&config, "certificate", text).await),
         None => None,
     };
-    let checked = looked?;
     let told = told.transpose();
+    let checked = match (looked, &told) {
+        (Ok(checked), _) => checked,
+        (Err(failure), Ok(_)) => return Err(failure),
+        (Err(failure), Err(untold)) => {
+            output::complain(&untold.text());
+            return Err(failure);
+        }
+    };
     let alerted = told.as_ref().ok().and_then(Option::as_deref);
     show(global, &ShownCheck { checked: &checked, alerted }, || check_text(&checked, alerted));
     told?;

@@ -9,7 +9,7 @@ use golive_sandbox::{ProcessSpec, run_to_end};
 use sqlx::{Connection, Row};
 
 use super::environment::environment_file;
-use super::settled::{set_aside, waived};
+use super::settled::{set_aside, tell, waived};
 use crate::config::fetch_kept;
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
@@ -56,10 +56,7 @@ impl Step for ProductionConfig {
             seen.could_not(open.clone());
         }
         for finding in report.findings.iter().filter(|finding| finding.severity != Severity::Note) {
-            seen.finds(match &finding.suppression {
-                None => format!("{} {}; {}", finding.id, finding.message, finding.remedy),
-                Some(suppression) => format!("{} {}: {}", finding.id, finding.message, suppression.text()),
-            });
+            tell(&mut seen, finding);
         }
         Ok(seen.done())
     }

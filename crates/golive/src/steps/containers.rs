@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use golive_deploy::{AuditInputs, AuditKind, Severity, audit_files};
 
-use super::settled::{place, set_aside, waived};
+use super::settled::{set_aside, tell, waived};
 use crate::context::Context;
 use crate::step::{About, Doing, Plan, Proof, Step, StepError, Witness};
 
@@ -41,13 +41,7 @@ impl Step for Containers {
         for finding in
             findings.iter().filter(|finding| finding.severity == Severity::Error || !finding.counts())
         {
-            let place = place(finding);
-            seen.finds(match &finding.suppression {
-                None => format!("{place}{} {}; {}", finding.id, finding.message, finding.remedy),
-                Some(suppression) => {
-                    format!("{place}{} {}: {}", finding.id, finding.message, suppression.text())
-                }
-            });
+            tell(&mut seen, finding);
         }
         Ok(seen.done())
     }

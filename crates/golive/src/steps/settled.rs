@@ -4,6 +4,8 @@
 use golive_deploy::{Finding, Severity, Suppression};
 use serde_json::{Value, json};
 
+use crate::step::Witness;
+
 /// The waived findings that would count against the criterion: those of this severity and worse, each waiver once.
 pub(super) fn waived(findings: &[Finding], least: Severity) -> Value {
     let mut list = Vec::new();
@@ -29,8 +31,16 @@ fn told(finding: &Finding) -> Option<String> {
     }
 }
 
-/// Where it stands, before whatever is said of it.
-pub(super) fn place(finding: &Finding) -> String {
+/// Tells of a finding: against the step where it counts, beside it where it does not.
+pub(super) fn tell(seen: &mut Witness, finding: &Finding) {
+    let what = format!("{}{} {}", place(finding), finding.id, finding.message);
+    match &finding.suppression {
+        None => seen.finds(format!("{what}; {}", finding.remedy)),
+        Some(suppression) => seen.notes(format!("{what}: {}", suppression.text())),
+    };
+}
+
+fn place(finding: &Finding) -> String {
     match (&finding.file, finding.line) {
         (Some(file), Some(line)) => format!("{file}:{line}: "),
         (Some(file), None) => format!("{file}: "),
