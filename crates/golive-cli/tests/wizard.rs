@@ -198,6 +198,10 @@ async fn fail_and_mend(wizard: &Wizard, server: &MariaDb) {
     wizard.says("orders: 1 mismatches, first at key").await;
     wizard.is_fit_to_be_used("the failed proof").await;
     assert!(!wizard.has("form[action$=\"/migrate/switch\"]").await, "what differs is not switched to");
+    let forged = "const csrf = document.querySelector('[name=csrf]').value;
+        return fetch('/migrate/switch', { method: 'POST', body: new URLSearchParams({ csrf, application: 'Ledger' }) })
+            .then((answer) => answer.status)";
+    assert_eq!(wizard.chromium.ask(forged).await, 409, "not by a form of an older page either");
     server.execute("UPDATE app.orders SET note = 'order 1' WHERE id = 1").unwrap();
     wizard.press("resume").await;
     wizard.until_stage("copy", "pass").await;

@@ -131,6 +131,9 @@ async fn heavy_what_the_file_decides_otherwise_stays_chosen_and_who_may_only_loo
         assert_eq!(operator.post(&path, &fields("x")).await.status(), StatusCode::FORBIDDEN, "{path}");
     }
     let csrf = operator.csrf("/migrate").await;
+    // Whatever form is sent: nothing is switched that was not compared.
+    let named = [("csrf", csrf.as_str()), ("application", "Ledger")];
+    assert_eq!(operator.post("/migrate/switch", &named).await.status(), StatusCode::CONFLICT);
     operator.post("/migrate/survey", &[("csrf", &csrf)]).await;
     let page = wizard(&mut operator, "name=\"policy MIG-FK-ORPHAN:orders.customer\"").await;
     assert!(page.contains("<option value=\"convert:null\" selected>"), "{page}");

@@ -433,6 +433,7 @@ problem-acts-not = Diese Konsole sieht nur zu: sie wurde ohne golive.toml gestar
 problem-confirm = Der eingegebene Name ist nicht der der Anwendung, daher wurde nichts getan.
 problem-act-busy = Etwas anderes ist im Gange, daher wurde nichts getan.
 problem-other-plan = Dieser Plan ist zu alt oder nicht der letzte. Nichts wurde getan: neu machen und lesen.
+problem-not-proven = Seitdem wurde nicht jede Zelle verglichen, oder es sind welche verschieden. Nichts wurde umgeschaltet: Kopie und Nachweis ansehen.
 
 # Leute der Anwendung
 page-people = Leute

@@ -433,6 +433,7 @@ problem-acts-not = This console only looks: it was started without a golive.toml
 problem-confirm = The name that was typed is not the application's, so nothing was done.
 problem-act-busy = Something else goes on, so nothing was done.
 problem-other-plan = That plan is too old, or not the last one that was made. Nothing was done: make it again and read it.
+problem-not-proven = Not every cell was compared since, or some differ. Nothing was switched: look at the copy and its proof.
 
 # People of the application
 page-people = People

@@ -131,6 +131,14 @@ pub(crate) async fn switch(
     Extension(visitor): Extension<Visitor>,
     fields: Fields,
 ) -> Response {
+    if actor(&site, &visitor).is_none() {
+        return refused(&site, &visitor);
+    }
+    // The form of a page that was open when something else ran is a form, too.
+    let seeing = site.looker.look().await;
+    if !stages::is_proven(seeing.run().filter(|look| look.kind == Kind::Run)) {
+        return problem(&site, &visitor, StatusCode::CONFLICT, "problem-not-proven");
+    }
     let by = name(&visitor);
     let switch = |actor: &Arc<Actor>| actor.resume(Scope::Switch, &by);
     confirmed(&site, &visitor, PAGE, &fields, "switch to MariaDB", switch).await

@@ -157,6 +157,12 @@ fn plan(view: &View<'_>) -> Markup {
 }
 
 /// The steps between the plan and the switch.
+/// Whether every cell was compared, and none differs.
+pub(super) fn is_proven(look: Option<&Look>) -> bool {
+    let verify = look.and_then(|look| look.step("verify"));
+    verify.is_some_and(|(_, state)| state == StepState::Passed)
+}
+
 const STEPS: [&str; 5] = ["survey", "schema", "copy", "constraints", "verify"];
 
 fn run_tone(view: &View<'_>) -> Tone {
@@ -180,7 +186,7 @@ fn run(view: &View<'_>) -> Markup {
     let scene = Scene { site: view.site, words, look, now: view.now };
     let (known, tables) = (golive::list(), tables_of(look));
     let begun = STEPS.iter().any(|step| view.state(step) != StepState::Waiting);
-    let proven = view.state("verify") == StepState::Passed;
+    let proven = is_proven(view.look);
     html! {
         @if let Doing::Running { by, ending, .. } = view.doing {
             p {
@@ -226,7 +232,7 @@ fn switch(view: &View<'_>) -> Markup {
         @if switched {
             p { (words.t("wizard-switched")) }
             p { a href=(view.site.href("/run")) { (words.t("wizard-go-on")) } }
-        } @else if view.state("verify") != StepState::Passed {
+        } @else if !is_proven(view.look) {
             p.quiet { (words.t("wizard-switch-first")) }
         } @else if view.is_idle() {
             div.confirm {
