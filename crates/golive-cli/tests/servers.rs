@@ -283,7 +283,7 @@ fn slack_and_mail_of_golive_toml_get_the_alert_too() {
     for line in ["MAIL FROM:<ops@shop.example>", "RCPT TO:<ann@shop.example>", "To: ann@shop.example"] {
         assert!(lines.iter().any(|told| told.starts_with(line)), "{line}: {lines:#?}");
     }
-    assert!(lines.iter().any(|line| line.starts_with("Subject: [production] shop: ")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("Subject: ALERT [production] shop: ")), "{lines:#?}");
 
     // The one of two that did not take it is named beside what went wrong, and the other has it.
     std::fs::write(here.join("mail"), "smtps://ops:planted@localhost:9").unwrap();
