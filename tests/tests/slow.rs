@@ -199,12 +199,7 @@ fn heavy_a_dropped_index_at_scale_20_is_found_advised_proven_and_the_p95_restore
         server.execute(&format!("USE app; {create}")).unwrap();
     }
     server.execute("ANALYZE TABLE app.production_entry").unwrap();
-    let restored = load(&platform, &server, &days);
-    assert!(
-        p95(&restored) < p95(&bad) / 2.0,
-        "{} ms, {} ms, and {} ms again",
-        p95(&good),
-        p95(&bad),
-        p95(&restored)
-    );
+    let (restored, good, bad) = (p95(&load(&platform, &server, &days)), p95(&good), p95(&bad));
+    // As many times better than it was bad as it is worse than it was good, at least.
+    assert!(restored < (good * bad).sqrt(), "{good} ms, {bad} ms, and {restored} ms again");
 }
