@@ -18,8 +18,11 @@ pub(crate) struct Row {
     letter: Letter,
     /// Whether it is served by hand, so that nobody completes a handshake with it.
     pub(crate) is_replayed: bool,
-    grade: Box<dyn FnOnce(&mut dyn FnMut(&Served)) -> TlsReport>,
+    grade: Grading,
 }
+
+/// Serves it, has it looked at, and grades it.
+type Grading = Box<dyn FnOnce(&mut dyn FnMut(&Served)) -> TlsReport>;
 
 impl Row {
     /// Grades it, and has something else look at the same server.
