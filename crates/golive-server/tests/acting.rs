@@ -117,7 +117,13 @@ async fn what_cannot_be_carried_through_is_said_and_a_console_without_a_descript
     operator.post("/run/plan", &[("csrf", &csrf)]).await;
     let failed = page(&mut operator, "/run", "role=\"alert\"").await;
     assert!(failed.contains("app.db") && !failed.contains("planted-s3cret"), "{failed}");
-    operator.post("/run/resume", &[("csrf", &csrf)]).await;
+    let unasked = operator.post("/run/resume", &[("csrf", &csrf)]).await;
+    assert_eq!(
+        unasked.status(),
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "it goes on to the end, whatever was begun"
+    );
+    operator.post("/run/resume", &[("csrf", &csrf), ("application", "Ledger %26 Sons")]).await;
     let failed = page(&mut operator, "/run", "find a run to resume").await;
     assert!(!failed.contains("planted-s3cret"));
 

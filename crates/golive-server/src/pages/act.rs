@@ -69,7 +69,7 @@ pub(crate) async fn act(State(site): State<Site>, Extension(visitor): Extension<
                 section.panel {
                     p { (words.t("act-says")) }
                     (button("plan", "act-plan", true))
-                    @if cut_off { p { (words.t("next-resume")) } (button("resume", "act-resume", false)) }
+                    @if cut_off { (resuming(&site, &visitor, actor)) }
                 }
             }
         }
@@ -88,14 +88,37 @@ pub(super) fn confirm(site: &Site, visitor: &Visitor, actor: &Actor, plan: &Plan
                     (csrf(visitor))
                     input type="hidden" name="plan" value=(plan.id);
                     p { strong { (words.t("act-warning")) } }
-                    label for="application" { (words.with("act-type", &[("name", show::line(actor.application(), 80).into())])) }
-                    input #application name="application" autocomplete="off" required;
+                    (ask_name(words, actor, "application"))
                     button.main type="submit" { (words.t("act-start")) }
                 }
             } @else {
                 p.notice.fail { (Tone::Fail.icon()) " " (words.t("act-not-ready")) }
             }
         }
+    }
+}
+
+/// The run goes on to its end, however far it was to go when it began: so it asks, as its start did.
+fn resuming(site: &Site, visitor: &Visitor, actor: &Actor) -> Markup {
+    let words = visitor.words;
+    html! {
+        div.confirm {
+            p { (words.t("next-resume")) }
+            form method="post" action={ (site.options.mount) "/run/resume" } {
+                (csrf(visitor))
+                p { strong { (words.t("act-warning")) } }
+                (ask_name(words, actor, "application"))
+                button type="submit" { (words.t("act-resume")) }
+            }
+        }
+    }
+}
+
+/// What stands before a deed that changes a server; the field has an id of its own on its page.
+pub(super) fn ask_name(words: crate::i18n::Words, actor: &Actor, id: &str) -> Markup {
+    html! {
+        label for=(id) { (words.with("act-type", &[("name", show::line(actor.application(), 80).into())])) }
+        input id=(id) name="application" autocomplete="off" required;
     }
 }
 
@@ -138,10 +161,11 @@ pub(crate) async fn start(
 pub(crate) async fn resume(
     State(site): State<Site>,
     Extension(visitor): Extension<Visitor>,
-    _checked: Fields,
+    fields: Fields,
 ) -> Response {
     let by = name(&visitor);
-    done(&site, &visitor, "/run", "resume a run", |actor| actor.resume(Scope::Whole, &by)).await
+    let resume = |actor: &Arc<Actor>| actor.resume(Scope::Whole, &by);
+    confirmed(&site, &visitor, "/run", &fields, "resume a run", resume).await
 }
 
 pub(crate) async fn end(

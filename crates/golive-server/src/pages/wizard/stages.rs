@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use golive::RunState;
 use maud::{Markup, html};
 
-use super::super::act::{confirm, csrf, planned};
+use super::super::act::{ask_name, confirm, csrf, planned};
 use super::super::parts::{self, Tone};
 use super::super::{Scene, migration, show, steps, tables_of};
 use super::findings::{self, Filter};
@@ -239,8 +239,7 @@ fn switch(view: &View<'_>) -> Markup {
                 p { (words.t("wizard-switch-says")) }
                 form method="post" action={ (view.site.options.mount) "/migrate/switch" } {
                     (csrf(view.visitor))
-                    label for="switch-name" { (words.with("act-type", &[("name", show::line(view.actor.application(), 80).into())])) }
-                    input #switch-name name="application" autocomplete="off" required;
+                    (ask_name(words, view.actor, "switch-name"))
                     button.main type="submit" { (words.t("wizard-switch")) }
                 }
             }
