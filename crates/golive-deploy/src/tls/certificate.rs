@@ -136,7 +136,7 @@ fn trust(certificate: &CertificateFacts, findings: &mut Vec<Finding>) {
                  private authority"
                     .to_owned()
             }
-            other => format!("the chain is not trusted: {other:?}"),
+            other => format!("the chain is not trusted: {}", other.describe()),
         };
         findings.push(Finding::of("DEP-404", what));
     }

@@ -66,6 +66,9 @@ fn names_chain_and_key_must_fit() {
     assert_eq!(found(BELOW.0, BELOW.1, "localhost", &knows), ["DEP-404"], "incomplete");
     let stranger = CertificateAuthority::new("stranger").unwrap();
     assert_eq!(found(&whole, BELOW.1, "localhost", &options(stranger.certificate_pem(), now())), ["DEP-404"]);
+    let own = check_certificate(stranger.certificate_pem(), None, &[], &trusted).unwrap();
+    let told = "the chain is not trusted: the certificate is self-signed";
+    assert!(own.findings.iter().any(|finding| finding.message == told), "{:?}", own.findings);
     assert_eq!(found(&whole, SMALL.1, "localhost", &trusted), ["DEP-405"], "the key of another");
     assert_eq!(found(&whole, "no key", "localhost", &trusted), ["DEP-405"]);
     assert!(found(SMALL.0, SMALL.1, "localhost", &trusted).contains(&"DEP-406".to_owned()));
