@@ -391,11 +391,13 @@ async fn look_at_tables(
     progress: &Progress,
 ) -> Result<Vec<TableFacts>, CreateBackupError> {
     let (reader, stage) = (&mut snapshot.reader, Stage::Digesting);
-    Ok(match digests {
-        Digests::Sql => inventory::read_tables(reader, database, names, progress, stage).await?,
-        Digests::Quick => {
-            witness::read(reader, database, names, (Beside::Dump, seed), progress, stage).await?
-        }
+    let facts = match digests {
+        Digests::Sql => inventory::read_tables(reader, database, names, progress, stage).await,
+        Digests::Quick => witness::read(reader, database, names, (Beside::Dump, seed), progress, stage).await,
+    };
+    facts.map_err(|error| match error.is_schema_change() {
+        true => CreateBackupError::SchemaChanged { database: database.to_owned() },
+        false => error.into(),
     })
 }
 

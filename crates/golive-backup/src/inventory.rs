@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sqlx::mysql::MySqlConnection;
+use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::digest::{self, Column, Floats};
@@ -181,7 +181,19 @@ impl InspectError {
         let what = what.into();
         move |source| Self::Query { what, source }
     }
+
+    /// Whether a table that was there when the reading began is another one now, or gone.
+    pub(crate) fn is_schema_change(&self) -> bool {
+        let Self::Query { source, .. } = self else { return false };
+        let error =
+            source.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
+        error.is_some_and(|error| [TABLE_DEF_CHANGED, NO_SUCH_TABLE].contains(&error.number()))
+    }
 }
+
+/// ER_TABLE_DEF_CHANGED and ER_NO_SUCH_TABLE of MariaDB's list of errors.
+const TABLE_DEF_CHANGED: u16 = 1412;
+const NO_SUCH_TABLE: u16 = 1146;
 
 /// Reads every object of a database.
 pub(crate) async fn read_inventory(

@@ -288,15 +288,20 @@ async fn digest(
 ) -> Result<Looked, PhysicalError> {
     let names: Vec<String> = inventory.names(ObjectKind::Table).map(str::to_owned).collect();
     let (connection, stage) = (&mut reader.connection, Stage::Digesting);
-    Ok(match digests {
+    let (method, facts) = match digests {
         Digests::Sql => {
-            (digest::METHOD, inventory::read_tables(connection, database, &names, progress, stage).await?)
+            (digest::METHOD, inventory::read_tables(connection, database, &names, progress, stage).await)
         }
         Digests::Quick => {
             let how = (Beside::Files, seed);
-            (witness::METHOD, witness::read(connection, database, &names, how, progress, stage).await?)
+            (witness::METHOD, witness::read(connection, database, &names, how, progress, stage).await)
         }
-    })
+    };
+    let facts = facts.map_err(|error| match error.is_schema_change() {
+        true => PhysicalError::SchemaChanged { database: database.to_owned() },
+        false => error.into(),
+    })?;
+    Ok((method, facts))
 }
 
 fn same(tool: &BinlogPosition, own: &BinlogPosition) -> bool {
