@@ -51,8 +51,10 @@ async fn main() {
             let console = Console::open(&base).await;
             let measures = console.measures();
             run(folder.path(), &base, &url).await;
-            console.close().await;
+            // The server stays until the last page that was asked for is there.
+            console.end.cancel();
             pages = measures.await.unwrap();
+            console.close().await;
         } else if (round / 2 + round) % 2 == 0 {
             // Which of the two begins changes from pair to pair.
             bare.push(run(folder.path(), &base, &url).await);
