@@ -15,6 +15,7 @@ use crate::identifier::quote;
 use crate::manifest::{AccountFacts, Part};
 use crate::pipeline::{PartWriter, open_part};
 use crate::sealing::{Key, Recipient};
+use crate::server::error_number;
 use crate::shelf::Shelf;
 
 /// The stored file beside the dump.
@@ -142,11 +143,7 @@ async fn look(connection: &mut MySqlConnection, account: &mut Account) -> Result
 
 /// ER_PASSWORD_NO_MATCH and ER_NONEXISTING_GRANT: no such account in the memory of the server.
 fn is_unknown(error: &sqlx::Error) -> bool {
-    let number = error
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
-        .map(sqlx::mysql::MySqlDatabaseError::number);
-    matches!(number, Some(1133 | 1141))
+    matches!(error_number(error), Some(1133 | 1141))
 }
 
 async fn lines(connection: &mut MySqlConnection, statement: &str) -> Result<Vec<String>, sqlx::Error> {

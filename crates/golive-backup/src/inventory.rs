@@ -4,13 +4,14 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
+use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::digest::{self, Column, Floats};
 use crate::identifier::quote;
 use crate::manifest::TableFacts;
 use crate::progress::{Progress, Stage};
+use crate::server::error_number;
 
 /// What kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -185,9 +186,7 @@ impl InspectError {
     /// Whether a table that was there when the reading began is another one now, or gone.
     pub(crate) fn is_schema_change(&self) -> bool {
         let Self::Query { source, .. } = self else { return false };
-        let error =
-            source.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
-        error.is_some_and(|error| [TABLE_DEF_CHANGED, NO_SUCH_TABLE].contains(&error.number()))
+        matches!(error_number(source), Some(TABLE_DEF_CHANGED | NO_SUCH_TABLE))
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlSslMode};
 use sqlx::{ConnectOptions, Row};
 use url::Url;
 
@@ -19,6 +19,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Settings pinned in every session, so that one value always has one text.
 const PINNED_SESSION: &str = "SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', \
      max_statement_time = 0, lock_wait_timeout = 30, net_write_timeout = 600, net_read_timeout = 600";
+
+/// The number of an error that the server sent, by MariaDB's list of errors; none of one that is not its own.
+pub(crate) fn error_number(error: &sqlx::Error) -> Option<u16> {
+    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
+}
 
 /// A MariaDB server and the account to reach it with.
 #[derive(Clone)]

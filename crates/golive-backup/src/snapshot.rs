@@ -11,7 +11,7 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{Connection, Row};
 
 use crate::manifest::{BinlogPosition, SnapshotMethod};
-use crate::server::{ConnectError, Server};
+use crate::server::{ConnectError, Server, error_number};
 
 /// How often the lock is tried.
 const LOCK_ATTEMPTS: u32 = 5;
@@ -80,10 +80,7 @@ async fn lock(locker: &mut MySqlConnection) -> Result<(), sqlx::Error> {
 }
 
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
-        .is_some_and(|error| error.number() == 1205)
+    error_number(error) == Some(1205)
 }
 
 /// Opens the snapshot in this session; says where the binary log stands in it.

@@ -156,7 +156,8 @@ fn upper_tail(z: f64) -> f64 {
     series * (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt()
 }
 
-fn median(values: &[f64]) -> f64 {
+/// The upper one of two; zero of nothing.
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)

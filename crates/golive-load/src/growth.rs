@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::compare::median;
 use crate::report::Sample;
 use crate::threshold::Verdict;
 
@@ -119,7 +120,7 @@ pub(crate) fn growth(samples: &[Sample], name: &str, end: f64) -> Growth {
     }
     let points = thinned(&points);
     let line = Line::through(&points);
-    let middle = median(points.iter().map(|(_, value)| *value).collect());
+    let middle = median(&points.iter().map(|(_, value)| *value).collect::<Vec<_>>());
     let share = |slope: f64| slope * found.seconds / middle.abs();
     // Where the median is zero, from nothing to something is growth, whatever it is.
     found.trend = line.trend(LEAST_SHARE * middle.abs() / found.seconds);
@@ -209,11 +210,6 @@ fn deviation(points: &[(f64, f64)]) -> f64 {
     values.sort_by(f64::total_cmp);
     let ties: f64 = values.chunk_by(|a, b| a == b).map(|equal| spread(equal.len() as f64)).sum();
     ((spread(points.len() as f64) - ties).max(0.0) / 18.0).sqrt()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

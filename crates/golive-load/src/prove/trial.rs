@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Row};
 
+use crate::compare::median;
 use crate::review::{self, Candidate, ReviewError, Wanted, quote};
 
 use super::{IndexVerdict, ProveError, ProveOptions, QueryCost, TriedIndex, TriedQuery, judge};
@@ -218,7 +219,7 @@ impl<'o> Trial<'o> {
         for table in [&plain, &indexed] {
             self.execute(&format!("DROP TABLE {}", quote(table))).await.ok()?;
         }
-        let [without, with] = times.map(median);
+        let [without, with] = times.map(|times| median(&times));
         (without > 0.0).then(|| with / without)
     }
 
@@ -263,16 +264,11 @@ impl Series {
         Some(QueryCost {
             rows_examined,
             pages_accessed,
-            median_ms: median(times.clone()),
+            median_ms: median(times),
             fastest_ms: times.iter().copied().fold(f64::INFINITY, f64::min),
             slowest_ms: times.iter().copied().fold(0.0, f64::max),
         })
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// The server's message may quote values, so only its number is passed on.

@@ -21,29 +21,27 @@ pub(super) fn waived(findings: &[Finding], least: Severity) -> Value {
 
 /// The other findings of this severity and worse that do not count.
 pub(super) fn set_aside(findings: &[Finding], least: Severity) -> Value {
-    findings.iter().filter(|finding| finding.severity >= least).filter_map(told).collect()
-}
-
-fn told(finding: &Finding) -> Option<String> {
-    match &finding.suppression {
+    let told = |finding: &Finding| match &finding.suppression {
         None | Some(Suppression::Waived { .. }) => None,
-        Some(other) => Some(format!("{}{} does not count: {}", place(finding), finding.id, other.text())),
-    }
+        Some(other) => Some(format!("{}: {}", what(finding), other.text())),
+    };
+    findings.iter().filter(|finding| finding.severity >= least).filter_map(told).collect()
 }
 
 /// Tells of a finding: against the step where it counts, beside it where it does not.
 pub(super) fn tell(seen: &mut Witness, finding: &Finding) {
-    let what = format!("{}{} {}", place(finding), finding.id, finding.message);
     match &finding.suppression {
-        None => seen.finds(format!("{what}; {}", finding.remedy)),
-        Some(suppression) => seen.notes(format!("{what}: {}", suppression.text())),
+        None => seen.finds(format!("{}; {}", what(finding), finding.remedy)),
+        Some(suppression) => seen.notes(format!("{}: {}", what(finding), suppression.text())),
     };
 }
 
-fn place(finding: &Finding) -> String {
+/// The finding and where it is.
+fn what(finding: &Finding) -> String {
+    let Finding { id, message, .. } = finding;
     match (&finding.file, finding.line) {
-        (Some(file), Some(line)) => format!("{file}:{line}: "),
-        (Some(file), None) => format!("{file}: "),
-        _ => String::new(),
+        (Some(file), Some(line)) => format!("{file}:{line}: {id} {message}"),
+        (Some(file), None) => format!("{file}: {id} {message}"),
+        _ => format!("{id} {message}"),
     }
 }
