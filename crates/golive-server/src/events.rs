@@ -74,7 +74,7 @@ impl Watcher {
                 self.told = Some(Instant::now());
                 return Some(Event::default().event("beat").data(seeing.at.to_rfc3339()));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(pause(self.site.watching())).await;
         }
     }
 }
@@ -89,8 +89,29 @@ fn state(seeing: &Seeing, version: &str) -> Event {
     Event::default().event("state").id(version).retry(RETRY).data(data.to_string())
 }
 
+/// How long one of so many waits before it looks again. A few hear of everything at once; a crowd hears a little later, so that
+/// all who watch cost the run no more than some dozens of pages a second, however many they are.
+fn pause(watching: usize) -> Duration {
+    let shared = SHARE.saturating_mul(u32::try_from(watching).unwrap_or(u32::MAX));
+    shared.clamp(LOOK_EVERY, BEAT)
+}
+
 const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// What each of a crowd adds: two hundred look every three seconds.
+const SHARE: Duration = Duration::from_millis(15);
 /// The script takes three missed beats for a broken line.
 const BEAT: Duration = Duration::from_secs(5);
 /// How long a browser waits before it comes again.
 const RETRY: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_looks_no_more_often_than_a_few_do_together() {
+        assert_eq!((pause(1), pause(26)), (LOOK_EVERY, LOOK_EVERY));
+        assert_eq!(pause(200), Duration::from_secs(3));
+        assert_eq!(pause(usize::MAX), BEAT, "beats go on");
+    }
+}

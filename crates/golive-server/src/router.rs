@@ -41,6 +41,11 @@ impl Shared {
         if path == "/" && !mount.is_empty() { mount.to_owned() } else { format!("{mount}{path}") }
     }
 
+    /// How many watch now.
+    pub(crate) fn watching(&self) -> usize {
+        self.options.limits.watchers.saturating_sub(self.watchers.available_permits())
+    }
+
     /// The identity of everything that is shown: of the run, and of what the console itself does.
     pub(crate) fn version(&self, seeing: &Seeing) -> String {
         let doing = self.actor.as_ref().map_or(0, |actor| actor.version());
