@@ -3,6 +3,7 @@
 //! A door, not a room: this program runs cargo and the `golive` command, and links none of the product. What must not
 //! be here: a dependency that makes the first build on a new machine wait.
 
+mod api;
 mod bench;
 mod book;
 mod compare;
@@ -26,6 +27,8 @@ cargo xtask COMMAND [ARGUMENTS]
   test [ARGUMENTS]         install what is missing and run every test; with arguments, only the test runner, with them
   tidy                     the house rules over sources, manifests, documents and the dependency graph
   book                     makes the book out of docs/ and follows every link of it; installs mdBook below target/ once
+  api [--bless]            compares what the crates offer with the lists in docs/api, which --bless writes anew, and looks for
+                           what would break who embeds the last release, once there is one
   bench [NAME] [OPTIONS]   measures against what else does the same work, and exits with 10 where a bound is missed;
                            alone, it lists the benchmarks
   compare [DATABASE …] [--database NAME=FILE …]
@@ -56,6 +59,7 @@ fn dispatch(command: Option<&str>, arguments: Vec<OsString>) -> Result<u8, Failu
         Some("test") => test::run(arguments),
         Some("tidy") => tidy::run(&arguments),
         Some("book") => book::run(&arguments),
+        Some("api") => api::run(&arguments),
         Some("bench") => bench::run(&arguments),
         Some("compare") => compare::run(&arguments),
         Some("fuzz") => fuzz::run(&arguments),
