@@ -7,7 +7,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::bucket::is_out_of_reach;
+use crate::remote::is_out_of_reach;
 use crate::create::{DUMP_PART, ends_with_marker};
 use crate::manifest::{BackupId, Manifest, Part};
 use crate::pipeline::{BUFFER_BYTES, hash_file, open_part};

@@ -1,0 +1,255 @@
+//! Where a folder behind SFTP is and how to log in: an address without a secret in it, and a private key from a private
+//! file, or an agent that keeps it. Nothing is asked of the network here.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::keys::PrivateKey;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+/// Two minutes suit a slow uplink.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PORT: u16 = 22;
+/// A key is some kilobytes.
+const KEY_BYTES: u64 = 256 * 1024;
+
+/// A repository in a folder that a server shows by SFTP.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct SftpOptions {
+    /// How long the server may take over one request.
+    pub patience: Duration,
+    /// The local folder in which binary logs lie until they are closed.
+    pub spool: PathBuf,
+    pub(super) user: String,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// As the server takes it: absolute, or relative to the home of the login.
+    pub(super) folder: String,
+    pub(super) login: Login,
+    pub(super) known_hosts: PathBuf,
+}
+
+#[derive(Clone)]
+pub(super) enum Login {
+    Key(Arc<PrivateKey>),
+    /// The socket of an agent.
+    Agent(PathBuf),
+}
+
+/// Why an address of a folder behind SFTP cannot be used. None of them repeats what might be a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SftpError {
+    /// It is no such address.
+    #[error(
+        "read the address of the SFTP server; write sftp://USER@HOST/PATH, with /~/PATH for a folder in the home of USER, and \
+         %20 for a space"
+    )]
+    Address,
+    /// A password stands in the address, where every user of the machine can read it.
+    #[error(
+        "take the password out of the address of the SFTP server; log in by a key: name its private file by ?key=FILE, or \
+         let an agent keep it (SSH_AUTH_SOCK)"
+    )]
+    Password,
+    /// An unknown setting in the address.
+    #[error("know {name:?} in the address of the SFTP server; key and known_hosts can be given")]
+    Unknown {
+        /// Its name.
+        name: String,
+    },
+    /// Neither a key nor an agent.
+    #[error("log in to the SFTP server; append ?key=FILE with a private key, or run an agent (SSH_AUTH_SOCK)")]
+    NoLogin,
+    /// It is not said which servers are known.
+    #[error("tell the SFTP server from an impostor; append known_hosts=FILE, or set HOME for ~/.ssh/known_hosts")]
+    NoKnownHosts,
+    /// The key cannot be read.
+    #[error("read the private key {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Others can read the key.
+    #[error("use the private key {path}: other users can read it (mode {mode:04o}); run `chmod 600 {path}`")]
+    Permissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is no key that can be used here.
+    #[error("use the private key {path}: {what}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why not, and what to do.
+        what: &'static str,
+    },
+}
+
+impl SftpOptions {
+    /// Whether a text is meant as the address of a folder behind SFTP.
+    pub fn is_address(text: &str) -> bool {
+        text.starts_with("sftp:")
+    }
+
+    /// Reads `sftp://USER@HOST:PORT/PATH?key=FILE&known_hosts=FILE`, of which the port and all behind the path may be
+    /// absent. `/PATH` is absolute, `/~/PATH` is in the home of the login. Without `key`, `variable` is asked for
+    /// `SSH_AUTH_SOCK`; without `known_hosts`, for the `HOME` in which `.ssh/known_hosts` is.
+    ///
+    /// ```
+    /// # use golive_backup::SftpOptions;
+    /// let variable = |name: &str| match name {
+    ///     "SSH_AUTH_SOCK" => Some("/run/agent".to_owned()),
+    ///     _ => Some("/home/kpi".to_owned()),
+    /// };
+    /// let options = SftpOptions::parse("sftp://kpi@backups.example.net/~/daily", "/var/spool/kpi", &variable)?;
+    /// assert_eq!(options.label(), "sftp://kpi@backups.example.net/~/daily");
+    /// # Ok::<(), golive_backup::SftpError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it is no address, a password stands in it, or its key cannot be used.
+    pub fn parse(
+        address: &str,
+        spool: impl Into<PathBuf>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SftpError> {
+        let url = Url::parse(address).map_err(|_| SftpError::Address)?;
+        if url.password().is_some() {
+            return Err(SftpError::Password);
+        }
+        let host = url.host_str().filter(|host| url.scheme() == "sftp" && is_host(host));
+        let host = host.ok_or(SftpError::Address)?;
+        let user = plain(url.username()).filter(|user| !user.is_empty()).ok_or(SftpError::Address)?;
+        let folder = folder(url.path()).filter(|_| url.fragment().is_none()).ok_or(SftpError::Address)?;
+        let (mut key, mut known_hosts) = (None, None);
+        for (name, value) in url.query_pairs() {
+            match name.as_ref() {
+                "key" => key = Some(PathBuf::from(value.as_ref())),
+                "known_hosts" => known_hosts = Some(PathBuf::from(value.as_ref())),
+                _ => return Err(SftpError::Unknown { name: name.into_owned() }),
+            }
+        }
+        let given = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let known_hosts = known_hosts.or_else(|| Some(given("HOME")?.join(".ssh/known_hosts")));
+        let login = match key {
+            Some(file) => Login::Key(Arc::new(read_key(&file)?)),
+            None => Login::Agent(given("SSH_AUTH_SOCK").ok_or(SftpError::NoLogin)?),
+        };
+        Ok(Self {
+            patience: PATIENCE,
+            spool: spool.into(),
+            user,
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: url.port().unwrap_or(PORT),
+            folder,
+            login,
+            known_hosts: known_hosts.ok_or(SftpError::NoKnownHosts)?,
+        })
+    }
+
+    /// What may be shown: `sftp://USER@HOST:PORT/PATH`.
+    pub fn label(&self) -> String {
+        let path = if self.folder.starts_with('/') { String::new() } else { "/~/".to_owned() };
+        format!("sftp://{}@{}{path}{}", self.user, self.at(), self.folder).trim_end_matches('/').to_owned()
+    }
+
+    /// Host and port, the latter where it is not the usual one.
+    pub(super) fn at(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == PORT { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    // A dash at its beginning would be an option of the command that an error names.
+    !inner.is_empty()
+        && !inner.starts_with('-')
+        && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+}
+
+/// Undoes `%20` and the like; `None` for what no name holds.
+fn plain(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
+}
+
+/// The folder as the server takes it. Steps upwards are refused: an address means what it says.
+fn folder(path: &str) -> Option<String> {
+    let path = plain(path)?;
+    let (home, rest) = match path.strip_prefix("/~") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => (true, rest),
+        _ => (false, path.as_str()),
+    };
+    let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
+    let is_odd = parts.iter().any(|part| matches!(*part, "." | ".."));
+    match (home, parts.join("/")) {
+        _ if is_odd => None,
+        // Everything of the login, or of the machine, is no folder of backups.
+        (_, joined) if joined.is_empty() => None,
+        (true, joined) => Some(joined),
+        (false, joined) => Some(format!("/{joined}")),
+    }
+}
+
+fn read_key(path: &Path) -> Result<PrivateKey, SftpError> {
+    let reading = |source| SftpError::File { path: path.to_owned(), source };
+    let bad = |what| SftpError::Key { path: path.to_owned(), what };
+    let file = File::open(path).map_err(reading)?;
+    let metadata = file.metadata().map_err(reading)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SftpError::Permissions { path: path.to_owned(), mode });
+    }
+    let mut text = String::new();
+    if !metadata.is_file() {
+        return Err(bad("it is no file"));
+    }
+    file.take(KEY_BYTES).read_to_string(&mut text).map_err(reading)?;
+    let text = SecretString::from(text);
+    if !text.expose_secret().contains("BEGIN OPENSSH PRIVATE KEY") {
+        return Err(bad("it is not in OpenSSH's format; `ssh-keygen -p -f FILE` writes it anew in that"));
+    }
+    let key = PrivateKey::from_openssh(text.expose_secret().trim()).map_err(|_| bad("it is damaged"))?;
+    if key.is_encrypted() {
+        return Err(bad(
+            "a passphrase protects it, and nobody is here to type it; give it to an agent by `ssh-add FILE` and leave key= \
+             out, or make a key for this purpose alone by `ssh-keygen -t ed25519`",
+        ));
+    }
+    if key.algorithm().is_rsa() {
+        return Err(bad(
+            "RSA keys are not signed with here; make another by `ssh-keygen -t ed25519`, or let an agent sign",
+        ));
+    }
+    Ok(key)
+}
+
+impl fmt::Debug for SftpOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SftpOptions").field("at", &self.label()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! What a server said, or did not, with what to do about it.
+
+use std::io;
+
+use russh_sftp::client::error::Error as Refusal;
+use russh_sftp::protocol::StatusCode;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a server did not do what it was asked. No secret is in it.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::remote) enum Failure {
+    #[error("no SSH server answers at {at}; check the address, the port and the network")]
+    Unreachable {
+        at: String,
+        #[source]
+        source: Source,
+    },
+    #[error("the server at {at} is not the one to trust: {what}")]
+    Untrusted { at: String, what: String },
+    #[error("the server refuses the login of {user}: {what}")]
+    Refused { user: String, what: String },
+    #[error("the server offers no {what}; use OpenSSH's SFTP server, or another that offers it")]
+    Lacks { what: &'static str },
+    #[error("no such file or folder: {path}; check the address")]
+    NotFound { path: String },
+    #[error("{path} is there already: somebody else has written it meanwhile")]
+    Exists { path: String },
+    #[error("the server forbids it: {path}; check whom the folder belongs to, and whether the login may only read")]
+    Forbidden { path: String },
+    #[error("no room is left on the server for {path}; make room there, or let go of old backups")]
+    Full { path: String },
+    #[error("the server could not do it: {path}: it says {said:?}; look at its disk, its quota and its log")]
+    Failed { path: String, said: String },
+    #[error("the connection to the server was lost; check the network and the server, then try again")]
+    Lost(#[source] Source),
+    #[error("the server does not answer within {seconds} s; check it and the network, or give it longer")]
+    Silent { seconds: u64 },
+}
+
+impl Failure {
+    pub(in crate::remote) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Refused { .. } | Self::Untrusted { .. } | Self::Forbidden { .. } => {
+                io::ErrorKind::PermissionDenied
+            }
+            Self::NotFound { .. } => io::ErrorKind::NotFound,
+            Self::Exists { .. } => io::ErrorKind::AlreadyExists,
+            Self::Full { .. } => io::ErrorKind::StorageFull,
+            Self::Unreachable { .. } | Self::Lost(_) => io::ErrorKind::NotConnected,
+            Self::Silent { .. } => io::ErrorKind::TimedOut,
+            Self::Lacks { .. } | Self::Failed { .. } => io::ErrorKind::Other,
+        }
+    }
+
+    /// Whether nothing more can be asked over the connection it happened on.
+    pub(super) fn ends_connection(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::Silent { .. })
+    }
+
+    /// What a refusal means for a file. Version 3 knows few reasons: whether something is there already, or the disk is
+    /// full, is to be asked.
+    pub(super) fn of(refusal: Refusal, path: &str, seconds: u64) -> Self {
+        let path = path.to_owned();
+        match refusal {
+            Refusal::Status(status) => match status.status_code {
+                StatusCode::NoSuchFile => Self::NotFound { path },
+                StatusCode::PermissionDenied => Self::Forbidden { path },
+                StatusCode::NoConnection | StatusCode::ConnectionLost => {
+                    Self::Lost(Box::new(Refusal::Status(status)))
+                }
+                code => Self::Failed { path, said: said(&status.error_message, code) },
+            },
+            Refusal::Timeout => Self::Silent { seconds },
+            lost => Self::Lost(Box::new(lost)),
+        }
+    }
+}
+
+/// A server's own words go into a log and onto a terminal.
+fn said(text: &str, code: StatusCode) -> String {
+    let words: String = text.chars().filter(|character| !character.is_control()).take(200).collect();
+    if words.is_empty() { code.to_string() } else { words }
+}
