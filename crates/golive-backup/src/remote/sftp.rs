@@ -1,4 +1,5 @@
-//! A folder that a server shows by SFTP: the one room that knows `russh` and `russh-sftp`.
+//! A folder that a server shows by SFTP: the one room that knows `russh-sftp`, and what OpenSSH's client is
+//! told.
 //!
 //! Version 3 of the protocol, which is what OpenSSH speaks, with two extensions of OpenSSH that a store cannot do
 //! without: `fsync@openssh.com`, or nothing would be durable, and `posix-rename@openssh.com`, or nothing could be
@@ -9,13 +10,12 @@ mod address;
 mod connection;
 mod failure;
 mod files;
-mod hosts;
 mod lease;
 mod upload;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
 pub use self::address::{SftpError, SftpOptions};
@@ -46,10 +46,6 @@ impl Sftp {
         Self { shared: Arc::new(Shared { options: options.clone(), connection: Mutex::new(None) }) }
     }
 
-    fn patience(&self) -> Duration {
-        self.shared.options.patience
-    }
-
     /// A name as the server knows it.
     fn path(&self, name: &str) -> String {
         match (self.shared.options.folder.as_str(), name) {
@@ -71,9 +67,9 @@ impl Sftp {
     }
 
     /// Asks what may be asked twice: when the connection is lost on the way, once more on a fresh one.
-    async fn ask<T, F: Future<Output = Result<T, Failure>>>(
+    async fn ask<'a, T>(
         &self,
-        question: impl Fn(Arc<Connection>) -> F,
+        question: impl Fn(Arc<Connection>) -> BoxFuture<'a, Result<T, Failure>> + Send + Sync,
     ) -> Result<T, Failure> {
         match question(self.connection().await?).await {
             Err(Failure::Lost(_)) => question(self.connection().await?).await,

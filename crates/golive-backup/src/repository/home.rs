@@ -18,6 +18,9 @@ use crate::shelf::Shelf;
 /// Journals of what is being written or removed, in a remote place.
 pub(crate) const JOURNALS: &str = ".partial";
 
+/// Those of removals are named so.
+pub(super) const REMOVED: &str = "removed-";
+
 /// The place of a repository.
 #[derive(Debug, Clone)]
 pub(crate) enum Home {
@@ -80,7 +83,10 @@ impl Home {
         };
         // In this order: what is published between the two looks is in the second and passed over for now.
         let journals = remote.list(JOURNALS)?;
-        let is_open = |name: &str| journals.iter().any(|one| one.name == format!("{JOURNALS}/{name}.json"));
+        let is_open = |name: &str| {
+            let removed = format!("{JOURNALS}/{REMOVED}{name}.json");
+            journals.iter().any(|one| one.name == removed || one.name == format!("{JOURNALS}/{name}.json"))
+        };
         let names: Vec<String> = remote.folders()?.into_iter().filter(|name| is_backups(name)).collect();
         let mut listed = Vec::new();
         for name in &names {

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::home::{Home, JOURNALS};
+use super::home::{Home, JOURNALS, REMOVED};
 use super::{MANIFEST, MANIFEST_DIGEST, Repository, RepositoryError, file_error};
 use crate::remote::{Remote, Journal, Lease};
 use crate::manifest::{BackupId, Content, FORMAT, Manifest, Part};
@@ -20,8 +20,6 @@ use crate::shelf::Shelf;
 
 const LOCK: &str = ".lock";
 const PARTIAL: &str = ".partial-";
-/// Journals of removals are named so.
-const REMOVED: &str = "removed-";
 
 impl Repository {
     /// Takes the one writer's lock.
@@ -122,6 +120,7 @@ fn clear_folder(folder: &Path) -> Result<Vec<String>, RepositoryError> {
 
 /// Ends what killed runs have begun: backups that were not published go, and so do those that were being removed.
 fn clear_remote(remote: &Remote) -> io::Result<()> {
+    remote.clear_temporary()?;
     for journal in remote.list(JOURNALS)? {
         let open = Journal::take_over(remote, &journal.name)?;
         let name =
@@ -145,7 +144,7 @@ fn empty(remote: &Remote, id: &str) -> io::Result<()> {
     for one in remote.list(id)? {
         remote.remove(&one.name)?;
     }
-    Ok(())
+    remote.remove_folder(id)
 }
 
 /// Takes the lock of a directory, or says that somebody has it.

@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::PrivateKey;
-use secrecy::{ExposeSecret, SecretString};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use url::Url;
 
 /// Two minutes suit a slow uplink.
@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PORT: u16 = 22;
 /// A key is some kilobytes.
 const KEY_BYTES: u64 = 256 * 1024;
+/// OpenSSH's format of private keys: PROTOCOL.key.
+const KEY_BEGINS: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+const KEY_ENDS: &str = "-----END OPENSSH PRIVATE KEY-----";
+const KEY_MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// A repository in a folder that a server shows by SFTP.
 #[derive(Clone)]
@@ -27,6 +31,8 @@ pub struct SftpOptions {
     pub patience: Duration,
     /// The local folder in which binary logs lie until they are closed.
     pub spool: PathBuf,
+    /// OpenSSH's client; by default the search path decides where it is.
+    pub client: PathBuf,
     pub(super) user: String,
     pub(super) host: String,
     pub(super) port: u16,
@@ -38,7 +44,8 @@ pub struct SftpOptions {
 
 #[derive(Clone)]
 pub(super) enum Login {
-    Key(Arc<PrivateKey>),
+    /// The file of a private key.
+    Key(PathBuf),
     /// The socket of an agent.
     Agent(PathBuf),
 }
@@ -71,6 +78,12 @@ pub enum SftpError {
     /// It is not said which servers are known.
     #[error("tell the SFTP server from an impostor; append known_hosts=FILE, or set HOME for ~/.ssh/known_hosts")]
     NoKnownHosts,
+    /// A path that cannot be handed on.
+    #[error("hand the path {path:?} to the SSH client; take one without quotes, backslashes and `${{`")]
+    Path {
+        /// It.
+        path: PathBuf,
+    },
     /// The key cannot be read.
     #[error("read the private key {path}")]
     File {
@@ -132,7 +145,7 @@ impl SftpOptions {
         }
         let host = url.host_str().filter(|host| url.scheme() == "sftp" && is_host(host));
         let host = host.ok_or(SftpError::Address)?;
-        let user = plain(url.username()).filter(|user| !user.is_empty()).ok_or(SftpError::Address)?;
+        let user = plain(url.username()).filter(|user| !user.is_empty() && !user.starts_with('-')).ok_or(SftpError::Address)?;
         let folder = folder(url.path()).filter(|_| url.fragment().is_none()).ok_or(SftpError::Address)?;
         let (mut key, mut known_hosts) = (None, None);
         for (name, value) in url.query_pairs() {
@@ -145,18 +158,24 @@ impl SftpOptions {
         let given = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let known_hosts = known_hosts.or_else(|| Some(given("HOME")?.join(".ssh/known_hosts")));
         let login = match key {
-            Some(file) => Login::Key(Arc::new(read_key(&file)?)),
-            None => Login::Agent(given("SSH_AUTH_SOCK").ok_or(SftpError::NoLogin)?),
+            Some(file) => {
+                let file = plain_path(file)?;
+                check_key(&file)?;
+                Login::Key(file)
+            }
+            None => Login::Agent(plain_path(given("SSH_AUTH_SOCK").ok_or(SftpError::NoLogin)?)?),
         };
+        let known_hosts = plain_path(known_hosts.ok_or(SftpError::NoKnownHosts)?)?;
         Ok(Self {
             patience: PATIENCE,
             spool: spool.into(),
+            client: PathBuf::from("ssh"),
             user,
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: url.port().unwrap_or(PORT),
             folder,
             login,
-            known_hosts: known_hosts.ok_or(SftpError::NoKnownHosts)?,
+            known_hosts,
         })
     }
 
@@ -215,7 +234,18 @@ fn folder(path: &str) -> Option<String> {
     }
 }
 
-fn read_key(path: &Path) -> Result<PrivateKey, SftpError> {
+/// A path that the client's settings can hold, whatever the working directory is then.
+fn plain_path(path: PathBuf) -> Result<PathBuf, SftpError> {
+    let is_plain = path.to_str().is_some_and(|text| {
+        !text.contains("${") && !text.chars().any(|one| one.is_control() || matches!(one, '"' | '\\' | '\''))
+    });
+    let absolute = std::path::absolute(&path).ok().filter(|_| is_plain);
+    absolute.ok_or(SftpError::Path { path })
+}
+
+/// Makes sure that it is a key which its owner alone can read and which nobody has to be asked about. It is not kept:
+/// the client reads it when it logs in.
+fn check_key(path: &Path) -> Result<(), SftpError> {
     let reading = |source| SftpError::File { path: path.to_owned(), source };
     let bad = |what| SftpError::Key { path: path.to_owned(), what };
     let file = File::open(path).map_err(reading)?;
@@ -224,32 +254,111 @@ fn read_key(path: &Path) -> Result<PrivateKey, SftpError> {
     if mode & 0o077 != 0 {
         return Err(SftpError::Permissions { path: path.to_owned(), mode });
     }
-    let mut text = String::new();
     if !metadata.is_file() {
         return Err(bad("it is no file"));
     }
+    let mut text = String::new();
     file.take(KEY_BYTES).read_to_string(&mut text).map_err(reading)?;
     let text = SecretString::from(text);
-    if !text.expose_secret().contains("BEGIN OPENSSH PRIVATE KEY") {
-        return Err(bad("it is not in OpenSSH's format; `ssh-keygen -p -f FILE` writes it anew in that"));
+    let text = text.expose_secret().trim();
+    let body = text.strip_prefix(KEY_BEGINS).and_then(|text| text.strip_suffix(KEY_ENDS));
+    let body = body.ok_or_else(|| {
+        bad("it is not in OpenSSH's format; `ssh-keygen -p -f FILE` writes it anew in that, without a passphrase")
+    })?;
+    let body = SecretString::from(body.split_whitespace().collect::<String>());
+    let body = BASE64_STANDARD.decode(body.expose_secret()).map_err(|_| bad("it is damaged"))?;
+    let body = SecretSlice::from(body);
+    let rest = body.expose_secret().strip_prefix(KEY_MAGIC).ok_or_else(|| bad("it is damaged"))?;
+    // What follows is the name of the cipher: its length and it.
+    if rest.starts_with(b"\0\0\0\x04none") {
+        return Ok(());
     }
-    let key = PrivateKey::from_openssh(text.expose_secret().trim()).map_err(|_| bad("it is damaged"))?;
-    if key.is_encrypted() {
-        return Err(bad(
-            "a passphrase protects it, and nobody is here to type it; give it to an agent by `ssh-add FILE` and leave key= \
-             out, or make a key for this purpose alone by `ssh-keygen -t ed25519`",
-        ));
-    }
-    if key.algorithm().is_rsa() {
-        return Err(bad(
-            "RSA keys are not signed with here; make another by `ssh-keygen -t ed25519`, or let an agent sign",
-        ));
-    }
-    Ok(key)
+    Err(bad(
+        "a passphrase protects it, and nobody is here to type it; give it to an agent by `ssh-add FILE` and leave key= \
+         out, or make a key for this purpose alone by `ssh-keygen -t ed25519`",
+    ))
 }
 
 impl fmt::Debug for SftpOptions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("SftpOptions").field("at", &self.label()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn read(address: &str) -> Result<SftpOptions, SftpError> {
+        let variable = |name: &str| match name {
+            "SSH_AUTH_SOCK" => Some("/run/agent".to_owned()),
+            "HOME" => Some("/home/kpi".to_owned()),
+            _ => None,
+        };
+        SftpOptions::parse(address, "/spool", &variable)
+    }
+
+    #[test]
+    fn an_address_says_where_and_as_whom_and_holds_no_password() {
+        let options = read("sftp://kpi@backups.example.net:2222/srv/Datenbank%20t%C3%A4glich/?known_hosts=/etc/hosts%20known").unwrap();
+        assert_eq!(options.folder, "/srv/Datenbank täglich");
+        assert_eq!((options.user.as_str(), options.host.as_str(), options.port), ("kpi", "backups.example.net", 2222));
+        assert_eq!(options.known_hosts, Path::new("/etc/hosts known"));
+        assert_eq!(options.label(), "sftp://kpi@backups.example.net:2222/srv/Datenbank täglich");
+        let at_home = read("sftp://kpi@[fd00::7]/~/daily").unwrap();
+        assert_eq!((at_home.folder.as_str(), at_home.host.as_str()), ("daily", "fd00::7"));
+        assert_eq!(at_home.label(), "sftp://kpi@[fd00::7]/~/daily");
+        assert_eq!(at_home.known_hosts, Path::new("/home/kpi/.ssh/known_hosts"));
+        assert!(matches!(read("sftp://kpi:hunter2@host/a"), Err(SftpError::Password)));
+        assert!(!format!("{:?}", read("sftp://kpi:hunter2@host/a")).contains("hunter2"));
+        assert!(matches!(read("sftp://kpi@host/a?password=x"), Err(SftpError::Unknown { .. })));
+        for bad in [
+            "sftp://host/a",
+            "sftp://kpi@host",
+            "sftp://kpi@host/~",
+            "sftp://kpi@-oProxyCommand=x/a",
+            "sftp://kpi@ho%20st/a",
+            "sftp://kpi@host/a%0Ab",
+            "sftp://-oX@host/a",
+            "sftp:kpi@host",
+            "s3://kpi@host/a",
+        ] {
+            assert!(matches!(read(bad), Err(SftpError::Address)), "{bad}");
+        }
+        for bad in ["%22", "%5C", "%0A", "${HOME}", "%27"] {
+            let address = format!("sftp://kpi@host/a?known_hosts=/etc/{bad}");
+            assert!(matches!(read(&address), Err(SftpError::Path { .. })), "{bad}");
+        }
+        let nothing = |_: &str| None;
+        let bare = |address| SftpOptions::parse(address, "/spool", &nothing);
+        assert!(matches!(bare("sftp://kpi@host/a?known_hosts=/k"), Err(SftpError::NoLogin)));
+    }
+
+    #[test]
+    fn a_key_is_private_in_opensshs_format_and_without_a_passphrase() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        let address = format!("sftp://kpi@host/a?key={}", file.display());
+        let write = |cipher: &str, mode: u32| {
+            let mut body = KEY_MAGIC.to_vec();
+            body.extend(u32::try_from(cipher.len()).unwrap().to_be_bytes());
+            body.extend(cipher.as_bytes());
+            let text = format!("{KEY_BEGINS}\n{}\n{KEY_ENDS}\n", BASE64_STANDARD.encode(body));
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        assert!(matches!(read(&address), Err(SftpError::File { .. })));
+        write("none", 0o644);
+        assert!(matches!(read(&address), Err(SftpError::Permissions { mode: 0o644, .. })));
+        write("aes256-ctr", 0o600);
+        let encrypted = read(&address).unwrap_err().to_string();
+        assert!(encrypted.contains("ssh-add"), "{encrypted}");
+        write("none", 0o600);
+        read(&address).unwrap();
+        fs::write(&file, "-----BEGIN RSA PRIVATE KEY-----\nhunter2").unwrap();
+        let other = read(&address).unwrap_err().to_string();
+        assert!(other.contains("ssh-keygen -p") && !other.contains("hunter2"), "{other}");
     }
 }

@@ -1,6 +1,7 @@
 //! What a server said, or did not, with what to do about it.
 
 use std::io;
+use std::path::PathBuf;
 
 use russh_sftp::client::error::Error as Refusal;
 use russh_sftp::protocol::StatusCode;
@@ -10,12 +11,14 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// Why a server did not do what it was asked. No secret is in it.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::remote) enum Failure {
-    #[error("no SSH server answers at {at}; check the address, the port and the network")]
-    Unreachable {
-        at: String,
+    #[error("start {}; install OpenSSH's client (Debian and Ubuntu: openssh-client)", program.display())]
+    NoClient {
+        program: PathBuf,
         #[source]
         source: Source,
     },
+    #[error("no session with the SSH server at {at}: {said}; check the address, the port and the network")]
+    Unreachable { at: String, said: String },
     #[error("the server at {at} is not the one to trust: {what}")]
     Untrusted { at: String, what: String },
     #[error("the server refuses the login of {user}: {what}")]
@@ -47,7 +50,7 @@ impl Failure {
             Self::NotFound { .. } => io::ErrorKind::NotFound,
             Self::Exists { .. } => io::ErrorKind::AlreadyExists,
             Self::Full { .. } => io::ErrorKind::StorageFull,
-            Self::Unreachable { .. } | Self::Lost(_) => io::ErrorKind::NotConnected,
+            Self::NoClient { .. } | Self::Unreachable { .. } | Self::Lost(_) => io::ErrorKind::NotConnected,
             Self::Silent { .. } => io::ErrorKind::TimedOut,
             Self::Lacks { .. } | Self::Failed { .. } => io::ErrorKind::Other,
         }
