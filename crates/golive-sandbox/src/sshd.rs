@@ -2,6 +2,7 @@
 //!
 //! It runs as the user who starts it and lets in that user only. What is in the files is not known here.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct SshdOptions {
     pub host_key: String,
     /// More arguments for its SFTP server; see sftp-server(8).
     pub sftp: Vec<String>,
+    /// No file can become larger than so many KiB, as where a quota is used up.
+    pub largest_file: Option<u32>,
     /// Leaves the private directory for inspection.
     pub keep: bool,
 }
@@ -37,7 +40,7 @@ impl SshdOptions {
     /// A server with an Ed25519 key.
     #[must_use]
     pub fn new() -> Self {
-        Self { host_key: "ed25519".to_owned(), sftp: Vec::new(), keep: false }
+        Self { host_key: "ed25519".to_owned(), sftp: Vec::new(), largest_file: None, keep: false }
     }
 }
 
@@ -224,7 +227,7 @@ impl Setup {
              AuthorizedKeysFile \"{directory}/authorized_keys\"\nPidFile \"{directory}/pid\"\nAllowUsers {}\n\
              PermitRootLogin prohibit-password\nAuthenticationMethods publickey\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nAllowTcpForwarding no\nPermitTTY no\n\
-             X11Forwarding no\nPrintMotd no\nMaxStartups 100\nForceCommand internal-sftp -d \"{directory}/home\"{sftp}\n\
+             X11Forwarding no\nPrintMotd no\nMaxStartups 100\nForceCommand internal-sftp -d {directory}/home{sftp}\n\
              Subsystem sftp internal-sftp\n",
             self.port, self.user
         )
@@ -237,8 +240,17 @@ impl Setup {
         if pid_file.exists() {
             fs::remove_file(&pid_file).map_err(at(&pid_file))?;
         }
-        let arguments = ["-D", "-e", "-f"].map(Into::into).into_iter().chain([configuration.into_os_string()]);
-        let mut launch = Launch::server(&self.program).arguments::<std::ffi::OsString>(arguments);
+        let (program, mut arguments) = match self.options.largest_file {
+            None => (self.program.as_path(), Vec::new()),
+            // A refused write is to be an error there, and no end by a signal.
+            Some(kibibytes) => {
+                let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", u64::from(kibibytes) * 2);
+                let shell = [OsString::from("-c"), limited.into(), "sh".into(), self.program.clone().into()];
+                (Path::new("/bin/sh"), Vec::from(shell))
+            }
+        };
+        arguments.extend([OsString::from("-D"), "-e".into(), "-f".into(), configuration.into_os_string()]);
+        let mut launch = Launch::server(program).arguments(arguments);
         launch.errors = Some(open_log(&self.log)?);
         // The pid file is written once its socket listens.
         start_and_wait(SERVER, launch, &self.log, |pid| {
