@@ -482,7 +482,7 @@ fn a_server_that_stands_still_is_given_up_in_time() {
 }
 
 #[test]
-fn a_server_that_only_reads_or_has_no_room_or_no_sftp_is_told() {
+fn a_server_that_only_reads_has_no_room_or_makes_nothing_durable_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state");
     fs::write(&file, noise(3_000_000)).unwrap();
@@ -497,18 +497,26 @@ fn a_server_that_only_reads_or_has_no_room_or_no_sftp_is_told() {
     assert!(repository.list().unwrap().is_empty() && repository.scan().unwrap().damaged.is_empty());
     assert_clean(&on_disk(&full, "full"));
 
+    // A login that may only read lists and restores, and is told that it writes nothing.
+    let taken = back_up_state(&self::repository("readable", &key), std::slice::from_ref(&file), noon(0)).unwrap();
     let mut reading = SshdOptions::new();
     reading.sftp = vec!["-R".to_owned()];
     let reading = Sshd::start(&reading).unwrap();
-    let told = back_up_state(&open(options(&reading, "read-only"), &key), std::slice::from_ref(&file), noon(0));
-    let told = text(&told.unwrap_err());
-    assert!(told.contains("the server forbids it"), "{told}");
+    std::os::unix::fs::symlink(on_disk(sshd(), "readable"), on_disk(&reading, "readable")).unwrap();
+    let readable = open(options(&reading, "readable"), &key);
+    assert_eq!(readable.list().unwrap(), std::slice::from_ref(&taken));
+    let back = restore_state(&readable, &taken.id, &folder.path().join("back")).unwrap();
+    assert_eq!(fs::read(&back[0]).unwrap(), fs::read(&file).unwrap());
+    let told = text(&back_up_state(&readable, std::slice::from_ref(&file), noon(1)).unwrap_err());
+    assert!(told.contains("the login may only read"), "{told}");
 
-    let mut none = SshdOptions::new();
-    none.sftp = vec!["-P".to_owned(), "fsync".to_owned()];
-    let none = Sshd::start(&none).unwrap();
-    let told = text(&back_up_state(&open(options(&none, "unsynced"), &key), &[file], noon(0)).unwrap_err());
-    assert!(told.contains("fsync") || told.contains("could not do it") || told.contains("forbids"), "{told}");
+    // What makes files durable is not done without.
+    let mut unsynced = SshdOptions::new();
+    unsynced.sftp = vec!["-P".to_owned(), "fsync".to_owned()];
+    let unsynced = Sshd::start(&unsynced).unwrap();
+    let told = back_up_state(&open(options(&unsynced, "unsynced"), &key), &[file], noon(0)).unwrap_err();
+    assert!(text(&told).contains("no fsync@openssh.com"), "{told:?}");
+    assert!(!on_disk(&unsynced, "unsynced").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,8 @@ pub(super) struct Connection {
     /// How much one request may carry.
     pub(super) request_bytes: u64,
     pub(super) has_statvfs: bool,
+    /// What writing needs and the server does not offer, as to a login that may only read.
+    lacks: Option<&'static str>,
     is_broken: AtomicBool,
     seconds: u64,
     /// Killed when this is dropped.
@@ -86,11 +88,6 @@ impl Connection {
             }
         };
         let offers = |name: &str| version.extensions.contains_key(name);
-        for needed in [extensions::FSYNC, RENAME] {
-            if !offers(needed) {
-                return Err(Failure::Lacks { what: needed });
-            }
-        }
         let limits = if offers(extensions::LIMITS) {
             let asked = session.limits().await;
             Limits::from(asked.map_err(|refusal| Failure::of(refusal, "its limits", seconds))?)
@@ -102,6 +99,7 @@ impl Connection {
             session,
             request_bytes: least(limits.read_len).min(least(limits.write_len)),
             has_statvfs: offers(extensions::STATVFS),
+            lacks: [extensions::FSYNC, RENAME].into_iter().find(|needed| !offers(needed)),
             is_broken: AtomicBool::new(false),
             seconds,
             _client: client,
@@ -110,6 +108,11 @@ impl Connection {
 
     pub(super) fn is_usable(&self) -> bool {
         !self.is_broken.load(Ordering::Relaxed)
+    }
+
+    /// Makes sure that what is written here is durable, and is replaced at one moment.
+    pub(super) fn takes_files(&self) -> Result<(), Failure> {
+        self.lacks.map_or(Ok(()), |what| Err(Failure::Lacks { what }))
     }
 
     /// What a refusal means for a file; a connection that is no good any more is not used again.
@@ -231,7 +234,7 @@ fn why(options: &SftpOptions, said: &Said) -> Failure {
         return Failure::Refused { user: options.user.clone(), what };
     }
     if said.has("subsystem request failed") {
-        return Failure::Lacks { what: "SFTP to this login" };
+        return Failure::NoSftp { user: options.user.clone() };
     }
     let mut words = said.complaints.join("; ");
     if words.is_empty() {

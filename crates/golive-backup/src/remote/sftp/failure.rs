@@ -23,8 +23,13 @@ pub(in crate::remote) enum Failure {
     Untrusted { at: String, what: String },
     #[error("the server refuses the login of {user}: {what}")]
     Refused { user: String, what: String },
-    #[error("the server offers no {what}; use OpenSSH's SFTP server, or another that offers it")]
+    #[error(
+        "the server offers no {what}, without which nothing is written: either the login may only read, or it is not \
+         OpenSSH's SFTP server; let it write, or use another"
+    )]
     Lacks { what: &'static str },
+    #[error("the server gives {user} no SFTP; allow it there (`Subsystem sftp internal-sftp` in sshd_config)")]
+    NoSftp { user: String },
     #[error("no such file or folder: {path}; check the address")]
     NotFound { path: String },
     #[error("{path} is there already: somebody else has written it meanwhile")]
@@ -44,15 +49,17 @@ pub(in crate::remote) enum Failure {
 impl Failure {
     pub(in crate::remote) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Refused { .. } | Self::Untrusted { .. } | Self::Forbidden { .. } => {
-                io::ErrorKind::PermissionDenied
-            }
+            Self::Refused { .. }
+            | Self::Untrusted { .. }
+            | Self::Forbidden { .. }
+            | Self::NoSftp { .. }
+            | Self::Lacks { .. } => io::ErrorKind::PermissionDenied,
             Self::NotFound { .. } => io::ErrorKind::NotFound,
             Self::Exists { .. } => io::ErrorKind::AlreadyExists,
             Self::Full { .. } => io::ErrorKind::StorageFull,
             Self::NoClient { .. } | Self::Unreachable { .. } | Self::Lost(_) => io::ErrorKind::NotConnected,
             Self::Silent { .. } => io::ErrorKind::TimedOut,
-            Self::Lacks { .. } | Self::Failed { .. } => io::ErrorKind::Other,
+            Self::Failed { .. } => io::ErrorKind::Other,
         }
     }
 

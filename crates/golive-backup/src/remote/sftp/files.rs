@@ -77,6 +77,7 @@ impl Sftp {
         let temporary = &self.path(&format!("{TEMPORARY}/{}", uuid::Uuid::new_v4().simple()));
         let written = self.ask(|connection| {
             Box::pin(async move {
+                connection.takes_files()?;
                 self.make_folders(&connection, TEMPORARY).await?;
                 if let Some((folder, _)) = name.rsplit_once('/') {
                     self.make_folders(&connection, folder).await?;

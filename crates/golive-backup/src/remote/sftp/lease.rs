@@ -28,6 +28,7 @@ impl Sftp {
         let path = self.path(name);
         let prepared = self.ask(|connection| {
             Box::pin(async move {
+                connection.takes_files()?;
                 self.make_folders(&connection, "").await?;
                 self.make_folders(&connection, TEMPORARY).await?;
                 Ok(connection)

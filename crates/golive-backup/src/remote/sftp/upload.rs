@@ -99,6 +99,7 @@ async fn open(store: &Sftp, name: &str) -> Result<Open, Failure> {
     let path = &store.path(name);
     let cleared = store.ask(|connection| {
         Box::pin(async move {
+            connection.takes_files()?;
             if let Some((folder, _)) = name.rsplit_once('/') {
                 store.make_folders(&connection, folder).await?;
             }
