@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::home::{Home, JOURNALS, Texts, append_line};
 pub(crate) use self::staging::{Lock, Staging, take_lock};
-use crate::remote::{BucketError, BucketOptions, Remote, RemoteError, RemoteOptions};
 use crate::manifest::{BackupId, FORMAT, Manifest};
+use crate::remote::{BucketError, BucketOptions, Remote, RemoteError, RemoteOptions};
 use crate::sealing::Keys;
 use crate::shelf::Shelf;
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::remote::{Remote, Download, Journal, Upload};
+use crate::remote::{Download, Journal, Remote, Upload};
 
 /// The place of one backup's files.
 #[derive(Clone)]

@@ -214,7 +214,10 @@ mod tests {
         };
         let script = InstallPlan::on(&[found(None)], true).script.unwrap();
         let (before, after) = script.split_once("get || {").unwrap();
-        assert!(before.contains("exit 101") && after.contains("for unit in ssh.service ssh.socket;"), "{script}");
+        assert!(
+            before.contains("exit 101") && after.contains("for unit in ssh.service ssh.socket;"),
+            "{script}"
+        );
         assert_eq!(InstallPlan::on(&[found(Some("/usr/sbin/sshd"))], true).script, None);
     }
 

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::gtid::{Gtid, GtidState};
 use super::reader::{Ending, LogReader, Looking, Summary};
-use crate::remote::{Remote, Journal, is_out_of_reach};
 use crate::manifest::Part;
 use crate::pipeline::{BUFFER_BYTES, PartReader, PartWriter, open_part};
+use crate::remote::{Journal, Remote, is_out_of_reach};
 use crate::repository::{
     Home, JOURNALS, Lock, Repository, RepositoryError, append_line, file_error, take_lock,
 };

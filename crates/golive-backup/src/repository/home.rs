@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::{ATTEMPTS, MANIFEST, MANIFEST_DIGEST, PROOFS, RepositoryError, file_error};
-use crate::remote::{Remote, Journal, Listed};
 use crate::manifest::BackupId;
+use crate::remote::{Journal, Listed, Remote};
 use crate::shelf::Shelf;
 
 /// Journals of what is being written or removed, in a remote place.

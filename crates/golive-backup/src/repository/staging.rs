@@ -14,8 +14,8 @@ use chrono::{DateTime, Utc};
 
 use super::home::{Home, JOURNALS, REMOVED};
 use super::{MANIFEST, MANIFEST_DIGEST, Repository, RepositoryError, file_error};
-use crate::remote::{Remote, Journal, Lease};
 use crate::manifest::{BackupId, Content, FORMAT, Manifest, Part};
+use crate::remote::{Journal, Lease, Remote};
 use crate::shelf::Shelf;
 
 const LOCK: &str = ".lock";

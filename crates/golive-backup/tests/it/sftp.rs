@@ -95,7 +95,10 @@ fn files(folder: &Path) -> Vec<String> {
 fn assert_clean(folder: &Path) {
     let left: Vec<_> = files(folder)
         .into_iter()
-        .filter(|name| name == ".lock" || (name.starts_with(".tmp/") || name.starts_with(".partial/")) && !name.ends_with('/'))
+        .filter(|name| {
+            name == ".lock"
+                || (name.starts_with(".tmp/") || name.starts_with(".partial/")) && !name.ends_with('/')
+        })
         .collect();
     assert_eq!(left, [""; 0]);
 }
@@ -213,7 +216,9 @@ fn a_server_that_is_killed_half_way_leaves_nothing_that_is_listed() {
         std::thread::spawn(move || back_up_state(&repository, &large, noon(0)))
     };
     let began = Instant::now();
-    let has_begun = || disk.is_dir() && files(&disk).iter().any(|name| name.starts_with("000001-") && !name.ends_with('/'));
+    let has_begun = || {
+        disk.is_dir() && files(&disk).iter().any(|name| name.starts_with("000001-") && !name.ends_with('/'))
+    };
     while !has_begun() {
         assert!(began.elapsed() < PATIENCE, "the writer writes nothing");
         std::thread::sleep(Duration::from_millis(2));
@@ -251,7 +256,10 @@ fn a_reader_that_loses_the_wire_to_sftp_once_goes_on_and_for_good_says_so() {
         });
         let verified = runtime.block_on(verify_backup(&read, &manifest.id, Depth::Bytes, noon(1), &progress));
         if for_good {
-            assert!(matches!(verified, Err(VerifyError::Repository(RepositoryError::File { .. }))), "{verified:?}");
+            assert!(
+                matches!(verified, Err(VerifyError::Repository(RepositoryError::File { .. }))),
+                "{verified:?}"
+            );
         } else {
             assert!(verified.as_ref().is_ok_and(|verified| verified.passed()), "{verified:?}");
         }
@@ -359,7 +367,9 @@ fn a_key_that_is_not_let_in_is_told_and_an_agents_key_is_let_in() {
     };
     let empty = text(&by_agent().unwrap_err());
     assert!(empty.contains("ssh-add -l"), "{empty}");
-    let add = ProcessSpec::new("ssh-add").argument(sshd().login_key()).environment([("SSH_AUTH_SOCK", socket.as_os_str())]);
+    let add = ProcessSpec::new("ssh-add")
+        .argument(sshd().login_key())
+        .environment([("SSH_AUTH_SOCK", socket.as_os_str())]);
     assert!(run_to_end(add, PATIENCE).unwrap().status.success());
     assert!(by_agent().unwrap().is_empty());
 }
@@ -412,7 +422,8 @@ fn a_stale_lock_behind_sftp_is_taken_over_by_one_alone_and_a_live_one_by_nobody(
     for seconds in [0, 290] {
         fs::write(disk.join(".lock"), "somebody's\n").unwrap();
         age(&disk, seconds);
-        let busy = back_up_state(&repository("stale", &key), std::slice::from_ref(&file), noon(0)).unwrap_err();
+        let busy =
+            back_up_state(&repository("stale", &key), std::slice::from_ref(&file), noon(0)).unwrap_err();
         assert!(format!("{busy:?}").contains("Busy"), "{seconds}: {busy:?}");
         assert_eq!(fs::read_to_string(disk.join(".lock")).unwrap(), "somebody's\n");
     }
@@ -445,7 +456,9 @@ fn a_writer_whose_lock_behind_sftp_was_taken_over_publishes_nothing() {
         std::thread::spawn(move || back_up_state(&slow, &large, noon(0)))
     };
     let began = Instant::now();
-    while !(disk.is_dir() && files(&disk).iter().any(|name| name.starts_with("000001-") && !name.ends_with('/'))) {
+    while !(disk.is_dir()
+        && files(&disk).iter().any(|name| name.starts_with("000001-") && !name.ends_with('/')))
+    {
         assert!(began.elapsed() < PATIENCE, "the slow writer writes nothing");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -498,7 +511,8 @@ fn a_server_that_only_reads_has_no_room_or_makes_nothing_durable_is_told() {
     assert_clean(&on_disk(&full, "full"));
 
     // A login that may only read lists and restores, and is told that it writes nothing.
-    let taken = back_up_state(&self::repository("readable", &key), std::slice::from_ref(&file), noon(0)).unwrap();
+    let taken =
+        back_up_state(&self::repository("readable", &key), std::slice::from_ref(&file), noon(0)).unwrap();
     let mut reading = SshdOptions::new();
     reading.sftp = vec!["-R".to_owned()];
     let reading = Sshd::start(&reading).unwrap();
@@ -542,7 +556,10 @@ async fn binary_logs_behind_sftp_bring_back_a_dropped_table_on_another_machine()
     logged.catch_up().await;
     assert_clean(&disk);
     let names = files(&disk);
-    assert!(!names.iter().any(|name| name.starts_with("binlog/.partial/") && !name.ends_with('/')), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.starts_with("binlog/.partial/") && !name.ends_with('/')),
+        "{names:?}"
+    );
     // What is not closed lies where it is archived, and nowhere else is it taken for granted.
     let plan = |repository: &Repository, target| plan_recovery(repository, "kpi", target, None, false);
     plan(&logged.repository, Target::After(open_one)).unwrap();

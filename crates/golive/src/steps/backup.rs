@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use golive_backup::{
-    BackupId, RemoteOptions, Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, ProofLevel,
+    BackupId, Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, ProofLevel, RemoteOptions,
     Repository, Retention, ScheduleOptions, Server, plan_prune, render_cron, render_systemd, verify_backup,
 };
 use golive_sandbox::{ProcessSpec, run_to_end};

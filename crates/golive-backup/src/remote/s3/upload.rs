@@ -88,7 +88,8 @@ impl Upload {
     pub(crate) fn finish(mut self) -> io::Result<u64> {
         if self.upload.is_none() {
             let whole = Bytes::from(std::mem::take(&mut self.filling));
-            self.ask(|store, key| async move { store.put(&key, whole, Mode::Overwrite).await.map(drop) }).wait()?;
+            self.ask(|store, key| async move { store.put(&key, whole, Mode::Overwrite).await.map(drop) })
+                .wait()?;
         } else {
             if !self.filling.is_empty() {
                 self.send()?;

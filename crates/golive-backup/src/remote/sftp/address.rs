@@ -73,10 +73,14 @@ pub enum SftpError {
         name: String,
     },
     /// Neither a key nor an agent.
-    #[error("log in to the SFTP server; append ?key=FILE with a private key, or run an agent (SSH_AUTH_SOCK)")]
+    #[error(
+        "log in to the SFTP server; append ?key=FILE with a private key, or run an agent (SSH_AUTH_SOCK)"
+    )]
     NoLogin,
     /// It is not said which servers are known.
-    #[error("tell the SFTP server from an impostor; append known_hosts=FILE, or set HOME for ~/.ssh/known_hosts")]
+    #[error(
+        "tell the SFTP server from an impostor; append known_hosts=FILE, or set HOME for ~/.ssh/known_hosts"
+    )]
     NoKnownHosts,
     /// A path that cannot be handed on.
     #[error("hand the path {path:?} to the SSH client; take one without quotes, backslashes and `${{`")]
@@ -145,7 +149,9 @@ impl SftpOptions {
         }
         let host = url.host_str().filter(|host| url.scheme() == "sftp" && is_host(host));
         let host = host.ok_or(SftpError::Address)?;
-        let user = plain(url.username()).filter(|user| !user.is_empty() && !user.starts_with('-')).ok_or(SftpError::Address)?;
+        let user = plain(url.username())
+            .filter(|user| !user.is_empty() && !user.starts_with('-'))
+            .ok_or(SftpError::Address)?;
         let folder = folder(url.path()).filter(|_| url.fragment().is_none()).ok_or(SftpError::Address)?;
         let (mut key, mut known_hosts) = (None, None);
         for (name, value) in url.query_pairs() {
@@ -304,7 +310,10 @@ mod tests {
     fn an_address_says_where_and_as_whom_and_holds_no_password() {
         let options = read("sftp://kpi@backups.example.net:2222/srv/Datenbank%20t%C3%A4glich/?known_hosts=/etc/hosts%20known").unwrap();
         assert_eq!(options.folder, "/srv/Datenbank täglich");
-        assert_eq!((options.user.as_str(), options.host.as_str(), options.port), ("kpi", "backups.example.net", 2222));
+        assert_eq!(
+            (options.user.as_str(), options.host.as_str(), options.port),
+            ("kpi", "backups.example.net", 2222)
+        );
         assert_eq!(options.known_hosts, Path::new("/etc/hosts known"));
         assert_eq!(options.label(), "sftp://kpi@backups.example.net:2222/srv/Datenbank täglich");
         let at_home = read("sftp://kpi@[fd00::7]/~/daily").unwrap();

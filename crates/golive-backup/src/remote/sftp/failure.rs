@@ -28,13 +28,17 @@ pub(in crate::remote) enum Failure {
          OpenSSH's SFTP server; let it write, or use another"
     )]
     Lacks { what: &'static str },
-    #[error("the server gives {user} no SFTP; allow it there (`Subsystem sftp internal-sftp` in sshd_config)")]
+    #[error(
+        "the server gives {user} no SFTP; allow it there (`Subsystem sftp internal-sftp` in sshd_config)"
+    )]
     NoSftp { user: String },
     #[error("no such file or folder: {path}; check the address")]
     NotFound { path: String },
     #[error("{path} is there already: somebody else has written it meanwhile")]
     Exists { path: String },
-    #[error("the server forbids it: {path}; check whom the folder belongs to, and whether the login may only read")]
+    #[error(
+        "the server forbids it: {path}; check whom the folder belongs to, and whether the login may only read"
+    )]
     Forbidden { path: String },
     #[error("no room is left on the server for {path}; make room there, or let go of old backups")]
     Full { path: String },

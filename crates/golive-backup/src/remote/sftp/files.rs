@@ -54,9 +54,8 @@ impl Sftp {
 
     pub(in crate::remote) async fn range(&self, name: &str, wanted: Range<u64>) -> Result<Bytes> {
         let (path, wanted) = (&self.path(name), &wanted);
-        let read = self.ask(|connection| {
-            Box::pin(async move { range(&connection, path, wanted.clone()).await })
-        });
+        let read =
+            self.ask(|connection| Box::pin(async move { range(&connection, path, wanted.clone()).await }));
         Ok(read.await?)
     }
 
@@ -110,8 +109,7 @@ impl Sftp {
     /// Removes a folder with the folders below it; one that is gone is removed. A file in it is left, and told.
     pub(in crate::remote) async fn remove_folder(&self, name: &str) -> Result<()> {
         let path = &self.path(name);
-        let removed =
-            self.ask(|connection| Box::pin(async move { remove_folders(&connection, path).await }));
+        let removed = self.ask(|connection| Box::pin(async move { remove_folders(&connection, path).await }));
         Ok(removed.await?)
     }
 
@@ -128,8 +126,7 @@ impl Sftp {
 
     /// Every file below a folder; none when there is no such folder.
     pub(in crate::remote) async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
-        let listed =
-            self.ask(|connection| Box::pin(async move { self.list_all(&connection, folder).await }));
+        let listed = self.ask(|connection| Box::pin(async move { self.list_all(&connection, folder).await }));
         Ok(listed.await?)
     }
 
@@ -416,7 +413,11 @@ async fn remove_folders(connection: &Connection, path: &str) -> Result<(), Failu
 /// Finds the reason that the protocol has no word for: whether the name is taken.
 async fn taken(connection: &Connection, path: &str, failure: Failure) -> Failure {
     let is_there = matches!(failure, Failure::Failed { .. }) && connection.session.lstat(path).await.is_ok();
-    if is_there { Failure::Exists { path: path.to_owned() } } else { explained(connection, path, failure).await }
+    if is_there {
+        Failure::Exists { path: path.to_owned() }
+    } else {
+        explained(connection, path, failure).await
+    }
 }
 
 /// Finds the reason that the protocol has no word for: whether the disk is full, or only read.
