@@ -83,7 +83,9 @@ pub enum SftpError {
     )]
     NoKnownHosts,
     /// A path that cannot be handed on.
-    #[error("hand the path {path:?} to the SSH client; take one without quotes, backslashes and `${{`")]
+    #[error(
+        "hand the path {path:?} to the SSH client; take one from the root on, without quotes, backslashes and `${{`"
+    )]
     Path {
         /// It.
         path: PathBuf,
@@ -240,13 +242,11 @@ fn folder(path: &str) -> Option<String> {
     }
 }
 
-/// A path that the client's settings can hold, whatever the working directory is then.
+/// A path that the client's settings can hold, and that means the same to a schedule, which runs elsewhere.
 fn plain_path(path: PathBuf) -> Result<PathBuf, SftpError> {
-    let is_plain = path.to_str().is_some_and(|text| {
-        !text.contains("${") && !text.chars().any(|one| one.is_control() || matches!(one, '"' | '\\' | '\''))
-    });
-    let absolute = std::path::absolute(&path).ok().filter(|_| is_plain);
-    absolute.ok_or(SftpError::Path { path })
+    let is_odd = |one: char| one.is_control() || matches!(one, '"' | '\\' | '\'');
+    let is_plain = path.to_str().is_some_and(|text| !text.contains("${") && !text.contains(is_odd));
+    if is_plain && path.is_absolute() { Ok(path) } else { Err(SftpError::Path { path }) }
 }
 
 /// Makes sure that it is a key which its owner alone can read and which nobody has to be asked about. It is not kept:
@@ -340,6 +340,7 @@ mod tests {
             let address = format!("sftp://kpi@host/a?known_hosts=/etc/{bad}");
             assert!(matches!(read(&address), Err(SftpError::Path { .. })), "{bad}");
         }
+        assert!(matches!(read("sftp://kpi@host/a?key=id_ed25519"), Err(SftpError::Path { .. })));
         let nothing = |_: &str| None;
         let bare = |address| SftpOptions::parse(address, "/spool", &nothing);
         assert!(matches!(bare("sftp://kpi@host/a?known_hosts=/k"), Err(SftpError::NoLogin)));

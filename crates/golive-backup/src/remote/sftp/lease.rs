@@ -50,34 +50,37 @@ impl Sftp {
         }
     }
 
-    /// Moves the lease away when it is stale; whether it was. What was moved is cleared up under the lock.
+    /// Moves the lease away when it is stale; whether it was.
     async fn move_stale_away(&self, connection: &Connection, path: &str, clock: &str) -> Result<bool> {
-        let gone = |failure: &Failure| matches!(failure, Failure::NotFound { .. });
-        let (seen, at) = match look(connection, path).await {
+        let seen = match look(connection, path).await {
             // Given back this moment: whoever asks again gets it.
-            Err(failure) if gone(&failure) => return Ok(false),
+            Err(Failure::NotFound { .. }) => return Ok(false),
             seen => seen?,
         };
         self.put(clock, Bytes::from_static(b"\n"), Mode::Overwrite).await?;
         let now = changed(connection, &self.path(clock)).await?;
-        if i64::from(now) - i64::from(at) <= STALE.num_seconds() {
-            return Ok(false);
-        }
+        let age = i64::from(now) - i64::from(seen.at);
+        Ok(age > STALE.num_seconds() && self.move_away(connection, path, &seen).await?)
+    }
+
+    /// Moves a lease away that was seen to be stale, if it is that one still. What was moved is cleared up under the
+    /// lock.
+    async fn move_away(&self, connection: &Connection, path: &str, seen: &Seen) -> Result<bool, Failure> {
         // Named for what it was, so that two who found the same one stale move it once.
-        let aside = self.path(&format!("{TEMPORARY}/lock-{}", blake3::hash(seen.as_bytes()).to_hex()));
+        let name = blake3::hash(seen.text.as_bytes()).to_hex();
+        let aside = self.path(&format!("{TEMPORARY}/lock-{name}"));
         match rename(connection, path, &aside).await {
-            Err(Failure::Exists { .. }) => return Ok(false),
-            Err(failure) if gone(&failure) => return Ok(false),
+            Err(Failure::Exists { .. } | Failure::NotFound { .. }) => return Ok(false),
             moved => moved?,
         }
-        if look(connection, &aside).await? == (seen, at) {
+        if look(connection, &aside).await? == *seen {
             return Ok(true);
         }
         // It lives, or is another's: both find it where it was. Where a third has come between, its holder is told when
         // it next confirms it.
         match rename(connection, &aside, path).await {
             Ok(()) | Err(Failure::Exists { .. }) => Ok(false),
-            Err(failure) => Err(failure.into()),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -105,13 +108,19 @@ async fn seize(connection: &Connection, path: &str, held: &Held) -> Result<(), F
 }
 
 /// What stands in a lease, and when it was written.
-async fn look(connection: &Connection, path: &str) -> Result<(String, u32), Failure> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    text: String,
+    at: u32,
+}
+
+async fn look(connection: &Connection, path: &str) -> Result<Seen, Failure> {
     let at = changed(connection, path).await?;
     let opened = connection.session.open(path, OpenFlags::READ, FileAttributes::empty()).await;
     let handle = opened.map_err(connection.meant(path))?.handle;
     let text = text(connection, path, &handle).await;
     let closed = connection.session.close(handle).await.map_err(connection.meant(path));
-    closed.and(text.map(|text| (text, at)))
+    closed.and(text.map(|text| Seen { text, at }))
 }
 
 async fn text(connection: &Connection, path: &str, handle: &str) -> Result<String, Failure> {
@@ -138,5 +147,67 @@ async fn freshen(connection: &Connection, path: &str, held: &Held) -> Result<boo
     };
     connection.session.close(handle).await.map_err(connection.meant(path))?;
     // Whoever takes it over looks after moving it. So does this, after writing: one of both sees the other.
-    Ok(written? && look(connection, path).await?.0 == **held)
+    Ok(written? && look(connection, path).await?.text == **held)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
+
+    use golive_sandbox::{Sshd, SshdOptions};
+
+    use super::*;
+    use crate::SftpOptions;
+
+    fn store(sshd: &Sshd) -> Sftp {
+        let (user, port) = (sshd.user(), sshd.port());
+        let (key, known) = (sshd.login_key(), sshd.known_hosts());
+        let address = format!(
+            "sftp://{user}@127.0.0.1:{port}/~/leases?key={}&known_hosts={}",
+            key.display(),
+            known.display()
+        );
+        Sftp::new(&SftpOptions::parse(&address, "/nowhere", &|_| None).unwrap())
+    }
+
+    fn age(lock: &Path, seconds: u64) {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 - seconds);
+        File::options().write(true).open(lock).unwrap().set_modified(at).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_was_refreshed_or_changed_hands_is_put_back_and_a_lost_one_is_never_brought_back() {
+        let sshd = Sshd::start(&SshdOptions::new()).unwrap();
+        let (one, other, lock) = (store(&sshd), store(&sshd), sshd.home().join("leases/.lock"));
+        let held = one.take_lease(".lock", ".clock").await.unwrap().unwrap();
+        assert!(other.take_lease(".lock", ".clock").await.unwrap().is_none());
+        let connection = other.connection().await.unwrap();
+        age(&lock, 600);
+        let path = other.path(".lock");
+        let stale = look(&connection, &path).await.unwrap();
+
+        // Refreshed between the look and the move.
+        assert!(one.freshen_lease(".lock", &held).await.unwrap());
+        assert!(!other.move_away(&connection, &path, &stale).await.unwrap());
+        assert!(one.freshen_lease(".lock", &held).await.unwrap(), "it is where it was");
+
+        // In other hands meanwhile.
+        fs::write(&lock, "a third's\n").unwrap();
+        age(&lock, 600);
+        assert!(!other.move_away(&connection, &path, &stale).await.unwrap());
+        assert_eq!(fs::read_to_string(&lock).unwrap(), "a third's\n");
+        assert!(!one.freshen_lease(".lock", &held).await.unwrap(), "it is not ours");
+        assert_eq!(fs::read_to_string(&lock).unwrap(), "a third's\n", "and was not written over");
+
+        // Moved away, and nobody has taken it yet.
+        let stale = look(&connection, &path).await.unwrap();
+        assert!(other.move_away(&connection, &path, &stale).await.unwrap());
+        assert!(!one.freshen_lease(".lock", &held).await.unwrap());
+        assert!(!lock.exists(), "a lost lease is never brought back");
+        fs::write(&lock, "a fourth's\n").unwrap();
+        assert!(!other.move_away(&connection, &path, &stale).await.unwrap(), "the same one is moved once");
+        assert_eq!(fs::read_to_string(&lock).unwrap(), "a fourth's\n");
+    }
 }
