@@ -16,7 +16,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,8 +42,8 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Remote {
     store: Store,
     /// Before every name; empty, or without a slash at its end.
-    prefix: String,
-    label: String,
+    prefix: Arc<str>,
+    label: Arc<str>,
     patience: Duration,
 }
 
@@ -171,8 +171,8 @@ impl Remote {
     pub(crate) fn bucket(options: &BucketOptions) -> Result<Self, BucketError> {
         Ok(Self {
             store: Store::S3(S3::new(options)?),
-            prefix: options.prefix().to_owned(),
-            label: options.label(),
+            prefix: options.prefix().into(),
+            label: options.label().into(),
             patience: options.patience,
         })
     }
@@ -181,8 +181,8 @@ impl Remote {
     pub(crate) fn sftp(options: &SftpOptions) -> Self {
         Self {
             store: Store::Sftp(Sftp::new(options)),
-            prefix: String::new(),
-            label: options.label(),
+            prefix: "".into(),
+            label: options.label().into(),
             patience: options.patience,
         }
     }
@@ -191,18 +191,18 @@ impl Remote {
     pub(crate) fn below(&self, name: &str) -> Self {
         let join =
             |before: &str| if before.is_empty() { name.to_owned() } else { format!("{before}/{name}") };
-        Self { prefix: join(&self.prefix), label: join(&self.label), ..self.clone() }
+        Self { prefix: join(&self.prefix).into(), label: join(&self.label).into(), ..self.clone() }
     }
 
     /// What may be shown of a name.
     pub(crate) fn shown(&self, name: &str) -> PathBuf {
-        PathBuf::from(if name.is_empty() { self.label.clone() } else { format!("{}/{name}", self.label) })
+        PathBuf::from(if name.is_empty() { self.label.to_string() } else { format!("{}/{name}", self.label) })
     }
 
     fn path(&self, name: &str) -> String {
         match (self.prefix.is_empty(), name.is_empty()) {
             (true, _) => name.to_owned(),
-            (false, true) => self.prefix.clone(),
+            (false, true) => self.prefix.to_string(),
             (false, false) => format!("{}/{name}", self.prefix),
         }
     }

@@ -131,7 +131,7 @@ impl SftpOptions {
     /// # use golive_backup::SftpOptions;
     /// let variable = |name: &str| match name {
     ///     "SSH_AUTH_SOCK" => Some("/run/agent".to_owned()),
-    ///     _ => Some("/home/kpi".to_owned()),
+    ///     _ => Some("/srv/kpi".to_owned()),
     /// };
     /// let options = SftpOptions::parse("sftp://kpi@backups.example.net/~/daily", "/var/spool/kpi", &variable)?;
     /// assert_eq!(options.label(), "sftp://kpi@backups.example.net/~/daily");
@@ -300,7 +300,7 @@ mod tests {
     fn read(address: &str) -> Result<SftpOptions, SftpError> {
         let variable = |name: &str| match name {
             "SSH_AUTH_SOCK" => Some("/run/agent".to_owned()),
-            "HOME" => Some("/home/kpi".to_owned()),
+            "HOME" => Some("/srv/kpi".to_owned()),
             _ => None,
         };
         SftpOptions::parse(address, "/spool", &variable)
@@ -319,7 +319,7 @@ mod tests {
         let at_home = read("sftp://kpi@[fd00::7]/~/daily").unwrap();
         assert_eq!((at_home.folder.as_str(), at_home.host.as_str()), ("daily", "fd00::7"));
         assert_eq!(at_home.label(), "sftp://kpi@[fd00::7]/~/daily");
-        assert_eq!(at_home.known_hosts, Path::new("/home/kpi/.ssh/known_hosts"));
+        assert_eq!(at_home.known_hosts, Path::new("/srv/kpi/.ssh/known_hosts"));
         assert!(matches!(read("sftp://kpi:hunter2@host/a"), Err(SftpError::Password)));
         assert!(!format!("{:?}", read("sftp://kpi:hunter2@host/a")).contains("hunter2"));
         assert!(matches!(read("sftp://kpi@host/a?password=x"), Err(SftpError::Unknown { .. })));
