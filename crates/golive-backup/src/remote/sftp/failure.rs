@@ -96,3 +96,40 @@ fn said(text: &str, code: StatusCode) -> String {
     let words: String = text.chars().filter(|character| !character.is_control()).take(200).collect();
     if words.is_empty() { code.to_string() } else { words }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::{StoreError, is_out_of_reach};
+
+    #[test]
+    fn a_server_that_could_not_be_asked_is_no_damage_and_a_file_that_cannot_be_read_is() {
+        let text = String::new;
+        let unasked = [
+            Failure::Lost("cut".into()),
+            Failure::Silent { seconds: 1 },
+            Failure::Unreachable { at: text(), said: text() },
+            Failure::NoClient { program: PathBuf::new(), source: "none".into() },
+            Failure::Untrusted { at: text(), what: text() },
+            Failure::Refused { user: text(), what: text() },
+            Failure::NoSftp { user: text() },
+            Failure::Forbidden { path: text() },
+        ];
+        for failure in unasked {
+            let error = io::Error::from(StoreError::from(failure));
+            assert!(is_out_of_reach(&error), "{error}");
+        }
+        for failure in [Failure::NotFound { path: text() }, Failure::Failed { path: text(), said: text() }] {
+            let error = io::Error::from(StoreError::from(failure));
+            assert!(!is_out_of_reach(&error), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_short_and_moves_no_cursor() {
+        let code = StatusCode::Failure;
+        assert_eq!(said("\u{1b}[2Jgone\n", code), "[2Jgone");
+        assert_eq!(said("", code), "Failure");
+        assert_eq!(said(&"x".repeat(5000), code).len(), 200);
+    }
+}
