@@ -237,6 +237,25 @@ fn a_server_that_is_killed_half_way_leaves_nothing_that_is_listed() {
 }
 
 #[test]
+fn a_removal_that_was_killed_is_neither_listed_nor_damage_and_is_ended_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    fs::write(&file, "state").unwrap();
+    let key = Key::generate();
+    let (repository, disk) = (repository("removed", &key), on_disk(sshd(), "removed"));
+    let old = back_up_state(&repository, std::slice::from_ref(&file), noon(0)).unwrap();
+    // As a kill leaves it after what makes it a backup has gone.
+    fs::write(disk.join(format!(".partial/removed-{}.json", old.id)), "[]\n").unwrap();
+    fs::remove_file(disk.join(old.id.as_str()).join("manifest.json")).unwrap();
+    let scan = repository.scan().unwrap();
+    assert_eq!((scan.backups.len(), scan.damaged.len()), (0, 0), "{scan:?}");
+    let new = back_up_state(&repository, &[file], noon(1)).unwrap();
+    assert_eq!(repository.list().unwrap(), [new]);
+    assert!(!disk.join(old.id.as_str()).exists());
+    assert_clean(&disk);
+}
+
+#[test]
 fn a_reader_that_loses_the_wire_to_sftp_once_goes_on_and_for_good_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let (large, key) = (large_files(folder.path()), Key::generate());
