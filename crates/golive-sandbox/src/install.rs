@@ -92,12 +92,13 @@ fn services(package: &str) -> &'static [&'static str] {
 /// An index that is missing or stale is fetched only when installing did not do without. A package must not start
 /// its service, which the policy file prevents while packages are set up.
 fn apt_script(packages: &str) -> String {
-    // Nor at the next start of the machine; what was there before is not installed, and so not touched.
+    // Nor at the next start of the machine, nor where it has a policy of its own; what was there before is not installed, and
+    // so not touched.
     let services: Vec<&str> = packages.split(' ').flat_map(services).copied().collect();
     let quiet = match services.join(" ") {
         none if none.is_empty() => String::new(),
         services => format!(
-            "if command -v systemctl >/dev/null; then for unit in {services}; do systemctl -q disable \"$unit\" || true; done; fi\n"
+            "if command -v systemctl >/dev/null; then for unit in {services}; do systemctl -q disable --now \"$unit\" || true; done; fi\n"
         ),
     };
     format!(
@@ -215,7 +216,8 @@ mod tests {
         let script = InstallPlan::on(&[found(None)], true).script.unwrap();
         let (before, after) = script.split_once("get || {").unwrap();
         assert!(
-            before.contains("exit 101") && after.contains("for unit in ssh.service ssh.socket;"),
+            before.contains("exit 101")
+                && after.contains("for unit in ssh.service ssh.socket; do systemctl -q disable --now"),
             "{script}"
         );
         assert_eq!(InstallPlan::on(&[found(Some("/usr/sbin/sshd"))], true).script, None);
