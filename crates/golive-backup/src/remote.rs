@@ -12,6 +12,7 @@ mod lease;
 mod s3;
 mod sftp;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -34,7 +35,7 @@ pub use self::sftp::{SftpError, SftpOptions};
 /// A manifest with digests of thousands of tables is some megabytes; what is read whole is no larger.
 const SMALL_BYTES: u64 = 256 * 1024 * 1024;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// Small objects that are read at once.
+/// Small objects that are read, and folders that are listed, at once.
 const AT_ONCE: usize = 8;
 
 /// A folder on another machine. Cheap to clone.
@@ -138,6 +139,15 @@ impl<T> Pending<T> {
     }
 }
 
+/// Answers in the order of their requests, of which a few are under way at a time.
+fn in_order<T>(mut requests: impl Iterator<Item = Pending<T>>) -> impl Iterator<Item = io::Result<T>> {
+    let mut coming = VecDeque::new();
+    std::iter::from_fn(move || {
+        coming.extend(requests.by_ref().take(AT_ONCE - coming.len()));
+        coming.pop_front().map(Pending::wait)
+    })
+}
+
 /// Begins a request that ends within `limit`.
 fn begin_within<T: Send + 'static>(
     limit: Duration,
@@ -219,33 +229,25 @@ impl Remote {
         begin_within(self.limit(), request)
     }
 
+    fn reading(&self, name: &str) -> Pending<Vec<u8>> {
+        let (store, path) = (self.store.clone(), self.path(name));
+        self.begin(async move { of_store!(&store, one => one.read(&path).await) })
+    }
+
     /// Reads a small object.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let (store, path) = (self.store.clone(), self.path(name));
-        self.begin(async move { of_store!(&store, one => one.read(&path).await) }).wait()
+        self.reading(name).wait()
     }
 
     /// Reads small objects, several at once, in the order given; those that went meanwhile are passed over.
     pub(crate) fn read_all(&self, names: Vec<String>) -> io::Result<Vec<(String, Vec<u8>)>> {
-        let mut read = Vec::with_capacity(names.len());
-        let mut names = names.into_iter().peekable();
-        let mut coming = std::collections::VecDeque::new();
-        while names.peek().is_some() || !coming.is_empty() {
-            while coming.len() < AT_ONCE
-                && let Some(name) = names.next()
-            {
-                let (store, path) = (self.store.clone(), self.path(&name));
-                let request = async move { of_store!(&store, one => one.read(&path).await) };
-                coming.push_back((name, self.begin(request)));
-            }
-            let Some((name, oldest)) = coming.pop_front() else { break };
-            match oldest.wait() {
-                Ok(bytes) => read.push((name, bytes)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(read)
+        let answers: Vec<_> = in_order(names.iter().map(|name| self.reading(name))).collect();
+        let read = names.into_iter().zip(answers).filter_map(|(name, answer)| match answer {
+            Ok(bytes) => Some(Ok((name, bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Err(error)),
+        });
+        read.collect()
     }
 
     /// Writes a small object, over what is there.
@@ -300,17 +302,24 @@ impl Remote {
 
     /// Every object below a folder, by its name below the prefix, in order.
     pub(crate) fn list(&self, folder: &str) -> io::Result<Vec<Listed>> {
-        let (store, path) = (self.store.clone(), self.path(folder));
-        let all = async move { of_store!(&store, one => one.list(&path).await) };
+        self.list_all(&[folder.to_owned()])
+    }
+
+    /// The same of several folders, one after the other; several are asked for at once.
+    pub(crate) fn list_all(&self, folders: &[String]) -> io::Result<Vec<Listed>> {
         let skipped = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
-        let mut listed: Vec<Listed> = self
-            .begin(all)
-            .wait()?
-            .into_iter()
-            .filter_map(|one| Some(Listed { name: one.name.get(skipped..)?.to_owned(), ..one }))
-            .collect();
-        listed.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(listed)
+        let requests = folders.iter().map(|folder| {
+            let (store, path) = (self.store.clone(), self.path(folder));
+            self.begin(async move { of_store!(&store, one => one.list(&path).await) })
+        });
+        let mut all = Vec::new();
+        for listed in in_order(requests) {
+            let below = |one: Listed| Some(Listed { name: one.name.get(skipped..)?.to_owned(), ..one });
+            let mut listed: Vec<Listed> = listed?.into_iter().filter_map(below).collect();
+            listed.sort_by(|one, other| one.name.cmp(&other.name));
+            all.append(&mut listed);
+        }
+        Ok(all)
     }
 
     /// The folders below the prefix.

@@ -88,10 +88,7 @@ impl Home {
             journals.iter().any(|one| one.name == removed || one.name == format!("{JOURNALS}/{name}.json"))
         };
         let names: Vec<String> = remote.folders()?.into_iter().filter(|name| is_backups(name)).collect();
-        let mut listed = Vec::new();
-        for name in &names {
-            listed.extend(remote.list(name)?);
-        }
+        let listed = remote.list_all(&names)?;
         let mut read = remote.read_all(small(&listed))?.into_iter().collect();
         let has_manifest = |name: &str| listed.iter().any(|one| one.name == format!("{name}/{MANIFEST}"));
         let wanted = names.into_iter().filter(|name| has_manifest(name) || !is_open(name));

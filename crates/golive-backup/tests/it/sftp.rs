@@ -344,6 +344,11 @@ fn only_the_server_that_is_known_is_spoken_to() {
     assert!(revoked.contains("revoked"), "{revoked}");
     assert!(!on_disk(sshd(), "trust").exists());
 
+    let mut nothing_to_go_by = options(sshd(), "trust");
+    nothing_to_go_by.client = PathBuf::from("/nowhere/ssh");
+    let without = text(&open(nothing_to_go_by, &key).list().unwrap_err());
+    assert!(without.contains("openssh-client") && !without.contains("mariadb"), "{without}");
+
     // By another name it is another server, and a name in a file of hashes is a name.
     fs::write(&known, &ours).unwrap();
     let hash = ProcessSpec::new("ssh-keygen").argument("-q").argument("-Hf").argument(&known);

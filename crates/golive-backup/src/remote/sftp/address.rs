@@ -346,6 +346,17 @@ mod tests {
         assert!(matches!(bare("sftp://kpi@host/a?known_hosts=/k"), Err(SftpError::NoLogin)));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_address_is_a_panic_and_no_password_is_shown(password in "[a-z0-9]{9,20}", rest in ".{0,40}") {
+            let _ = read(&rest);
+            let _ = read(&format!("sftp://{rest}"));
+            let refused = read(&format!("sftp://kpi:{password}@host/{rest}")).unwrap_err();
+            let told = format!("{refused:?} {refused}");
+            proptest::prop_assert!(!told.contains(&password));
+        }
+    }
+
     #[test]
     fn a_key_is_private_in_opensshs_format_and_without_a_passphrase() {
         let folder = tempfile::tempdir().unwrap();

@@ -168,7 +168,11 @@ fn quoted(path: &Path) -> String {
 }
 
 fn no_client(program: &Path, error: ToolError) -> Failure {
-    Failure::NoClient { program: program.to_owned(), source: Box::new(error) }
+    let source: Box<dyn std::error::Error + Send + Sync> = match error {
+        ToolError::Start { source, .. } => Box::new(source),
+        other => Box::new(other),
+    };
+    Failure::NoClient { program: program.to_owned(), source }
 }
 
 async fn listen(mut lines: mpsc::UnboundedReceiver<String>, said: Arc<Mutex<Said>>) {
