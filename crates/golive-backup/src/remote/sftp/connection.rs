@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::address::{Login, SftpOptions};
 use super::failure::Failure;
-use crate::exec::{Running, ToolError, start_watched};
+use crate::exec::{Running, ToolError, start_apart};
 use crate::remote::CONNECT_WITHIN;
 
 pub(super) const RENAME: &str = "posix-rename@openssh.com";
@@ -64,9 +63,8 @@ impl Connection {
     async fn open_at_leisure(options: &SftpOptions) -> Result<Self, Failure> {
         let (lines, listened) = mpsc::unbounded_channel();
         let arguments = arguments(options);
-        let mut client =
-            start_watched(&options.client, &arguments, Stdio::piped(), Stdio::piped(), Some(lines))
-                .map_err(|error| no_client(&options.client, error))?;
+        let mut client = start_apart(&options.client, &arguments, lines)
+            .map_err(|error| no_client(&options.client, error))?;
         let said = Arc::new(Mutex::new(Said::default()));
         let listening = tokio::spawn(listen(listened, said.clone()));
         let (Some(input), Some(output)) = (client.child.stdin.take(), client.child.stdout.take()) else {
