@@ -1,5 +1,5 @@
 //! The one room where programs are started: the dump tool, the client, the log reader and the physical
-//! backup of MariaDB, without a shell. Every status is
+//! backup of MariaDB, and the client of OpenSSH, without a shell. Every status is
 //! looked at, error output is bounded, and a program dies with the operation that started it.
 
 use std::path::{Path, PathBuf};
@@ -141,6 +141,18 @@ pub(crate) fn start_watched(
     let mut command = command(program, arguments);
     command.stdin(stdin).stdout(stdout);
     spawn(program, command, lines)
+}
+
+/// Starts a program to speak with over its pipes; every line of its error output goes to `lines`. Ctrl-C in a terminal
+/// reaches us alone: what is cleared up then goes over it.
+pub(crate) fn start_apart(
+    program: &Path,
+    arguments: &[String],
+    lines: mpsc::UnboundedSender<String>,
+) -> Result<Running, ToolError> {
+    let mut command = command(program, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+    spawn(program, command, Some(lines))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place of this crate that starts programs")]

@@ -46,7 +46,6 @@
 
 mod accounts;
 mod binlog;
-mod bucket;
 mod compare;
 mod create;
 mod digest;
@@ -62,6 +61,7 @@ mod pipeline;
 mod progress;
 mod rdb;
 mod redis;
+mod remote;
 mod repository;
 mod restore;
 mod retention;
@@ -83,7 +83,6 @@ pub use binlog::{
     RecoverOptions, RecoveryPlan, RecoveryReport, Search, Target, UndoError, UndoReport, archive_binlogs,
     find_changes, plan_log_prune, plan_recovery, recover, undo_transaction,
 };
-pub use bucket::{BucketError, BucketOptions};
 pub use compare::{CompareError, Comparison, Difference, compare_restored};
 pub use create::{BackupOptions, CreateBackupError, Digests, create_backup};
 pub use exec::{ToolError, Tools};
@@ -101,6 +100,7 @@ pub use physical::{
 pub use progress::{Progress, ProgressEvent, Stage};
 pub use rdb::RdbError;
 pub use redis::{RedisError, RedisServer, create_redis, restore_redis};
+pub use remote::{BucketError, BucketOptions, RemoteError, RemoteOptions, SftpError, SftpOptions};
 pub use repository::{Attempt, DamagedEntry, Proof, ProofLevel, Repository, RepositoryError, Scan};
 pub use restore::{RestoreError, RestoreOptions, RestoreReport, restore_backup};
 pub use retention::{Candidate, Kept, PrunePlan, Pruned, Retention, plan_prune};

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::home::{Home, JOURNALS, Texts, append_line};
 pub(crate) use self::staging::{Lock, Staging, take_lock};
-use crate::bucket::{Bucket, BucketError, BucketOptions};
 use crate::manifest::{BackupId, FORMAT, Manifest};
+use crate::remote::{BucketError, BucketOptions, Remote, RemoteError, RemoteOptions};
 use crate::sealing::Keys;
 use crate::shelf::Shelf;
 
@@ -192,11 +192,26 @@ impl Repository {
     /// # Errors
     /// When no client can be made of the options.
     pub fn open_bucket(options: &BucketOptions, keys: Keys) -> Result<Self, BucketError> {
-        let home = Home::Bucket { bucket: Bucket::open(options)?, spool: options.spool.clone() };
+        let home = Home::Remote { remote: Remote::bucket(options)?, spool: options.spool.clone() };
         Ok(Self { home, place: PathBuf::from(options.label()), keys: Arc::new(keys) })
     }
 
-    /// Where it is: the directory, or for a bucket its address `s3://BUCKET/PREFIX`.
+    /// Opens a repository on another machine, of whatever kind. Nothing is asked of it yet, so a wrong address or login
+    /// shows with the first use.
+    ///
+    /// # Errors
+    /// When no client can be made of the options.
+    pub fn open_remote(options: &RemoteOptions, keys: Keys) -> Result<Self, RemoteError> {
+        let remote = match options {
+            RemoteOptions::Bucket(options) => Remote::bucket(options)?,
+            RemoteOptions::Sftp(options) => Remote::sftp(options),
+        };
+        let home = Home::Remote { remote, spool: options.spool().to_owned() };
+        Ok(Self { home, place: PathBuf::from(options.label()), keys: Arc::new(keys) })
+    }
+
+    /// Where it is: the directory, or the address without what it says of the login, as `s3://BUCKET/PREFIX` or
+    /// `sftp://USER@HOST/PATH`.
     pub fn directory(&self) -> &Path {
         &self.place
     }

@@ -1,21 +1,21 @@
-//! Where the files of one backup lie: a folder on a disk, or one in a bucket. Bytes in and out; what they mean is not
+//! Where the files of one backup lie: a folder on a disk, or one in a remote place. Bytes in and out; what they mean is not
 //! known here.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::bucket::{Bucket, Download, Journal, Upload};
+use crate::remote::{Download, Journal, Remote, Upload};
 
 /// The place of one backup's files.
 #[derive(Clone)]
 pub(crate) enum Shelf {
     /// A directory.
     Folder(PathBuf),
-    /// A prefix of a bucket; with the journal of what is begun there when it is written to.
-    Bucket {
+    /// A folder of a remote place; with the journal of what is begun there when it is written to.
+    Remote {
         /// The repository's.
-        bucket: Bucket,
+        remote: Remote,
         /// The folder of the backup in it.
         folder: String,
         /// `None` when it is only read.
@@ -30,17 +30,17 @@ impl Shelf {
             Self::Folder(folder) => {
                 File::options().write(true).create_new(true).open(folder.join(name)).map(Stored::File)
             }
-            Self::Bucket { journal: Some(journal), folder, .. } => {
+            Self::Remote { journal: Some(journal), folder, .. } => {
                 Ok(Stored::Upload(Box::new(Upload::new(journal, &format!("{folder}/{name}")))))
             }
-            Self::Bucket { .. } => Err(io::Error::other("this folder of the bucket is only read")),
+            Self::Remote { .. } => Err(io::Error::other("this folder of the remote place is only read")),
         }
     }
 
     pub(crate) fn open(&self, name: &str) -> io::Result<Reading> {
         match self {
             Self::Folder(folder) => File::open(folder.join(name)).map(Reading::File),
-            Self::Bucket { bucket, folder, .. } => Download::open(bucket, &format!("{folder}/{name}"))
+            Self::Remote { remote, folder, .. } => Download::open(remote, &format!("{folder}/{name}"))
                 .map(|download| Reading::Download(Box::new(download))),
         }
     }
@@ -49,7 +49,7 @@ impl Shelf {
     pub(crate) fn shown(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.join(name),
-            Self::Bucket { bucket, folder, .. } => bucket.shown(&format!("{folder}/{name}")),
+            Self::Remote { remote, folder, .. } => remote.shown(&format!("{folder}/{name}")),
         }
     }
 }

@@ -7,11 +7,11 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::bucket::is_out_of_reach;
 use crate::create::{DUMP_PART, ends_with_marker};
 use crate::manifest::{BackupId, Manifest, Part};
 use crate::pipeline::{BUFFER_BYTES, hash_file, open_part};
 use crate::progress::{Progress, Stage};
+use crate::remote::is_out_of_reach;
 use crate::repository::{Proof, ProofLevel, Repository, RepositoryError};
 use crate::sealing::Key;
 use crate::shelf::Shelf;

@@ -7,7 +7,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use golive_sandbox::{MariaDb, MariaDbOptions, Redis, RedisOptions};
+use golive_sandbox::{MariaDb, MariaDbOptions, Redis, RedisOptions, Sshd, SshdOptions};
 use support::{Ended, run, server};
 
 #[test]
@@ -44,6 +44,36 @@ fn a_backup_is_taken_proven_restored_and_its_damage_seen() {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     backup(&["verify"]).with(2).says(&["chmod 600"]);
     assert!(!made.all().contains("planted-row"));
+}
+
+#[test]
+fn a_backup_goes_behind_sftp_and_comes_back_and_an_address_with_a_password_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (mariadb, sshd) = (server(), Sshd::start(&SshdOptions::new()).unwrap());
+    mariadb.execute("CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO app.t VALUES (1, 'planted-row')").unwrap();
+    mariadb.create_database("again").unwrap();
+    let (user, port, key) = (sshd.user(), sshd.port(), sshd.login_key());
+    let known = here.join("known hosts");
+    let address =
+        format!("sftp://{user}@127.0.0.1:{port}/~/b?key={}&known_hosts={}", key.display(), known.display());
+    let backup = |database: &str, arguments: &[&str]| -> Ended {
+        run(here, &mariadb.url(database), &[&["backup"], arguments, &["--repository", &address]].concat())
+    };
+    backup("app", &["create", "--target", "env:TARGET"]).with(12).says(&["SHA256:", "ssh-keyscan"]);
+    std::fs::write(&known, sshd.known_as(port).unwrap()).unwrap();
+    backup("app", &["create", "--target", "env:TARGET"]).with(0).says(&["1 rows", "/~/b/000001-"]);
+    backup("app", &["list"]).with(0).says(&["1 backups", "not proven yet"]);
+    backup("app", &["verify"]).with(0).says(&["intact"]);
+    backup("again", &["restore", "--target", "env:TARGET"]).with(0);
+    assert_eq!(mariadb.execute("SELECT v FROM again.t").unwrap().trim(), "planted-row");
+    flip_a_byte(&sshd.home().join("b"));
+    backup("app", &["verify"]).with(10).says(&["DAMAGED"]);
+
+    let told = format!("sftp://{user}:hunter2hunter2@127.0.0.1:{port}/b");
+    let refused = run(here, "", &["backup", "list", "--repository", &told]).with(2);
+    refused.says(&["take the password out", "?key=FILE"]);
+    assert!(!refused.all().contains("hunter2"), "{}", refused.all());
 }
 
 #[test]
@@ -257,7 +287,7 @@ fn flip_a_byte(repository: &Path) {
     let parts = std::fs::read_dir(repository).unwrap().flatten().filter(|entry| entry.path().is_dir());
     let files =
         parts.flat_map(|part| std::fs::read_dir(part.path()).unwrap().flatten().map(|file| file.path()));
-    let sealed = files.filter(|path| path.extension().is_some_and(|kind| kind != "json" && kind != "b3"));
+    let sealed = files.filter(|path| path.extension().is_some_and(|kind| kind == "age"));
     let largest = sealed.max_by_key(|path| std::fs::metadata(path).unwrap().len()).expect("a stored part");
     let mut bytes = std::fs::read(&largest).unwrap();
     let middle = bytes.len() / 2;

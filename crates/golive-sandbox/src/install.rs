@@ -78,17 +78,28 @@ impl fmt::Display for InstallPlan {
     }
 }
 
+/// What a package would have listen from the next start of the machine on.
+fn services(package: &str) -> &'static [&'static str] {
+    match package {
+        "nginx" => &["nginx"],
+        "prometheus" => &["prometheus"],
+        // Debian starts it as the one, Ubuntu as the other.
+        "openssh-server" => &["ssh.service", "ssh.socket"],
+        _ => &[],
+    }
+}
+
 /// An index that is missing or stale is fetched only when installing did not do without. A package must not start
 /// its service, which the policy file prevents while packages are set up.
 fn apt_script(packages: &str) -> String {
-    // Nor at the next start of the machine; a web server that was there before is not touched.
-    let services: Vec<&str> =
-        packages.split(' ').filter(|name| matches!(*name, "nginx" | "prometheus")).collect();
+    // Nor at the next start of the machine, nor where it has a policy of its own; what was there before is not installed, and
+    // so not touched.
+    let services: Vec<&str> = packages.split(' ').flat_map(services).copied().collect();
     let quiet = match services.join(" ") {
         none if none.is_empty() => String::new(),
-        services => {
-            format!("if command -v systemctl >/dev/null; then systemctl -q disable {services} || true; fi\n")
-        }
+        services => format!(
+            "if command -v systemctl >/dev/null; then for unit in {services}; do systemctl -q disable --now \"$unit\" || true; done; fi\n"
+        ),
     };
     format!(
         r#"set -u
@@ -193,6 +204,23 @@ mod tests {
     fn the_plan_for_a_bare_machine_prints_in_full() {
         insta::assert_snapshot!(InstallPlan::on(&nothing_found(), true));
         insta::assert_snapshot!(InstallPlan::on(&nothing_found(), false));
+    }
+
+    #[test]
+    fn a_server_that_the_tests_bring_listens_to_nobody_and_one_that_was_there_is_left_alone() {
+        let found = |path: Option<&str>| Found {
+            requirement: Requirement::Sshd,
+            path: path.map(Into::into),
+            version: None,
+        };
+        let script = InstallPlan::on(&[found(None)], true).script.unwrap();
+        let (before, after) = script.split_once("get || {").unwrap();
+        assert!(
+            before.contains("exit 101")
+                && after.contains("for unit in ssh.service ssh.socket; do systemctl -q disable --now"),
+            "{script}"
+        );
+        assert_eq!(InstallPlan::on(&[found(Some("/usr/sbin/sshd"))], true).script, None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Disposable MariaDB, Redis (alone, under Sentinel, as a cluster) and nginx servers from the system's own binaries.
+//! Disposable MariaDB, Redis (alone, under Sentinel, as a cluster), nginx and OpenSSH servers from the system's own binaries.
 //!
 //! Every server has a private directory, listens on 127.0.0.1 only, is ready when `start` returns, and dies with
 //! this process, even when that is killed. Everything blocks; from asynchronous code use a blocking task.
@@ -30,6 +30,7 @@ mod redis;
 mod requirements;
 mod server;
 mod sink;
+mod sshd;
 
 pub use certificate::{Certificate, CertificateAuthority, CertificateError};
 pub use error::{StartError, StopError};
@@ -44,3 +45,4 @@ pub use python::python_with;
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};
 pub use requirements::{Found, Missing, Packages, Requirement, look, look_for_tests};
 pub use sink::{Received, Sink, SinkError};
+pub use sshd::{Sshd, SshdOptions};

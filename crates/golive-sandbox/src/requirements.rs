@@ -50,6 +50,10 @@ pub enum Requirement {
     PebbleNames,
     /// Drives a browser without a screen, which comes with it; only golive's own tests use it.
     Chromedriver,
+    /// OpenSSH's server, with SFTP; only golive's own tests use it.
+    Sshd,
+    /// Makes keys for it; only golive's own tests use it.
+    SshKeygen,
 }
 
 /// Package names by system family.
@@ -79,7 +83,7 @@ impl Requirement {
     ];
 
     /// Those that golive's own tests use besides.
-    pub(crate) const OF_TESTS: [Self; 9] = [
+    pub(crate) const OF_TESTS: [Self; 11] = [
         Self::Galera,
         Self::Prometheus,
         Self::Promtool,
@@ -89,6 +93,8 @@ impl Requirement {
         Self::Pebble,
         Self::PebbleNames,
         Self::Chromedriver,
+        Self::Sshd,
+        Self::SshKeygen,
     ];
 
     /// The program's usual name.
@@ -122,6 +128,8 @@ impl Requirement {
             Self::Pebble => &["pebble"],
             Self::PebbleNames => &["pebble-challtestsrv"],
             Self::Chromedriver => &["chromedriver"],
+            Self::Sshd => &["sshd"],
+            Self::SshKeygen => &["ssh-keygen"],
         }
     }
 
@@ -144,6 +152,8 @@ impl Requirement {
             Self::SystemdAnalyze => ("systemd", "systemd", ""),
             Self::Pebble | Self::PebbleNames => ("pebble", "", ""),
             Self::Chromedriver => ("chromium-driver", "chromedriver", "chromedriver"),
+            Self::Sshd => ("openssh-server", "openssh-server", "openssh"),
+            Self::SshKeygen => ("openssh-client", "openssh-clients", "openssh"),
         };
         Packages { debian, fedora, macos }
     }
@@ -166,10 +176,10 @@ impl Requirement {
         found.ok_or(Missing { requirement: self })
     }
 
-    /// mariadb-install-db takes any argument as a wish to install, a library is not run, and testssl.sh works for seconds
-    /// before it greets with a banner.
+    /// mariadb-install-db takes any argument as a wish to install, a library is not run, testssl.sh works for seconds before
+    /// it greets with a banner, and ssh-keygen knows no version.
     fn tells_its_version(self) -> bool {
-        !matches!(self, Self::MariadbInstallDb | Self::Galera | Self::Testssl)
+        !matches!(self, Self::MariadbInstallDb | Self::Galera | Self::Testssl | Self::SshKeygen)
     }
 
     /// Looks for it and asks it for its version, where asking is harmless.
@@ -177,7 +187,11 @@ impl Requirement {
     pub fn look(self) -> Found {
         let path = self.find().ok();
         let version = path.as_ref().filter(|_| self.tells_its_version()).and_then(|path| {
-            let argument = if self == Self::Nginx { "-v" } else { "--version" };
+            let argument = match self {
+                Self::Nginx => "-v",
+                Self::Sshd => "-V",
+                _ => "--version",
+            };
             let output = command(path).arg(argument).stdin(Stdio::null()).output().ok()?;
             let text = [output.stdout, output.stderr].concat();
             let line = String::from_utf8_lossy(&text).lines().next()?.trim().to_owned();

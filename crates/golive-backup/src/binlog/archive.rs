@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::gtid::{Gtid, GtidState};
 use super::reader::{Ending, LogReader, Looking, Summary};
-use crate::bucket::{Bucket, Journal, is_out_of_reach};
 use crate::manifest::Part;
 use crate::pipeline::{BUFFER_BYTES, PartReader, PartWriter, open_part};
+use crate::remote::{Journal, Remote, is_out_of_reach};
 use crate::repository::{
     Home, JOURNALS, Lock, Repository, RepositoryError, append_line, file_error, take_lock,
 };
@@ -110,9 +110,9 @@ impl ArchiveStatus {
 /// The binary logs of a repository. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BinlogArchive {
-    /// Of a bucket only the spool and the status are here.
+    /// Of a remote place only the spool and the status are here.
     directory: PathBuf,
-    bucket: Option<Bucket>,
+    remote: Option<Remote>,
     keys: Arc<Keys>,
 }
 
@@ -127,16 +127,16 @@ pub(crate) struct Tail {
 impl Repository {
     /// The binary logs that are kept beside the backups.
     pub fn binlogs(&self) -> BinlogArchive {
-        let (directory, bucket) = match self.home() {
+        let (directory, remote) = match self.home() {
             Home::Folder(folder) => (folder.join(FOLDER), None),
-            Home::Bucket { bucket, spool } => (spool.clone(), Some(bucket.below(FOLDER))),
+            Home::Remote { remote, spool } => (spool.clone(), Some(remote.below(FOLDER))),
         };
-        BinlogArchive { directory, bucket, keys: self.shared_keys() }
+        BinlogArchive { directory, remote, keys: self.shared_keys() }
     }
 }
 
 impl BinlogArchive {
-    /// Where it is; of an archive in a bucket, where its spool and its status are.
+    /// Where it is; of an archive in a remote place, where its spool and its status are.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -147,8 +147,8 @@ impl BinlogArchive {
     /// When the catalog cannot be read.
     pub fn logs(&self) -> Result<Vec<ArchivedLog>, RepositoryError> {
         let reading = file_error("read the catalog of binary logs", &self.shown(CATALOG));
-        let text = match &self.bucket {
-            Some(bucket) => cataloged(bucket).map_err(reading)?,
+        let text = match &self.remote {
+            Some(remote) => cataloged(remote).map_err(reading)?,
             None => match fs::read_to_string(self.directory.join(CATALOG)) {
                 Ok(text) => text,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -175,10 +175,10 @@ impl BinlogArchive {
     /// When the catalog cannot be written or a file not be removed.
     pub fn prune(&self, logs: &[ArchivedLog]) -> Result<(), RepositoryError> {
         for log in logs {
-            if let Some(bucket) = &self.bucket {
+            if let Some(remote) = &self.remote {
                 // Out of the catalog first: what it names is there.
                 for name in [entry(&log.part.name), format!("{LOGS}/{}", log.part.name)] {
-                    bucket.remove(&name).map_err(file_error("remove", &bucket.shown(&name)))?;
+                    remote.remove(&name).map_err(file_error("remove", &remote.shown(&name)))?;
                 }
                 continue;
             }
@@ -280,7 +280,7 @@ impl BinlogArchive {
 
     /// Seals a file under a name at which nothing half-written is ever seen.
     fn put_away(&self, path: &Path, stored: &str) -> io::Result<Part> {
-        let Some(bucket) = &self.bucket else {
+        let Some(remote) = &self.remote else {
             let logs = self.directory.join(LOGS);
             let partial = format!(".partial-{stored}");
             let _ = fs::remove_file(logs.join(&partial));
@@ -290,17 +290,17 @@ impl BinlogArchive {
             return Ok(Part { name: stored.to_owned(), ..part });
         };
         let name = format!("{JOURNALS}/{stored}.json");
-        let journal = match Journal::create(bucket, &name) {
+        let journal = match Journal::create(remote, &name) {
             // A run that was killed left it; the lock of the spool is ours.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let left = Journal::take_over(bucket, &name)?;
+                let left = Journal::take_over(remote, &name)?;
                 left.abort()?;
                 left
             }
             created => created?,
         };
         let shelf =
-            Shelf::Bucket { bucket: bucket.clone(), folder: LOGS.to_owned(), journal: Some(journal.clone()) };
+            Shelf::Remote { remote: remote.clone(), folder: LOGS.to_owned(), journal: Some(journal.clone()) };
         let part = self.copy(path, &shelf, stored)?;
         journal.close()?;
         Ok(part)
@@ -320,22 +320,22 @@ impl BinlogArchive {
 
     fn note(&self, log: &ArchivedLog) -> Result<(), RepositoryError> {
         let line = serde_json::to_string(log).expect("a log has only plain fields");
-        if let Some(bucket) = &self.bucket {
+        if let Some(remote) = &self.remote {
             let name = entry(&log.part.name);
-            return bucket.write(&name, line.into_bytes()).map_err(file_error("write", &bucket.shown(&name)));
+            return remote.write(&name, line.into_bytes()).map_err(file_error("write", &remote.shown(&name)));
         }
         append_line(&self.directory.join(CATALOG), &line)
     }
 
     /// What may be shown of a name.
     fn shown(&self, name: &str) -> PathBuf {
-        self.bucket.as_ref().map_or_else(|| self.directory.join(name), |bucket| bucket.shown(name))
+        self.remote.as_ref().map_or_else(|| self.directory.join(name), |remote| remote.shown(name))
     }
 
     /// Where the closed logs are read.
     fn shelf(&self) -> Shelf {
-        match &self.bucket {
-            Some(bucket) => Shelf::Bucket { bucket: bucket.clone(), folder: LOGS.to_owned(), journal: None },
+        match &self.remote {
+            Some(remote) => Shelf::Remote { remote: remote.clone(), folder: LOGS.to_owned(), journal: None },
             None => Shelf::Folder(self.directory.join(LOGS)),
         }
     }
@@ -394,15 +394,15 @@ impl BinlogArchive {
     }
 }
 
-/// The object of a log in the catalog of a bucket.
+/// The object of a log in the catalog of a remote place.
 fn entry(stored: &str) -> String {
     format!("{CATALOG}/{stored}.json")
 }
 
 /// A line for each log; their names begin with the time at which they were begun.
-fn cataloged(bucket: &Bucket) -> io::Result<String> {
-    let names = bucket.list(CATALOG)?.into_iter().map(|one| one.name).collect();
-    let lines: Vec<String> = bucket
+fn cataloged(remote: &Remote) -> io::Result<String> {
+    let names = remote.list(CATALOG)?.into_iter().map(|one| one.name).collect();
+    let lines: Vec<String> = remote
         .read_all(names)?
         .into_iter()
         .map(|(_, bytes)| String::from_utf8_lossy(&bytes).into_owned())

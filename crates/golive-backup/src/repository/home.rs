@@ -1,6 +1,6 @@
-//! The small files of a repository, on a disk or in a bucket: manifests, and notes that are only ever added.
+//! The small files of a repository, on a disk or on another machine: manifests, and notes that are only ever added.
 //!
-//! On a disk a note is a line that is appended; in a bucket, where nothing can be appended, an object of its own.
+//! On a disk a note is a line that is appended; elsewhere, where nothing can be appended, an object of its own.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -11,19 +11,22 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::{ATTEMPTS, MANIFEST, MANIFEST_DIGEST, PROOFS, RepositoryError, file_error};
-use crate::bucket::{Bucket, Journal, Listed};
 use crate::manifest::BackupId;
+use crate::remote::{Journal, Listed, Remote};
 use crate::shelf::Shelf;
 
-/// Journals of what is being written or removed, in a bucket.
+/// Journals of what is being written or removed, in a remote place.
 pub(crate) const JOURNALS: &str = ".partial";
+
+/// Those of removals are named so.
+pub(super) const REMOVED: &str = "removed-";
 
 /// The place of a repository.
 #[derive(Debug, Clone)]
 pub(crate) enum Home {
     Folder(PathBuf),
-    Bucket {
-        bucket: Bucket,
+    Remote {
+        remote: Remote,
         /// Where binary logs lie until they are closed.
         spool: PathBuf,
     },
@@ -42,8 +45,8 @@ impl Home {
     pub(super) fn shelf(&self, id: &BackupId, journal: Option<Journal>) -> Shelf {
         match self {
             Self::Folder(folder) => Shelf::Folder(folder.join(id.as_str())),
-            Self::Bucket { bucket, .. } => {
-                Shelf::Bucket { bucket: bucket.clone(), folder: id.as_str().to_owned(), journal }
+            Self::Remote { remote, .. } => {
+                Shelf::Remote { remote: remote.clone(), folder: id.as_str().to_owned(), journal }
             }
         }
     }
@@ -52,7 +55,7 @@ impl Home {
     pub(super) fn shown(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.join(name),
-            Self::Bucket { bucket, .. } => bucket.shown(name),
+            Self::Remote { remote, .. } => remote.shown(name),
         }
     }
 
@@ -61,12 +64,12 @@ impl Home {
         match self {
             Self::Folder(folder) if !folder.join(id.as_str()).is_dir() => Ok(None),
             Self::Folder(folder) => texts_in(&folder.join(id.as_str())).map(Some),
-            Self::Bucket { bucket, .. } => {
-                let listed = bucket.list(id.as_str())?;
+            Self::Remote { remote, .. } => {
+                let listed = remote.list(id.as_str())?;
                 if !listed.iter().any(|one| one.name == format!("{id}/{MANIFEST}")) {
                     return Ok(None);
                 }
-                let mut read = bucket.read_all(small(&listed))?.into_iter().collect();
+                let mut read = remote.read_all(small(&listed))?.into_iter().collect();
                 texts_of(id.as_str(), &mut read).map(Some)
             }
         }
@@ -74,19 +77,19 @@ impl Home {
 
     /// The small files of every backup, by name; those that are being written or removed are passed over.
     pub(super) fn all(&self) -> io::Result<Vec<(String, io::Result<Texts>)>> {
-        let bucket = match self {
-            Self::Bucket { bucket, .. } => bucket,
+        let remote = match self {
+            Self::Remote { remote, .. } => remote,
             Self::Folder(folder) => return all_in(folder),
         };
         // In this order: what is published between the two looks is in the second and passed over for now.
-        let journals = bucket.list(JOURNALS)?;
-        let is_open = |name: &str| journals.iter().any(|one| one.name == format!("{JOURNALS}/{name}.json"));
-        let names: Vec<String> = bucket.folders()?.into_iter().filter(|name| is_backups(name)).collect();
-        let mut listed = Vec::new();
-        for name in &names {
-            listed.extend(bucket.list(name)?);
-        }
-        let mut read = bucket.read_all(small(&listed))?.into_iter().collect();
+        let journals = remote.list(JOURNALS)?;
+        let is_open = |name: &str| {
+            let removed = format!("{JOURNALS}/{REMOVED}{name}.json");
+            journals.iter().any(|one| one.name == removed || one.name == format!("{JOURNALS}/{name}.json"))
+        };
+        let names: Vec<String> = remote.folders()?.into_iter().filter(|name| is_backups(name)).collect();
+        let listed = remote.list_all(&names)?;
+        let mut read = remote.read_all(small(&listed))?.into_iter().collect();
         let has_manifest = |name: &str| listed.iter().any(|one| one.name == format!("{name}/{MANIFEST}"));
         let wanted = names.into_iter().filter(|name| has_manifest(name) || !is_open(name));
         let wanted: Vec<String> = wanted.collect();
@@ -97,9 +100,9 @@ impl Home {
     pub(super) fn notes(&self, name: &str) -> io::Result<Vec<String>> {
         match self {
             Self::Folder(folder) => lines_of(&folder.join(name)),
-            Self::Bucket { bucket, .. } => {
-                let names = bucket.list(name)?.into_iter().map(|one| one.name).collect();
-                Ok(bucket.read_all(names)?.into_iter().map(|(_, bytes)| text(bytes)).collect())
+            Self::Remote { remote, .. } => {
+                let names = remote.list(name)?.into_iter().map(|one| one.name).collect();
+                Ok(remote.read_all(names)?.into_iter().map(|(_, bytes)| text(bytes)).collect())
             }
         }
     }
@@ -108,12 +111,12 @@ impl Home {
     pub(super) fn note(&self, name: &str, at: DateTime<Utc>, line: &str) -> io::Result<()> {
         match self {
             Self::Folder(folder) => append(&folder.join(name), line),
-            Self::Bucket { bucket, .. } => {
+            Self::Remote { remote, .. } => {
                 // By the number first, so that the order is that of writing whatever the clock does.
-                let number = bucket.list(name)?.len();
+                let number = remote.list(name)?.len();
                 let stamp = at.format("%Y%m%dT%H%M%SZ");
                 let own = format!("{name}/{number:06}-{stamp}-{}.json", uuid::Uuid::new_v4().simple());
-                bucket.create(&own, line.as_bytes().to_vec())
+                remote.create(&own, line.as_bytes().to_vec())
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How a backup appears, and how it goes: whole, at one moment.
 //!
-//! On a disk it is written under `.partial-...`, made durable and renamed. In a bucket, where nothing can be renamed, it
+//! On a disk it is written under `.partial-...`, made durable and renamed. In a remote place, where a folder cannot be renamed, it
 //! exists when its manifest does, which is written last; until then a journal beside it says what was begun. Whoever
 //! takes the lock next clears what a killed run left.
 
@@ -12,27 +12,25 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::home::{Home, JOURNALS};
+use super::home::{Home, JOURNALS, REMOVED};
 use super::{MANIFEST, MANIFEST_DIGEST, Repository, RepositoryError, file_error};
-use crate::bucket::{Bucket, Journal, Lease};
 use crate::manifest::{BackupId, Content, FORMAT, Manifest, Part};
+use crate::remote::{Journal, Lease, Remote};
 use crate::shelf::Shelf;
 
 const LOCK: &str = ".lock";
 const PARTIAL: &str = ".partial-";
-/// Journals of removals are named so.
-const REMOVED: &str = "removed-";
 
 impl Repository {
     /// Takes the one writer's lock.
     pub(crate) fn lock(&self) -> Result<Lock, RepositoryError> {
-        let (bucket, busy) = match self.home() {
+        let (remote, busy) = match self.home() {
             Home::Folder(folder) => return take_lock(folder),
-            Home::Bucket { bucket, .. } => {
-                (bucket, RepositoryError::Busy { path: self.directory().to_owned() })
+            Home::Remote { remote, .. } => {
+                (remote, RepositoryError::Busy { path: self.directory().to_owned() })
             }
         };
-        let lease = Lease::take(bucket).map_err(file_error("lock", self.directory()))?;
+        let lease = Lease::take(remote).map_err(file_error("lock", self.directory()))?;
         lease.map(Lock::Lease).ok_or(busy)
     }
 
@@ -44,8 +42,8 @@ impl Repository {
         let lock = self.lock()?;
         let names = match self.home() {
             Home::Folder(folder) => clear_folder(folder)?,
-            Home::Bucket { bucket, .. } => clear_bucket(bucket)
-                .and_then(|()| bucket.folders())
+            Home::Remote { remote, .. } => clear_remote(remote)
+                .and_then(|()| remote.folders())
                 .map_err(file_error("clear", self.directory()))?,
         };
         let last =
@@ -57,16 +55,16 @@ impl Repository {
                 fs::DirBuilder::new().mode(0o700).create(&partial).map_err(file_error("create", &partial))?;
                 Form::Folder { partial, target: folder.join(id.as_str()) }
             }
-            Home::Bucket { bucket, .. } => {
+            Home::Remote { remote, .. } => {
                 let name = format!("{JOURNALS}/{id}.json");
                 let journal =
-                    Journal::create(bucket, &name).map_err(file_error("create", &bucket.shown(&name)))?;
-                Form::Bucket { bucket: bucket.clone(), journal }
+                    Journal::create(remote, &name).map_err(file_error("create", &remote.shown(&name)))?;
+                Form::Remote { remote: remote.clone(), journal }
             }
         };
         let shelf = match &form {
             Form::Folder { partial, .. } => Shelf::Folder(partial.clone()),
-            Form::Bucket { journal, .. } => self.home().shelf(&id, Some(journal.clone())),
+            Form::Remote { journal, .. } => self.home().shelf(&id, Some(journal.clone())),
         };
         Ok(Staging {
             id,
@@ -89,13 +87,13 @@ impl Repository {
                 fs::rename(&published, &doomed).map_err(file_error("remove", &published))?;
                 fs::remove_dir_all(&doomed).map_err(file_error("remove", &doomed))
             }
-            Home::Bucket { bucket, .. } => {
+            Home::Remote { remote, .. } => {
                 let remove = || {
                     lock.confirm()?;
                     let name = format!("{JOURNALS}/{REMOVED}{id}.json");
-                    bucket.write(&name, b"[]\n".to_vec())?;
-                    empty(bucket, id.as_str())?;
-                    bucket.remove(&name)
+                    remote.write(&name, b"[]\n".to_vec())?;
+                    empty(remote, id.as_str())?;
+                    remote.remove(&name)
                 };
                 remove().map_err(file_error("remove", &self.shelf(id).shown("")))
             }
@@ -121,18 +119,19 @@ fn clear_folder(folder: &Path) -> Result<Vec<String>, RepositoryError> {
 }
 
 /// Ends what killed runs have begun: backups that were not published go, and so do those that were being removed.
-fn clear_bucket(bucket: &Bucket) -> io::Result<()> {
-    for journal in bucket.list(JOURNALS)? {
-        let open = Journal::take_over(bucket, &journal.name)?;
+fn clear_remote(remote: &Remote) -> io::Result<()> {
+    remote.clear_temporary()?;
+    for journal in remote.list(JOURNALS)? {
+        let open = Journal::take_over(remote, &journal.name)?;
         let name =
             journal.name.trim_start_matches(JOURNALS).trim_start_matches('/').trim_end_matches(".json");
         open.abort()?;
         if let Some(id) = name.strip_prefix(REMOVED) {
-            empty(bucket, id)?;
+            empty(remote, id)?;
         } else if name.parse::<BackupId>().is_ok()
-            && !bucket.list(name)?.iter().any(|one| one.name == format!("{name}/{MANIFEST}"))
+            && !remote.list(name)?.iter().any(|one| one.name == format!("{name}/{MANIFEST}"))
         {
-            empty(bucket, name)?;
+            empty(remote, name)?;
         }
         open.close()?;
     }
@@ -140,12 +139,12 @@ fn clear_bucket(bucket: &Bucket) -> io::Result<()> {
 }
 
 /// Removes every object of a backup, the manifest first.
-fn empty(bucket: &Bucket, id: &str) -> io::Result<()> {
-    bucket.remove(&format!("{id}/{MANIFEST}"))?;
-    for one in bucket.list(id)? {
-        bucket.remove(&one.name)?;
+fn empty(remote: &Remote, id: &str) -> io::Result<()> {
+    remote.remove(&format!("{id}/{MANIFEST}"))?;
+    for one in remote.list(id)? {
+        remote.remove(&one.name)?;
     }
-    Ok(())
+    remote.remove_folder(id)
 }
 
 /// Takes the lock of a directory, or says that somebody has it.
@@ -207,7 +206,7 @@ pub(crate) struct Staging {
 
 enum Form {
     Folder { partial: PathBuf, target: PathBuf },
-    Bucket { bucket: Bucket, journal: Journal },
+    Remote { remote: Remote, journal: Journal },
 }
 
 impl Staging {
@@ -232,8 +231,8 @@ impl Staging {
         let digest = format!("{}\n", blake3::hash(&text).to_hex());
         match &self.form {
             Form::Folder { partial, target } => publish_folder(partial, target, &text, &digest)?,
-            Form::Bucket { bucket, journal } => {
-                publish_bucket(bucket, &manifest, &self.lock, text, digest)
+            Form::Remote { remote, journal } => {
+                publish_remote(remote, &manifest, &self.lock, text, digest)
                     .map_err(file_error("publish", &self.shelf.shown(MANIFEST)))?;
                 // It is published. A journal that stays is cleared by whoever comes next.
                 if let Err(error) = journal.close() {
@@ -263,15 +262,15 @@ fn publish_folder(partial: &Path, target: &Path, text: &[u8], digest: &str) -> R
 }
 
 /// The manifest is the last, and only of a backup whose every part is there in its full size.
-fn publish_bucket(
-    bucket: &Bucket,
+fn publish_remote(
+    remote: &Remote,
     manifest: &Manifest,
     lock: &Lock,
     text: Vec<u8>,
     digest: String,
 ) -> io::Result<()> {
     let id = &manifest.id;
-    let listed = bucket.list(id.as_str())?;
+    let listed = remote.list(id.as_str())?;
     for part in &manifest.parts {
         let stored = listed.iter().find(|one| one.name == format!("{id}/{}", part.name)).map(|one| one.bytes);
         if stored != Some(part.bytes) {
@@ -280,10 +279,10 @@ fn publish_bucket(
             return Err(io::Error::other(what));
         }
     }
-    bucket.create(&format!("{id}/{MANIFEST_DIGEST}"), digest.into_bytes())?;
+    remote.create(&format!("{id}/{MANIFEST_DIGEST}"), digest.into_bytes())?;
     // Whoever stood still so long that another took over must not publish any more.
     lock.confirm()?;
-    bucket.create(&format!("{id}/{MANIFEST}"), text)
+    remote.create(&format!("{id}/{MANIFEST}"), text)
 }
 
 impl Drop for Staging {
@@ -293,8 +292,8 @@ impl Drop for Staging {
         }
         let cleared = match &self.form {
             Form::Folder { partial, .. } => fs::remove_dir_all(partial),
-            Form::Bucket { bucket, journal } => {
-                journal.abort().and_then(|()| empty(bucket, self.id.as_str())).and_then(|()| journal.close())
+            Form::Remote { remote, journal } => {
+                journal.abort().and_then(|()| empty(remote, self.id.as_str())).and_then(|()| journal.close())
             }
         };
         if let Err(error) = cleared {

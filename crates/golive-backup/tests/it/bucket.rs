@@ -131,7 +131,7 @@ fn objects_of(moto: &Moto, bucket: &str) -> (Vec<String>, usize) {
 }
 
 /// Bytes that nothing makes smaller.
-fn noise(bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut noise = Vec::with_capacity(bytes + 8);
     while noise.len() < bytes {
@@ -184,7 +184,7 @@ async fn a_backup_in_a_bucket_is_taken_verified_restored_and_let_go() {
 }
 
 /// Files that make a part of several pieces.
-fn large_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn large_files(folder: &Path) -> Vec<PathBuf> {
     let part = noise(PIECE_BYTES + 5_000_000);
     ["one", "two"]
         .map(|name| {

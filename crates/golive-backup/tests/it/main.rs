@@ -15,5 +15,6 @@ mod physical;
 mod proof;
 mod redis;
 mod restore;
+mod sftp;
 mod undo;
 mod world;

@@ -130,8 +130,9 @@ pub struct ErrorProof {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Backup {
-    /// The repository's folder; the run directory's `backups` unless given. Or a bucket: `s3://BUCKET/PREFIX?credentials=FILE`, in a
-    /// file since the schedule gives its command no environment.
+    /// The repository's folder; the run directory's `backups` unless given. Or a place on another machine, with its login in
+    /// a file since the schedule gives its command no environment: `s3://BUCKET/PREFIX?credentials=FILE`, or
+    /// `sftp://USER@HOST/PATH?key=FILE&known_hosts=FILE`.
     pub directory: Option<PathBuf>,
     /// How many days backups are kept.
     pub retention_days: u32,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use golive_backup::{
-    BackupId, BucketOptions, Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, ProofLevel,
+    BackupId, Depth, Expectations, HealthFinding, Key, Keys, Manifest, Progress, ProofLevel, RemoteOptions,
     Repository, Retention, ScheduleOptions, Server, plan_prune, render_cron, render_systemd, verify_backup,
 };
 use golive_sandbox::{ProcessSpec, run_to_end};
@@ -221,7 +221,7 @@ fn retention(context: &Context) -> Retention {
 /// Where backups lie.
 pub(crate) fn folder(context: &Context) -> PathBuf {
     match &context.config.backup.directory {
-        Some(folder) if bucket(folder).is_some() => folder.clone(),
+        Some(folder) if remote(folder).is_some() => folder.clone(),
         Some(folder) => context.config.path(folder),
         None => context.directory.path("backups"),
     }
@@ -237,18 +237,18 @@ pub(crate) fn repository(context: &Context) -> Result<Repository, StepError> {
     }
     let key = Key::read(&path).doing("read the backup key")?;
     let (place, keys) = (folder(context), Keys::with_identity(key));
-    let Some(address) = bucket(&place) else {
+    let Some(address) = remote(&place) else {
         return Repository::open_local(place, keys).doing("open the backup repository");
     };
     // The schedule gives its command no environment, so a login that is not in a file would serve only today.
-    let options = BucketOptions::parse(address, context.directory.path("binlog-spool"), &|_| None);
-    Repository::open_bucket(&options.doing("read where the backups lie")?, keys)
+    let options = RemoteOptions::parse(address, context.directory.path("binlog-spool"), &|_| None);
+    Repository::open_remote(&options.doing("read where the backups lie")?, keys)
         .doing("open the backup repository")
 }
 
-/// The address, where backups lie in a bucket.
-fn bucket(place: &Path) -> Option<&str> {
-    place.to_str().filter(|text| BucketOptions::is_address(text))
+/// The address, where backups lie on another machine.
+fn remote(place: &Path) -> Option<&str> {
+    place.to_str().filter(|text| RemoteOptions::is_address(text))
 }
 
 /// Where the key lies that opens the backups.

@@ -1,8 +1,8 @@
-//! Where backups lie, in a folder or a bucket, and the key that opens them.
+//! Where backups lie, in a folder here or on another machine, and the key that opens them.
 
 use std::path::{Path, PathBuf};
 
-use golive_backup::{BucketOptions, Key, Keys, Repository};
+use golive_backup::{Key, Keys, RemoteOptions, Repository};
 
 use super::failure::ToFailure;
 use crate::args::Global;
@@ -14,8 +14,10 @@ use crate::{clock, commands, output};
 pub(crate) struct Place {
     /// The folder of backups, or a bucket: `s3://BUCKET/PREFIX?endpoint=URL&region=NAME&credentials=FILE`, of which what
     /// is behind the bucket may be absent (without a file of credentials, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
-    /// are read). `[backup] directory` of golive.toml, else `backups` in the folder of runs.
-    #[arg(long, value_name = "DIR|s3://BUCKET/PREFIX")]
+    /// are read). Or a folder behind SFTP: `sftp://USER@HOST:PORT/PATH?key=FILE&known_hosts=FILE`, with `/~/PATH` for one
+    /// in the home of USER; without a key the agent at SSH_AUTH_SOCK is asked, and without the last ~/.ssh/known_hosts
+    /// has to know the server. `[backup] directory` of golive.toml, else `backups` in the folder of runs.
+    #[arg(long, value_name = "DIR|s3://BUCKET/PREFIX|sftp://USER@HOST/PATH")]
     pub(super) repository: Option<PathBuf>,
     /// The file of the key; `backup.key` in the folder of runs unless given. Keep a copy far from the backups.
     #[arg(long, value_name = "FILE")]
@@ -28,7 +30,7 @@ pub(super) fn places(global: &Global, place: &Place) -> std::result::Result<(Pat
     let runs = commands::runs(global, &config);
     let configured = config.backup.directory.as_ref();
     let configured =
-        configured.map(|folder| if is_bucket(folder) { folder.clone() } else { config.path(folder) });
+        configured.map(|folder| if is_remote(folder) { folder.clone() } else { config.path(folder) });
     let folder = place.repository.clone().or(configured).unwrap_or_else(|| runs.join("backups"));
     Ok((folder, place.key.clone().unwrap_or_else(|| runs.join("backup.key"))))
 }
@@ -43,29 +45,29 @@ pub(super) fn open_to_write(global: &Global, place: &Place) -> std::result::Resu
     open_at(global, &folder, Keys::with_identity(key))
 }
 
-fn is_bucket(place: &Path) -> bool {
-    place.to_str().is_some_and(BucketOptions::is_address)
+fn is_remote(place: &Path) -> bool {
+    place.to_str().is_some_and(RemoteOptions::is_address)
 }
 
 /// The place as it may be given to a command that runs elsewhere.
 pub(super) fn absolute(place: PathBuf) -> std::result::Result<PathBuf, Failure> {
-    if is_bucket(&place) { Ok(place) } else { std::path::absolute(place).map_err(Failure::reach) }
+    if is_remote(&place) { Ok(place) } else { std::path::absolute(place).map_err(Failure::reach) }
 }
 
 fn open_at(global: &Global, place: &Path, keys: Keys) -> std::result::Result<Repository, Failure> {
-    let Some(address) = place.to_str().filter(|_| is_bucket(place)) else {
+    let Some(address) = place.to_str().filter(|_| is_remote(place)) else {
         return Repository::open_local(place, keys).map_err(ToFailure::failure);
     };
     let config = commands::config_or_nothing(global)?;
     let spool = commands::runs(global, &config).join("binlog-spool");
-    let options = BucketOptions::parse(address, spool, &clock::environment).map_err(Failure::usage)?;
-    Repository::open_bucket(&options, keys).map_err(Failure::usage)
+    let options = RemoteOptions::parse(address, spool, &clock::environment).map_err(Failure::usage)?;
+    Repository::open_remote(&options, keys).map_err(Failure::usage)
 }
 
 /// A repository that is there; without its key it can be listed and its bytes compared.
 pub(super) fn open(global: &Global, place: &Place) -> std::result::Result<Repository, Failure> {
     let (folder, key_file) = places(global, place)?;
-    if !is_bucket(&folder) && !folder.is_dir() {
+    if !is_remote(&folder) && !folder.is_dir() {
         return Err(Failure::usage(format!(
             "find backups in {}: give --repository DIR, or take one with `golive backup create`",
             folder.display()

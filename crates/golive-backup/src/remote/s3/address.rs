@@ -156,6 +156,11 @@ impl BucketOptions {
         })
     }
 
+    /// The folder in the bucket.
+    pub(in crate::remote) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// What may be shown: `s3://BUCKET/PREFIX`.
     pub fn label(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix).trim_end_matches('/').to_owned()

@@ -3,16 +3,14 @@
 
 use std::io::{self, Read};
 
-use object_store::ObjectStoreExt;
-
-use super::{Bucket, Pending};
+use super::{Pending, Remote};
 
 /// Two of them are in memory.
 const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// An object being read from its beginning to its end.
 pub(crate) struct Download {
-    bucket: Bucket,
+    remote: Remote,
     name: String,
     bytes: u64,
     /// The first byte that was not asked for yet.
@@ -23,10 +21,10 @@ pub(crate) struct Download {
 
 impl Download {
     /// Looks how large the object is; its bytes are asked for with the first read.
-    pub(crate) fn open(bucket: &Bucket, name: &str) -> io::Result<Self> {
-        let bytes = bucket.size(name)?;
+    pub(crate) fn open(remote: &Remote, name: &str) -> io::Result<Self> {
+        let bytes = remote.size(name)?;
         Ok(Self {
-            bucket: bucket.clone(),
+            remote: remote.clone(),
             name: name.to_owned(),
             bytes,
             asked: 0,
@@ -40,8 +38,7 @@ impl Download {
         if self.asked == end {
             return;
         }
-        let (store, path, range) = (self.bucket.store.clone(), self.bucket.path(&self.name), self.asked..end);
-        self.coming = Some(self.bucket.begin(async move { store.get_range(&path, range).await }));
+        self.coming = Some(self.remote.range(&self.name, self.asked..end));
         self.asked = end;
     }
 }
