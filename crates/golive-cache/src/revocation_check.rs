@@ -44,7 +44,6 @@ impl RevocationStore {
         if let Some(status) = inner.known.status(&inner.names, token, issued) {
             return Ok(status);
         }
-        inner.cache.admitted()?;
         if let Some(status) = self.recalled(token, now).await? {
             return Ok(status);
         }
@@ -84,6 +83,7 @@ impl RevocationStore {
         let Some((of_token, version)) = tracked.recall(&self.inner.names, token) else { return Ok(None) };
         let max_staleness = self.inner.names.settings.max_staleness;
         if let Some(everything) = tracked.proven_lately(&self.inner, version, max_staleness) {
+            self.inner.cache.admitted()?;
             return Ok(Some(of_token.status(everything, issued)));
         }
         let place = self.join(std::iter::empty(), now);

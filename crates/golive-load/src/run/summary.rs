@@ -312,6 +312,9 @@ mod tests {
         assert!(few.len() == 1 && few[0].contains("59 requests are too few"), "{few:?}");
         let full = doubts_of(&plan, 60, Duration::ZERO, 1000.0);
         assert!(full.len() == 1 && full[0].contains("1000.0 of"), "{full:?}");
-        assert!(super::full(1.9, 2.0).is_some() && super::full(1.7, 2.0).is_none(), "nine tenths are the limit");
+        assert!(
+            super::full(1.9, 2.0).is_some() && super::full(1.7, 2.0).is_none(),
+            "nine tenths are the limit"
+        );
     }
 }
