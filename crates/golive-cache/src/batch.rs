@@ -174,7 +174,7 @@ mod tests {
     async fn a_crowd_is_answered_however_long_it_takes() {
         for turns in [0, 1, LOOKS - 1, LOOKS, LOOKS * 3] {
             let batches = Numbers::new(100);
-            let slow = |asked| async move {
+            let slow = move |asked| async move {
                 for _ in 0..turns {
                     yield_now().await;
                 }
