@@ -13,13 +13,17 @@ use std::path::{Path, PathBuf};
 use public_api::Builder;
 use serde_json::Value;
 
-use crate::run::{
-    Failure, Workspace, capture, captured, finish_on_stderr, program, runs, say, say_error, tool,
-};
+use crate::run::{Failure, Workspace, capture, captured, finish_on_stderr, program, say, tool};
+use crate::tools::Tool;
 
 const LISTS: &str = "docs/api";
-/// Reads the JSON of the compilers that public-api, in our manifest, reads.
-const SEMVER_CHECKS: &str = "0.51.0";
+/// It reads the JSON of this compiler, as public-api in our manifest does.
+const SEMVER_CHECKS: Tool = Tool {
+    package: "cargo-semver-checks",
+    version: "0.51.0",
+    options: &[],
+    probe: &["semver-checks", "--version"],
+};
 /// The command: nobody embeds it.
 const COMMAND: &str = "golive-cli";
 const WRAPPER: &str = "#!/bin/sh\n# Written by `cargo xtask api`.\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n";
@@ -150,7 +154,7 @@ fn check_semver(
     crates: &[String],
     tag: &str,
 ) -> Result<(), Failure> {
-    let checks = semver_checks(workspace)?;
+    let checks = SEMVER_CHECKS.installed(workspace)?;
     let (now, before) = (workspace.target.join("api/now"), workspace.target.join("api/before"));
     keep(documents, crates, &now)?;
     let tree = workspace.target.join("api").join(tag);
@@ -195,28 +199,6 @@ fn keep(documents: &Path, crates: &[String], folder: &Path) -> Result<(), Failur
         }
     }
     Ok(())
-}
-
-fn semver_checks(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let root = workspace.target.join("tools").join(format!("semver-checks-{SEMVER_CHECKS}"));
-    let file = root.join("bin").join(format!("cargo-semver-checks{}", std::env::consts::EXE_SUFFIX));
-    let mut probe = program(&file);
-    probe.args(["semver-checks", "--version"]);
-    if runs(probe) {
-        return Ok(file);
-    }
-    say_error(&format!(
-        "installs cargo-semver-checks {SEMVER_CHECKS} below target/: once, some minutes on two cores"
-    ));
-    let mut install =
-        workspace.cargo(&["install", "cargo-semver-checks", "--version", SEMVER_CHECKS, "--locked"]);
-    install.arg("--root").arg(&root);
-    match finish_on_stderr(install)? {
-        0 => Ok(file),
-        code => Err(Failure::out_of_reach(format!(
-            "cargo-semver-checks could not be installed (exit code {code}): it comes from the registry of crates"
-        ))),
-    }
 }
 
 fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::run::{Failure, Workspace, captured, finish_on_stderr, program, runs, say, say_error};
+use crate::run::{Failure, Workspace, captured, program, say};
+use crate::tools::Tool;
 
-/// The version that is installed where none is there; each version renders a little otherwise.
-const MDBOOK: &str = "0.5.4";
+/// Without what serves and watches. Each version renders a little otherwise.
+const MDBOOK: Tool =
+    Tool { package: "mdbook", version: "0.5.4", options: &["--no-default-features"], probe: &["--version"] };
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
     if let Some(argument) = arguments.first() {
@@ -19,7 +21,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
     }
     let workspace = Workspace::find()?;
     let made = workspace.target.join("book");
-    let mut build = program(&mdbook(&workspace)?);
+    let mut build = program(&MDBOOK.installed(&workspace)?);
     build.current_dir(&workspace.root).args(["build", "docs", "--dest-dir"]).arg(&made);
     let ended = captured(build)?;
     // What mdBook warns of, a tag that is not closed for example, hides what stands behind it.
@@ -35,26 +37,6 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
     }
     say(&lost.iter().map(|line| format!("{line}\n")).collect::<String>());
     Err(Failure::not_ready(format!("book: {} links lead nowhere", lost.len())))
-}
-
-/// mdBook of this version, installed below target/ where it is not there yet; without what serves and watches.
-fn mdbook(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let root = workspace.target.join("tools").join(format!("mdbook-{MDBOOK}"));
-    let file = root.join("bin").join(format!("mdbook{}", std::env::consts::EXE_SUFFIX));
-    let mut probe = program(&file);
-    probe.arg("--version");
-    if runs(probe) {
-        return Ok(file);
-    }
-    say_error(&format!("installs mdBook {MDBOOK} below target/: once, about two minutes on two cores"));
-    let mut install = workspace.cargo(&["install", "mdbook", "--version", MDBOOK, "--locked"]);
-    install.args(["--no-default-features", "--root"]).arg(&root);
-    match finish_on_stderr(install)? {
-        0 => Ok(file),
-        code => Err(Failure::out_of_reach(format!(
-            "mdBook could not be installed (exit code {code}): it comes from the registry of crates"
-        ))),
-    }
 }
 
 /// The pages of the book by their paths in it.

@@ -13,6 +13,7 @@ mod run;
 mod stages;
 mod test;
 mod tidy;
+mod tools;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
