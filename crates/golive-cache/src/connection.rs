@@ -156,10 +156,18 @@ impl Cache {
     /// When they do not by then.
     pub async fn ready(&self, patience: Duration) -> Result<(), CommandError> {
         let mut standing = self.shared.standing.subscribe();
-        let primary = standing.wait_for(|standing| *standing == Standing::Primary);
-        match tokio::time::timeout(patience, primary).await {
-            Ok(Ok(_primary)) => Ok(()),
-            _ => Err(self.shared.admitted().err().unwrap_or(CommandError::Timeout { timeout: patience })),
+        // To be a primary is not enough: a connection that the watchdog has not seen yet closes the gate again.
+        let admitted = async {
+            while self.shared.admitted().is_err() {
+                // The breaker and the watchdog's list tell nobody when they change.
+                let _changed = tokio::time::timeout(LOOK_AGAIN, standing.changed()).await;
+            }
+        };
+        match tokio::time::timeout(patience, admitted).await {
+            Ok(()) => Ok(()),
+            Err(_elapsed) => {
+                Err(self.shared.admitted().err().unwrap_or(CommandError::Timeout { timeout: patience }))
+            }
         }
     }
 
@@ -380,6 +388,9 @@ impl Shared {
         }
     }
 }
+
+/// How soon whoever waits for the gate to open looks at it again.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// One command waiting for its answer.
 struct Place<'a>(&'a AtomicUsize);

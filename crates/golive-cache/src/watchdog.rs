@@ -129,8 +129,15 @@ impl Watchdog {
         if let (Some(lease), Standing::Primary, false) = (&shared.lease, standing, is_replaced) {
             lease.renew(began);
         }
-        shared.set_standing(if is_replaced { Standing::Replica } else { standing });
-        shared.breaker.close();
+        let known = if is_replaced { Standing::Replica } else { standing };
+        if known == Standing::Primary {
+            // In this order, so that whoever waited for the primary finds the gate open.
+            shared.breaker.close();
+            shared.set_standing(known);
+        } else {
+            shared.set_standing(known);
+            shared.breaker.close();
+        }
         match standing {
             Standing::Primary if !is_replaced && self.misses == 0 => {
                 self.pause = self.first_pause;

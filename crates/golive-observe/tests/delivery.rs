@@ -28,8 +28,10 @@ fn start(endpoint: &Endpoint, directory: &Path) -> Service {
     ])
 }
 
+/// Those that are whole: one that is being written would be lost with its process.
 fn spooled(directory: &Path) -> usize {
-    fs::read_dir(directory.join("spool")).map_or(0, Iterator::count)
+    let names = fs::read_dir(directory.join("spool")).into_iter().flatten().flatten();
+    names.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "envelope")).count()
 }
 
 fn total(service: &Service, name: &str) -> f64 {
