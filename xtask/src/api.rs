@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, Failure> {
     for name in &crates {
         changed.push_str(&compare(&workspace.root, name, &offered(&documents, name)?, blesses)?);
     }
+    changed.push_str(&gone(&workspace.root, &crates, blesses)?);
     say(&changed);
     if !changed.is_empty() && !blesses {
         return Err(Failure::not_ready(
@@ -118,6 +119,23 @@ fn compare(root: &Path, name: &str, offered: &str, blesses: bool) -> Result<Stri
     let text = differences(name, &listed, offered);
     if blesses && !text.is_empty() {
         write(&path, offered)?;
+    }
+    Ok(text)
+}
+
+/// Lists of crates that are published no more: all that they offered went with them.
+fn gone(root: &Path, crates: &[String], blesses: bool) -> Result<String, Failure> {
+    let folder = root.join(LISTS);
+    let mut text = String::new();
+    for entry in fs::read_dir(&folder).map_err(|error| unwritable(&folder, &error))?.flatten() {
+        let path = entry.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !crates.contains(&name) {
+            let _never_fails = writeln!(text, "{name}: - the whole crate");
+            if blesses {
+                fs::remove_file(&path).map_err(|error| unwritable(&path, &error))?;
+            }
+        }
     }
     Ok(text)
 }
@@ -241,5 +259,8 @@ mod tests {
         compare(root.path(), "a", "pub mod a\n", true).unwrap();
         assert_eq!(compare(root.path(), "a", "pub mod a\n", false).unwrap(), "");
         assert_eq!(compare(root.path(), "a", "", false).unwrap(), "a: - pub mod a\n");
+        assert_eq!(gone(root.path(), &["a".to_owned()], false).unwrap(), "");
+        assert_eq!(gone(root.path(), &[], true).unwrap(), "a: - the whole crate\n");
+        assert_eq!(gone(root.path(), &[], false).unwrap(), "");
     }
 }
