@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use self::dump::{DigestRowsError, digest_rows, ends_with_marker, fill};
+pub(crate) use self::dump::{DigestRowsError, digest_rows, ends_with_marker};
 use self::dump::{Dumped, Sums};
 use self::look::{check_grants, database_defaults, notes, tables_outside_snapshot, was_made_elsewhere};
 pub(crate) use self::look::{data_bytes, database_defaults_or_none};

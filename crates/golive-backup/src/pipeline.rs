@@ -1,6 +1,7 @@
 //! Bytes on their way into and out of a stored part: count, hash, compress, encrypt, in one pass and bounded memory.
 //! What the bytes mean is not known here.
 
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
@@ -61,6 +62,53 @@ impl<R: Read> Read for Hashing<R> {
         let read = self.inner.read(buffer)?;
         self.take(&buffer[..read]);
         Ok(read)
+    }
+}
+
+/// How much a program may have said that nobody has read yet: as much as an ordinary user may ask Linux for.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1024 * 1024;
+/// How long it is left to say more.
+const GATHERING: Duration = Duration::from_millis(1);
+
+/// What a program says, taken in large pieces. Programs write 4 KiB at a time, and a reader that waits for each costs both
+/// a switch of processes every time; so it looks again after a moment, where the pipe has room for what is said meanwhile.
+pub(crate) struct Gathering<R> {
+    pipe: R,
+    is_roomy: bool,
+}
+
+impl Gathering<File> {
+    pub(crate) fn new(pipe: impl Into<File>) -> Self {
+        let pipe = pipe.into();
+        #[cfg(target_os = "linux")]
+        let is_roomy =
+            rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_BYTES).is_ok_and(|room| room >= PIPE_BYTES);
+        #[cfg(not(target_os = "linux"))]
+        let is_roomy = false;
+        Self { pipe, is_roomy }
+    }
+}
+
+impl<R: Read> Gathering<R> {
+    /// Fills the buffer; less only at the end.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.pipe.read(&mut buffer[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+            if self.is_roomy && filled < buffer.len() {
+                std::thread::sleep(GATHERING);
+            }
+        }
+        Ok(filled)
+    }
+
+    /// What is there, as soon as anything is.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.pipe.read(buffer)
     }
 }
 
@@ -211,6 +259,46 @@ mod tests {
         }
         assert!(began.elapsed() >= Duration::from_millis(180), "{:?}", began.elapsed());
         assert_eq!(paced.inner.len(), 200_000);
+    }
+
+    #[test]
+    fn what_is_said_a_little_at_a_time_is_taken_in_large_pieces() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let said: Vec<u8> = (0..700_000_u32).map(|number| (number / 251) as u8).collect();
+        let expected = said.clone();
+        let saying = std::thread::spawn(move || {
+            // As a program does whose output is a pipe.
+            said.chunks(4096).for_each(|piece| writer.write_all(piece).unwrap());
+        });
+        let mut gathering = Gathering::new(std::os::fd::OwnedFd::from(reader));
+        assert_eq!(gathering.is_roomy, cfg!(target_os = "linux"));
+        let (mut taken, mut buffer) = (Vec::new(), vec![0; BUFFER_BYTES]);
+        loop {
+            let filled = gathering.fill(&mut buffer).unwrap();
+            taken.extend_from_slice(&buffer[..filled]);
+            if filled < buffer.len() {
+                break;
+            }
+        }
+        saying.join().unwrap();
+        assert_eq!(gathering.fill(&mut buffer).unwrap(), 0);
+        assert!(taken == expected, "{} bytes of {}", taken.len(), expected.len());
+    }
+
+    #[test]
+    fn a_reader_is_not_woken_for_every_piece() {
+        struct Trickle(u32);
+        impl Read for Trickle {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                Ok(buffer.len().min(60_000))
+            }
+        }
+        let mut gathering = Gathering { pipe: Trickle(0), is_roomy: true };
+        let (mut buffer, began) = (vec![0; BUFFER_BYTES], Instant::now());
+        assert_eq!(gathering.fill(&mut buffer).unwrap(), BUFFER_BYTES);
+        // A pause after each piece but the last.
+        assert!(gathering.pipe.0 == 5 && began.elapsed() >= 4 * GATHERING, "{:?}", began.elapsed());
     }
 
     #[test]

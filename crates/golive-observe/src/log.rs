@@ -1,7 +1,9 @@
 //! Where log lines go: standard output, standard error, or a file that rotates. Formatting is in `layer`; here are only
-//! bytes. What waits is in `queue`, what rotates in `rolling`, what becomes of rotated files in `archive`.
+//! bytes. What waits is in `queue`, what rotates in `rolling`, what becomes of rotated files in `archive`,
+//! and how their threads give way in `priority`.
 
 mod archive;
+mod priority;
 mod queue;
 mod rolling;
 

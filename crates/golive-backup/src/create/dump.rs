@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{BackupOptions, CreateBackupError, DUMP_PART, Digests, END_MARKER};
 use crate::exec::{self, Mask, ToolError, Tools};
 use crate::manifest::Part;
-use crate::pipeline::{BUFFER_BYTES, PartWriter};
+use crate::pipeline::{BUFFER_BYTES, Gathering, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Repository, Staging};
 use crate::rows::{RowDigester, Sum};
@@ -58,7 +58,7 @@ pub(super) fn start(
         Stdio::piped(),
     )?;
     let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
-    let stdout = File::from(stdout.into_owned_fd().map_err(CreateBackupError::Write)?);
+    let stdout = Gathering::new(stdout.into_owned_fd().map_err(CreateBackupError::Write)?);
     let (signal, opened) = oneshot::channel();
     let progress = progress.clone();
     let storing = tokio::task::spawn_blocking(move || store(stdout, writer, digests, signal, &progress));
@@ -100,13 +100,13 @@ pub(crate) async fn digest_rows(
     let arguments = arguments(&defaults.argument(), &rows_alone, database);
     let mut running = exec::start(&tools.dump, &arguments, Stdio::null(), Stdio::piped())?;
     let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
-    let mut stdout = File::from(stdout.into_owned_fd().map_err(DigestRowsError::Read)?);
+    let mut stdout = Gathering::new(stdout.into_owned_fd().map_err(DigestRowsError::Read)?);
     let progress = progress.clone();
     let digesting = tokio::task::spawn_blocking(move || {
         let (mut digester, mut tail) = (RowDigester::new(), Tail::default());
         let (mut buffer, mut bytes) = (vec![0; BUFFER_BYTES], 0);
         loop {
-            let read = stdout.read(&mut buffer)?;
+            let read = stdout.fill(&mut buffer)?;
             if read == 0 {
                 break;
             }
@@ -144,7 +144,7 @@ fn arguments(defaults: &str, what: &[&str], database: &str) -> Vec<String> {
 
 /// Copies the dump into the part, fires the signal at the first table, and looks at the end. The rows are digested beside.
 fn store(
-    stdout: impl Read,
+    stdout: Gathering<File>,
     writer: PartWriter,
     digests: Digests,
     signal: oneshot::Sender<()>,
@@ -187,7 +187,7 @@ fn digest(filled: &Receiver<(Vec<u8>, usize)>, giver: &std::sync::mpsc::Sender<V
 
 /// Copies to the end; `pass` is given each buffer that was stored, and gives one back.
 fn copy(
-    mut stdout: impl Read,
+    mut stdout: Gathering<File>,
     mut writer: PartWriter,
     signal: oneshot::Sender<()>,
     progress: &Progress,
@@ -199,7 +199,7 @@ fn copy(
     loop {
         buffer.resize(BUFFER_BYTES, 0);
         // Writes wait for the first table to show: until then nothing is held back.
-        let read = if head.is_some() { stdout.read(&mut buffer)? } else { fill(&mut stdout, &mut buffer)? };
+        let read = if head.is_some() { stdout.read(&mut buffer)? } else { stdout.fill(&mut buffer)? };
         if read == 0 {
             break;
         }
@@ -219,18 +219,6 @@ fn copy(
         (buffer, _) = pass((buffer, read))?;
     }
     Ok((writer.finish()?, ends_with_marker(&tail.0)))
-}
-
-/// A pipe gives little at a time, and every stage has its cost by the piece.
-pub(crate) fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match source.read(&mut buffer[filled..])? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
 }
 
 /// The last bytes of what passed.

@@ -3,17 +3,19 @@
 //! the manifest is of the very same moment. Whether it was is checked, and said.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 
 use super::{COMPLETED, PHYSICAL_PART};
-use crate::create::{Digests, chain, data_bytes, database_defaults_or_none, fill};
+use crate::create::{Digests, chain, data_bytes, database_defaults_or_none};
 use crate::digest;
 use crate::exec::{self, Mask, Running, ToolError, Tools};
 use crate::inventory::{self, InspectError, Inventory, ObjectKind};
@@ -21,7 +23,7 @@ use crate::manifest::{
     BackupId, BinlogPosition, Content, DatabaseFacts, Manifest, Part, PhysicalFacts, SnapshotMethod,
     TableFacts,
 };
-use crate::pipeline::{BUFFER_BYTES, PartWriter};
+use crate::pipeline::{BUFFER_BYTES, Gathering, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
 use crate::server::{ConnectError, Server, Session};
@@ -204,11 +206,12 @@ async fn collect(
         return Err(PhysicalError::Empty);
     }
     let mut copy = Copy::start(server, repository, options, from_lsn, staging, progress)?;
-    let mut reader = server.connect().await?;
-    let moment = copy.align(&mut reader).await?;
+    let tables: usize = before.iter().map(|(_, inventory)| inventory.names(ObjectKind::Table).count()).sum();
+    let mut readers = try_join_all((0..readers().min(tables.max(1))).map(|_| server.connect())).await?;
+    let moment = copy.align(&mut readers).await?;
     // The end of the stream is compressed and made durable meanwhile.
     let how = (options.digests, staging.id.as_str());
-    let (stored, looked) = tokio::try_join!(copy.finish(), digest_all(&mut reader, &before, how, progress))?;
+    let (stored, looked) = tokio::try_join!(copy.finish(), digest_all(&mut readers, &before, how, progress))?;
     let (part, said) = stored;
     let exact = moment.exact
         && said.binlog.as_ref().zip(moment.binlog.as_ref()).is_none_or(|(tool, own)| same(tool, own));
@@ -265,43 +268,63 @@ async fn collect(
 /// A method, and what the server says of the tables of a database by it.
 type Looked = (&'static str, Vec<TableFacts>);
 
-/// The same of every database, in order.
+/// How many sessions look at tables at once, each in the same snapshot: half of the processors, 2 to 8. The server is on this
+/// machine, and the other half is for whom it serves.
+fn readers() -> usize {
+    (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).clamp(2, 8)
+}
+
+/// The same of every database, in order. Whoever of the readers is free takes the next table.
 async fn digest_all(
-    reader: &mut Session,
+    readers: &mut [Session],
     databases: &[(String, Inventory)],
     how: (Digests, &str),
     progress: &Progress,
 ) -> Result<Vec<Looked>, PhysicalError> {
-    let mut all = Vec::with_capacity(databases.len());
-    for (name, inventory) in databases {
-        all.push(digest(reader, name, inventory, how, progress).await?);
-    }
-    Ok(all)
+    let tables = databases.iter().flat_map(|(database, inventory)| {
+        inventory.names(ObjectKind::Table).map(move |table| (database.as_str(), table))
+    });
+    let tables: Vec<(&str, &str)> = tables.collect();
+    let next = AtomicUsize::new(0);
+    let found = try_join_all(readers.iter_mut().map(|reader| async {
+        let mut found = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((database, table)) = tables.get(at) else { break Ok::<_, PhysicalError>(found) };
+            found.push((at, digest(reader, database, table, how, progress).await?));
+        }
+    }));
+    let mut found: Vec<(usize, TableFacts)> = found.await?.into_iter().flatten().collect();
+    found.sort_by_key(|(at, _)| *at);
+    let mut found = found.into_iter().map(|(_, facts)| facts);
+    let method = match how.0 {
+        Digests::Sql => digest::METHOD,
+        Digests::Quick => witness::METHOD,
+    };
+    let mut of_database =
+        |inventory: &Inventory| found.by_ref().take(inventory.names(ObjectKind::Table).count()).collect();
+    Ok(databases.iter().map(|(_, inventory)| (method, of_database(inventory))).collect())
 }
 
 async fn digest(
     reader: &mut Session,
     database: &str,
-    inventory: &Inventory,
+    table: &str,
     (digests, seed): (Digests, &str),
     progress: &Progress,
-) -> Result<Looked, PhysicalError> {
-    let names: Vec<String> = inventory.names(ObjectKind::Table).map(str::to_owned).collect();
-    let (connection, stage) = (&mut reader.connection, Stage::Digesting);
-    let (method, facts) = match digests {
-        Digests::Sql => {
-            (digest::METHOD, inventory::read_tables(connection, database, &names, progress, stage).await)
-        }
+) -> Result<TableFacts, PhysicalError> {
+    let (connection, stage, table) = (&mut reader.connection, Stage::Digesting, [table.to_owned()]);
+    let facts = match digests {
+        Digests::Sql => inventory::read_tables(connection, database, &table, progress, stage).await,
         Digests::Quick => {
-            let how = (Beside::Files, seed);
-            (witness::METHOD, witness::read(connection, database, &names, how, progress, stage).await)
+            witness::read(connection, database, &table, (Beside::Files, seed), progress, stage).await
         }
     };
     let facts = facts.map_err(|error| match error.is_schema_change() {
         true => PhysicalError::SchemaChanged { database: database.to_owned() },
         false => error.into(),
     })?;
-    Ok((method, facts))
+    Ok(facts.into_iter().next().expect("one table was asked for"))
 }
 
 fn same(tool: &BinlogPosition, own: &BinlogPosition) -> bool {
@@ -385,14 +408,14 @@ impl Copy {
             Some(sender),
         )?;
         let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
-        let stdout = File::from(stdout.into_owned_fd().map_err(PhysicalError::Write)?);
+        let stdout = Gathering::new(stdout.into_owned_fd().map_err(PhysicalError::Write)?);
         let progress = progress.clone();
         let storing = tokio::task::spawn_blocking(move || store(stdout, writer, &progress));
         Ok(Self { running, lines, storing, notes, last: String::new() })
     }
 
-    /// Waits for the moment at which nobody commits, and opens the reader's snapshot in it.
-    async fn align(&mut self, reader: &mut Session) -> Result<Moment, PhysicalError> {
+    /// Waits for the moment at which nobody commits, and opens the readers' snapshots in it.
+    async fn align(&mut self, readers: &mut [Session]) -> Result<Moment, PhysicalError> {
         let mut blocked = false;
         while let Some(line) = self.lines.recv().await {
             blocked = line.contains(BLOCKED);
@@ -403,7 +426,8 @@ impl Copy {
         }
         let began = Instant::now();
         let held = blocked && self.running.hold(true).is_ok();
-        let opened = tokio::time::timeout(HOLD_LIMIT, begin(&mut reader.connection)).await;
+        let opening = try_join_all(readers.iter_mut().map(|reader| begin(&mut reader.connection)));
+        let opened = tokio::time::timeout(HOLD_LIMIT, opening).await;
         if held {
             tokio::time::sleep(ARRIVAL).await;
         }
@@ -417,9 +441,10 @@ impl Copy {
         }
         let held_milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let opened = opened.map_err(|_| PhysicalError::Timeout { seconds: HOLD_LIMIT.as_secs() })?;
-        let binlog = opened
-            .map_err(|source| PhysicalError::Query { doing: "open the snapshot of the digests", source })?;
-        Ok(Moment { exact, held_milliseconds, binlog })
+        let positions = opened
+            .map_err(|source| PhysicalError::Query { doing: "open the snapshots of the digests", source })?;
+        let exact = exact && positions.windows(2).all(|two| two[0] == two[1]);
+        Ok(Moment { exact, held_milliseconds, binlog: positions.into_iter().next().flatten() })
     }
 
     async fn finish(mut self) -> Result<(Part, Said), PhysicalError> {
@@ -437,10 +462,10 @@ impl Copy {
     }
 }
 
-fn store(mut stdout: impl Read, mut writer: PartWriter, progress: &Progress) -> io::Result<Part> {
+fn store(mut stdout: Gathering<File>, mut writer: PartWriter, progress: &Progress) -> io::Result<Part> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let read = fill(&mut stdout, &mut buffer)?;
+        let read = stdout.fill(&mut buffer)?;
         if read == 0 {
             return writer.finish();
         }

@@ -2,7 +2,7 @@
 //! a thread of its own; a crash at any point loses no line, because a file goes only after its compressed form is safe.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -11,16 +11,14 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::LogFile;
+use super::{LogFile, priority};
 use crate::clock;
 
 const COMPRESSED: &str = ".gz";
 const PARTIAL: &str = ".gz.tmp";
 
-/// How far compressing steps back (the niceness of its thread): as far as there is. It has the processor when requests leave
-/// it. While they leave none, files stay as they are for longer, and what is kept of them is bounded all the same.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 19;
+/// How much of a file is read at once.
+const READ_BYTES: usize = 128 * 1024;
 
 /// The thread that looks after rotated files. Dropping it waits for the file that is being compressed.
 pub(super) struct Archive {
@@ -58,9 +56,8 @@ impl Drop for Archive {
 }
 
 fn tidy_all(options: &LogFile, woken: &Receiver<()>) {
-    // Only Linux has it for a thread alone; elsewhere it would be the whole service's. Where it is refused, nothing is lost.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(NICENESS);
+    // As long as requests leave no processor at all, files stay as they are; what is kept of them is bounded all the same.
+    priority::only_when_idle();
     while woken.recv().is_ok() {
         let Ok(files) = rotated(&options.path) else { continue };
         for file in files.iter().filter(|file| options.compress && !file.is_compressed) {
@@ -139,9 +136,9 @@ fn moment(stamp: &str) -> Option<DateTime<Utc>> {
 /// The compressed form is on the disk, under its name, before the file goes.
 fn compress(path: &Path) -> io::Result<()> {
     let partial = with_end(path, PARTIAL);
-    let mut source = File::open(path)?;
+    let mut source = BufReader::with_capacity(READ_BYTES, File::open(path)?);
     let target = File::create(&partial)?;
-    target.set_permissions(source.metadata()?.permissions())?;
+    target.set_permissions(source.get_ref().metadata()?.permissions())?;
     let mut encoder = GzEncoder::new(target, Compression::fast());
     io::copy(&mut source, &mut encoder)?;
     encoder.finish()?.sync_all()?;
@@ -184,33 +181,6 @@ mod tests {
         assert_eq!(gone(&|options| options.keep_bytes = 25), 2);
         assert_eq!(gone(&|options| options.keep_for = Duration::from_secs(30 * 86_400)), 1);
         assert_eq!(gone(&|options| options.keep_for = Duration::ZERO), 3, "a future stamp has no age");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn compressing_steps_back_and_nobody_else_does() {
-        let directory = tempfile::tempdir().unwrap();
-        let _archive = Archive::start(LogFile::new(directory.path().join("app.log"))).unwrap();
-        let niceness_of = |thread: &Path| -> Option<(String, i32)> {
-            let stat = fs::read_to_string(thread.join("stat")).ok()?;
-            let (name, after) = (stat.split_once('(')?.1.rsplit_once(')')?.0, stat.rsplit_once(')')?.1);
-            Some((name.to_owned(), after.split_whitespace().nth(16)?.parse().ok()?))
-        };
-        let began = std::time::Instant::now();
-        loop {
-            let threads =
-                fs::read_dir("/proc/self/task").unwrap().filter_map(|entry| niceness_of(&entry.ok()?.path()));
-            let (ours, others): (Vec<_>, Vec<_>) =
-                threads.partition(|(name, _)| name.starts_with("golive-log-file"));
-            // What the whole process was started with comes on top of it.
-            let usual = others.iter().map(|(_, niceness)| *niceness).max().unwrap();
-            let expected = (usual + NICENESS).min(19);
-            if !ours.is_empty() && ours.iter().all(|(_, niceness)| *niceness == expected) {
-                break;
-            }
-            assert!(began.elapsed() < Duration::from_secs(20), "{ours:?} beside {usual}");
-            thread::yield_now();
-        }
     }
 
     #[test]

@@ -212,6 +212,8 @@ pub(crate) fn start(
     });
     let writing = Arc::clone(&shared);
     thread::Builder::new().name("golive-log".to_owned()).spawn(move || {
+        // Whoever answers a request when there is something to write goes on first.
+        super::priority::without_preempting();
         write_all(&writing, output.as_mut(), &notice);
         writing.lock().has_ended = true;
         writing.changed.notify_all();
