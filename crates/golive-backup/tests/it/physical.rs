@@ -158,20 +158,21 @@ async fn a_tool_that_lies_or_dies_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_table_is_told_of_where_it_lies_however_many_look_at_once() {
     let logged = Logged::new(LEDGER);
-    for (database, tables) in [("before", 3_u64), ("zeta", 4)] {
+    for (database, tables) in [("alpha", 3_u64), ("zeta", 4)] {
         logged.server.execute(&format!("CREATE DATABASE {database}")).unwrap();
         for number in 1..=tables {
-            let (table, rows) = (format!("{database}.t{number}"), number * 100 + tables);
-            let columns = "(id INT PRIMARY KEY)";
-            logged.server.execute(&format!("CREATE TABLE {table} {columns}")).unwrap();
-            let fill = format!("INSERT INTO {table} SELECT seq FROM seq_1_to_{rows}");
+            let rows = number * 100 + tables;
+            let fill = format!(
+                "USE {database}; CREATE TABLE t{number} (id INT PRIMARY KEY); \
+                 INSERT INTO t{number} SELECT seq FROM seq_1_to_{rows}"
+            );
             logged.server.execute(&fill).unwrap();
         }
     }
     logged.server.execute("CREATE DATABASE without_tables").unwrap();
     let manifest = back_up(&logged, None).await;
     let facts = |database| manifest.database_named(database).unwrap();
-    for (database, tables) in [("before", 3_u64), ("zeta", 4)] {
+    for (database, tables) in [("alpha", 3_u64), ("zeta", 4)] {
         let found: Vec<(String, u64)> =
             facts(database).tables.iter().map(|table| (table.name.clone(), table.rows)).collect();
         let expected: Vec<(String, u64)> =
