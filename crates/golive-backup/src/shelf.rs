@@ -4,6 +4,8 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 
 use crate::remote::{Download, Journal, Remote, Upload};
 
@@ -28,7 +30,8 @@ impl Shelf {
     pub(crate) fn create(&self, name: &str) -> io::Result<Stored> {
         match self {
             Self::Folder(folder) => {
-                File::options().write(true).create_new(true).open(folder.join(name)).map(Stored::File)
+                let file = File::options().write(true).create_new(true).open(folder.join(name))?;
+                Ok(Stored::File(OnDisk { file, unsynced: 0, syncing: None }))
             }
             Self::Remote { journal: Some(journal), folder, .. } => {
                 Ok(Stored::Upload(Box::new(Upload::new(journal, &format!("{folder}/{name}")))))
@@ -62,18 +65,67 @@ impl From<&Path> for Shelf {
 
 /// A file being written.
 pub(crate) enum Stored {
-    File(File),
+    File(OnDisk),
     Upload(Box<Upload>),
+}
+
+/// After so many bytes a file on a disk is made durable so far, beside whoever writes on: at the end there would otherwise
+/// be all of it to wait for.
+const SYNC_BYTES: usize = 32 * 1024 * 1024;
+
+/// A file on a disk.
+pub(crate) struct OnDisk {
+    file: File,
+    unsynced: usize,
+    /// Only of a large file.
+    syncing: Option<Syncing>,
+}
+
+/// A thread that makes a file durable whenever it is asked, and what became of it.
+struct Syncing {
+    ask: SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Syncing {
+    fn start(file: File) -> Self {
+        let (ask, asked) = sync_channel(1);
+        let thread = thread::spawn(move || asked.iter().try_for_each(|()| file.sync_data()));
+        Self { ask, thread }
+    }
+}
+
+impl OnDisk {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.unsynced += written;
+        if self.unsynced >= SYNC_BYTES {
+            self.unsynced = 0;
+            if self.syncing.is_none() {
+                self.syncing = Some(Syncing::start(self.file.try_clone()?));
+            }
+            // Asked already, or ended by an error that the end of the file will tell.
+            let _ = self.syncing.as_ref().map(|syncing| syncing.ask.try_send(()));
+        }
+        Ok(written)
+    }
+
+    fn finish(self) -> io::Result<u64> {
+        if let Some(Syncing { ask, thread }) = self.syncing {
+            drop(ask);
+            // The system tells an error once: what this thread was told, nobody else will be.
+            thread.join().expect("making a file durable does not panic")?;
+        }
+        self.file.sync_all()?;
+        Ok(self.file.metadata()?.len())
+    }
 }
 
 impl Stored {
     /// Makes it durable; says how many bytes are there.
     pub(crate) fn finish(self) -> io::Result<u64> {
         match self {
-            Self::File(file) => {
-                file.sync_all()?;
-                Ok(file.metadata()?.len())
-            }
+            Self::File(file) => file.finish(),
             Self::Upload(upload) => upload.finish(),
         }
     }
@@ -89,7 +141,7 @@ impl Write for Stored {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::File(file) => file.flush(),
+            Self::File(file) => file.file.flush(),
             Self::Upload(upload) => upload.flush(),
         }
     }
@@ -107,5 +159,33 @@ impl Read for Reading {
             Self::File(file) => file.read(buffer),
             Self::Download(download) => download.read(buffer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_file_is_durable_along_the_way_and_whole_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::from(folder.path());
+        let mut stored = shelf.create("large").unwrap();
+        let piece = vec![7; SYNC_BYTES / 4];
+        (0..4).for_each(|_| stored.write_all(&piece).unwrap());
+        assert!(matches!(&stored, Stored::File(file) if file.syncing.is_some() && file.unsynced == 0));
+        stored.write_all(b"end").unwrap();
+        assert_eq!(stored.finish().unwrap(), SYNC_BYTES as u64 + 3);
+        assert!(shelf.create("large").is_err(), "nothing is written over");
+    }
+
+    #[test]
+    fn what_could_not_be_made_durable_is_told_at_the_end() {
+        // A pipe cannot be.
+        let (_reader, writer) = io::pipe().unwrap();
+        let syncing = Syncing::start(File::from(std::os::fd::OwnedFd::from(writer)));
+        syncing.ask.send(()).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        assert!(OnDisk { file, unsynced: 0, syncing: Some(syncing) }.finish().is_err());
     }
 }

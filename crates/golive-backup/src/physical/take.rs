@@ -199,9 +199,13 @@ async fn collect(
     staging: &Staging,
     progress: &Progress,
 ) -> Result<(Part, PhysicalFacts), PhysicalError> {
-    let tool_version = exec::version(&options.tools.physical).await?;
-    let mut session = server.connect().await?;
-    let before = inventories(&mut session).await?;
+    let looking = async {
+        let mut session = server.connect().await?;
+        let before = inventories(&mut session).await?;
+        Ok::<_, PhysicalError>((session, before))
+    };
+    let asking = async { Ok(exec::version(&options.tools.physical).await?) };
+    let (tool_version, (mut session, before)) = tokio::try_join!(asking, looking)?;
     if before.is_empty() {
         return Err(PhysicalError::Empty);
     }
