@@ -41,18 +41,30 @@ fn set(policy: NormalThreadSchedulePolicy) {
 #[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+    use std::{fs, thread};
 
-    /// Niceness and policy of this thread: fields 19 and 41 of proc(5).
+    use super::*;
+    use crate::{LogFile, LogTarget};
+
+    const BATCH: u32 = 3;
+    const IDLE: u32 = 5;
+
+    /// Niceness and policy of a thread: fields 19 and 41 of proc(5).
+    fn of(thread: &Path) -> Option<(i32, u32)> {
+        let stat = fs::read_to_string(thread.join("stat")).ok()?;
+        let after: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some((after[16].parse().ok()?, after[38].parse().ok()?))
+    }
+
     fn own() -> (i32, u32) {
-        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        let after: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        (after[16].parse().unwrap(), after[38].parse().unwrap())
+        of(Path::new("/proc/thread-self")).unwrap()
     }
 
     /// What a new thread is after `act`.
     fn after(act: fn()) -> (i32, u32) {
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             act();
             own()
         });
@@ -63,8 +75,29 @@ mod tests {
     fn each_thread_gives_way_alone_and_its_niceness_stays() {
         let (niceness, usual) = own();
         let changed = |policy| if niceness == 0 { policy } else { usual };
-        assert_eq!(after(without_preempting), (niceness, changed(3)), "SCHED_BATCH");
-        assert_eq!(after(only_when_idle), (niceness, changed(5)), "SCHED_IDLE");
+        assert_eq!(after(without_preempting), (niceness, changed(BATCH)));
+        assert_eq!(after(only_when_idle), (niceness, changed(IDLE)));
         assert_eq!(own(), (niceness, usual));
+    }
+
+    #[test]
+    fn the_threads_of_a_log_file_give_way() {
+        let (niceness, usual) = own();
+        let directory = tempfile::tempdir().unwrap();
+        let target = LogTarget::File(LogFile::new(directory.path().join("app.log")));
+        let (_queue, _guard) = super::super::open(&target, |_| Vec::new()).unwrap();
+        let threads = [("golive-log\n", BATCH), ("golive-log-file\n", IDLE)];
+        let has = |name: &str, expected: u32| {
+            let named = fs::read_dir("/proc/self/task").unwrap().filter_map(|entry| {
+                let thread = entry.ok()?.path();
+                (fs::read_to_string(thread.join("comm")).ok()? == name).then(|| of(&thread))?
+            });
+            named.into_iter().any(|(_, policy)| policy == if niceness == 0 { expected } else { usual })
+        };
+        let began = Instant::now();
+        while !threads.iter().all(|(name, policy)| has(name, *policy)) {
+            assert!(began.elapsed() < Duration::from_secs(20), "a thread of the log does not give way");
+            thread::yield_now();
+        }
     }
 }
