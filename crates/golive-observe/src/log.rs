@@ -45,7 +45,7 @@ impl LogTarget {
     }
 }
 
-/// A log file, when it rotates, and what is kept.
+/// A log file, when it rotates, and what is kept. A device or a pipe is written to and never rotated.
 ///
 /// Lines wait for the disk in memory, at most [`LogFile::LARGEST_LOSS_BYTES`] of them: so much a `kill -9` loses at
 /// most, and as much a full disk holds up before lines are dropped (and counted). An end in order, a panic included,

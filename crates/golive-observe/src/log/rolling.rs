@@ -24,7 +24,8 @@ pub(super) struct RollingFile {
     day: NaiveDate,
     newest: Option<String>,
     looked: Instant,
-    archive: Archive,
+    /// Nothing where this is no file but a device or a pipe, which is written to and otherwise left alone.
+    archive: Option<Archive>,
 }
 
 impl RollingFile {
@@ -40,7 +41,7 @@ impl RollingFile {
             _ => today,
         };
         let newest = archive::rotated(&options.path)?.pop().map(|found| found.stamp);
-        let archive = Archive::start(options.clone())?;
+        let archive = if metadata.is_file() { Some(Archive::start(options.clone())?) } else { None };
         let mut file =
             Self { options, file, bytes: metadata.len(), day, newest, looked: Instant::now(), archive };
         file.end_cut_line()?;
@@ -70,7 +71,9 @@ impl RollingFile {
         self.newest = Some(stamp);
         self.file = open_append(&self.options)?;
         self.bytes = 0;
-        self.archive.tidy();
+        if let Some(archive) = &self.archive {
+            archive.tidy();
+        }
         Ok(())
     }
 
@@ -119,6 +122,9 @@ impl RollingFile {
 
 impl Output for RollingFile {
     fn write_lines(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
+        if self.archive.is_none() {
+            return self.append(lines);
+        }
         // A name that cannot be looked up or a rotation that fails must not cost a line: it goes into the open file.
         let _ = self.look();
         let now = clock::now();
@@ -216,6 +222,24 @@ mod tests {
         assert!(rotated.len() > 10 && rotated.iter().all(|found| found.is_compressed), "{}", rotated.len());
         // The bytes that a file may have are kept to.
         assert!(fs::metadata(&path).unwrap().len() <= 100);
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays_where_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        // As images do that log to the output of their container.
+        let path = directory.path().join("app.log");
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        let mut file = RollingFile::open(options(&path)).unwrap();
+        let batch = "a line\n".repeat(100);
+        for _ in 0..3 {
+            let (written, outcome) = file.write_lines(batch.as_bytes());
+            outcome.unwrap();
+            assert_eq!(written, batch.len());
+        }
+        drop(file);
+        assert_eq!(fs::read_link(&path).unwrap(), Path::new("/dev/null"));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
