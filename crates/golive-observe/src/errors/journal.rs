@@ -160,6 +160,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_no_file_keeps_its_permissions() {
+        use std::os::fd::{AsRawFd, OwnedFd};
+        let (_reader, writer) = io::pipe().unwrap();
+        let pipe = File::from(OwnedFd::from(writer));
+        pipe.set_permissions(Permissions::from_mode(0o622)).unwrap();
+        open_private(Path::new(&format!("/proc/self/fd/{}", pipe.as_raw_fd()))).unwrap();
+        assert_eq!(pipe.metadata().unwrap().permissions().mode() & 0o777, 0o622);
+    }
+
+    #[test]
     fn the_journal_is_private_bounded_and_survives_a_cut_line() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("errors.jsonl");

@@ -27,15 +27,12 @@ pub(super) fn only_when_idle() {
 #[cfg(target_os = "linux")]
 fn set(policy: NormalThreadSchedulePolicy) {
     // The library sets the niceness, too; whoever gave the service one of its own keeps it.
-    let is_usual = rustix::process::getpriority_process(None).is_ok_and(|niceness| niceness == 0);
-    if let Some(priority) = NO_NICENESS.try_into().ok().filter(|_| is_usual) {
-        let policy = ThreadSchedulePolicy::Normal(policy);
-        let _ = set_thread_priority_and_policy(
-            thread_native_id(),
-            ThreadPriority::Crossplatform(priority),
-            policy,
-        );
+    if rustix::process::getpriority_process(None) != Ok(0) {
+        return;
     }
+    let priority = ThreadPriority::Crossplatform(NO_NICENESS.try_into().expect("it is on the scale"));
+    let _ =
+        set_thread_priority_and_policy(thread_native_id(), priority, ThreadSchedulePolicy::Normal(policy));
 }
 
 #[cfg(target_os = "linux")]

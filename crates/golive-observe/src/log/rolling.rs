@@ -24,8 +24,7 @@ pub(super) struct RollingFile {
     day: NaiveDate,
     newest: Option<String>,
     looked: Instant,
-    /// Nothing where this is no file but a device or a pipe, which is written to and otherwise left alone.
-    archive: Option<Archive>,
+    archive: Archive,
 }
 
 impl RollingFile {
@@ -41,7 +40,7 @@ impl RollingFile {
             _ => today,
         };
         let newest = archive::rotated(&options.path)?.pop().map(|found| found.stamp);
-        let archive = if metadata.is_file() { Some(Archive::start(options.clone())?) } else { None };
+        let archive = Archive::start(options.clone())?;
         let mut file =
             Self { options, file, bytes: metadata.len(), day, newest, looked: Instant::now(), archive };
         file.end_cut_line()?;
@@ -66,14 +65,16 @@ impl RollingFile {
     }
 
     fn rotate(&mut self, now: DateTime<Utc>) -> io::Result<()> {
+        // A device or a pipe is written to and otherwise left alone.
+        if !self.file.metadata()?.is_file() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let stamp = next_stamp(now, self.newest.as_deref());
         fs::rename(&self.options.path, archive::name(&self.options.path, &stamp))?;
         self.newest = Some(stamp);
         self.file = open_append(&self.options)?;
         self.bytes = 0;
-        if let Some(archive) = &self.archive {
-            archive.tidy();
-        }
+        self.archive.tidy();
         Ok(())
     }
 
@@ -122,9 +123,6 @@ impl RollingFile {
 
 impl Output for RollingFile {
     fn write_lines(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
-        if self.archive.is_none() {
-            return self.append(lines);
-        }
         // A name that cannot be looked up or a rotation that fails must not cost a line: it goes into the open file.
         let _ = self.look();
         let now = clock::now();
