@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use golive_backup::{
-    Depth, Manifest, PhysicalError, PhysicalOptions, Progress, RestorePhysicalError, SnapshotMethod, Tools,
-    check_tables, compare_restored, create_physical, restore_physical, verify_backup,
+    Depth, Digests, Manifest, PhysicalError, PhysicalOptions, Progress, RestorePhysicalError, SnapshotMethod,
+    Tools, check_tables, compare_restored, create_physical, restore_physical, verify_backup,
 };
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use tempfile::TempDir;
@@ -39,18 +39,27 @@ async fn start_on(logged: &Logged, manifest: &Manifest) -> (MariaDb, TempDir) {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_taken_under_writes_equal_their_manifest_and_so_do_those_that_continue_them() {
     let logged = Logged::new(LEDGER);
+    // So many and so large that each session is still at work when commits go on, the more since the server digests all.
+    let written: Vec<String> = (0..12).map(|number| format!("written_{number}")).collect();
+    for table in &written {
+        let rows = "SELECT 'before' FROM seq_1_to_100000";
+        logged.execute(&format!("CREATE TABLE {table} LIKE audit; INSERT INTO {table} (what) {rows}"));
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let writer = {
         let (server, stop) = (logged.server.clone(), stop.clone());
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                server
-                    .execute("USE kpi; INSERT INTO audit (what) SELECT 'written' FROM seq_1_to_20")
-                    .unwrap();
+                let insert = |table| format!("INSERT INTO {table} (what) SELECT 'written' FROM seq_1_to_20;");
+                let inserts: String = written.iter().map(insert).collect();
+                server.execute(&format!("USE kpi; {inserts}")).unwrap();
             }
         })
     };
-    let full = back_up(&logged, None).await;
+    let mut by_sql = PhysicalOptions::new();
+    by_sql.digests = Digests::Sql;
+    let silent = Progress::silent();
+    let full = create_physical(&logged.url, &logged.repository, &by_sql, now(), &silent).await.unwrap();
     logged.execute("INSERT INTO ledger (amount) SELECT seq * 7 FROM seq_501_to_900");
     let next = back_up(&logged, Some(&full)).await;
     logged.execute("INSERT INTO ledger (amount) VALUES (901 * 7)");
