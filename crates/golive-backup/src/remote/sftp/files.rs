@@ -290,12 +290,13 @@ async fn read_piece(
 /// Opens a file that nobody has made yet.
 pub(super) async fn create(connection: &Connection, path: &str) -> Result<String, Failure> {
     let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
-    let mut mode = FileAttributes::empty();
-    mode.permissions = Some(FILE_MODE);
-    match connection.session.open(path, flags, mode).await.map_err(connection.meant(path)) {
-        Ok(opened) => Ok(opened.handle),
-        Err(failure) => Err(taken(connection, path, failure).await),
-    }
+    unless_taken(connection, path, || async {
+        let mut mode = FileAttributes::empty();
+        mode.permissions = Some(FILE_MODE);
+        let opened = connection.session.open(path, flags, mode).await;
+        opened.map(|opened| opened.handle).map_err(connection.meant(path))
+    })
+    .await
 }
 
 /// Writes bytes into an open file, several requests at once.
@@ -367,11 +368,11 @@ async fn write_whole(connection: &Connection, path: &str, bytes: &Bytes) -> Resu
 
 /// Gives a file a name that nothing has: OpenSSH refuses it otherwise, at one moment.
 pub(super) async fn rename(connection: &Connection, from: &str, to: &str) -> Result<(), Failure> {
-    let renamed = connection.session.rename(from, to).await.map(drop);
-    match renamed.map_err(connection.meant(from)) {
-        Ok(()) => sync_folder_of(connection, to).await,
-        Err(failure) => Err(taken(connection, to, failure).await),
-    }
+    unless_taken(connection, to, || async {
+        connection.session.rename(from, to).await.map(drop).map_err(connection.meant(from))
+    })
+    .await?;
+    sync_folder_of(connection, to).await
 }
 
 /// Gives a file a name over what is there.
@@ -410,13 +411,26 @@ async fn remove_folders(connection: &Connection, path: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// Finds the reason that the protocol has no word for: whether the name is taken.
-async fn taken(connection: &Connection, path: &str, failure: Failure) -> Failure {
-    let is_there = matches!(failure, Failure::Failed { .. }) && connection.session.lstat(path).await.is_ok();
-    if is_there {
-        Failure::Exists { path: path.to_owned() }
-    } else {
-        explained(connection, path, failure).await
+/// Does what is refused where a name is taken, for which the protocol has no word: that is looked at afterwards. What
+/// took it may be gone by then, so what is refused for no reason to be found is tried again.
+async fn unless_taken<T, F: Future<Output = Result<T, Failure>>>(
+    connection: &Connection,
+    path: &str,
+    attempt: impl Fn() -> F,
+) -> Result<T, Failure> {
+    let mut tries = 1;
+    loop {
+        let failure = match attempt().await {
+            Err(failure @ Failure::Failed { .. }) => failure,
+            ended => return ended,
+        };
+        if connection.session.lstat(path).await.is_ok() {
+            return Err(Failure::Exists { path: path.to_owned() });
+        }
+        match explained(connection, path, failure).await {
+            Failure::Failed { .. } if tries < TRIES => tries += 1,
+            explained => return Err(explained),
+        }
     }
 }
 

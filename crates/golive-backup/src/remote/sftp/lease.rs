@@ -73,13 +73,16 @@ impl Sftp {
             Err(Failure::Exists { .. } | Failure::NotFound { .. }) => return Ok(false),
             moved => moved?,
         }
-        if look(connection, &aside).await? == *seen {
-            return Ok(true);
+        match look(connection, &aside).await {
+            Ok(moved) if moved == *seen => return Ok(true),
+            // Cleared up: another holds the lease by now.
+            Err(Failure::NotFound { .. }) => return Ok(false),
+            other => drop(other?),
         }
         // It lives, or is another's: both find it where it was. Where a third has come between, its holder is told when
         // it next confirms it.
         match rename(connection, &aside, path).await {
-            Ok(()) | Err(Failure::Exists { .. }) => Ok(false),
+            Ok(()) | Err(Failure::Exists { .. } | Failure::NotFound { .. }) => Ok(false),
             Err(failure) => Err(failure),
         }
     }
@@ -154,6 +157,7 @@ async fn freshen(connection: &Connection, path: &str, held: &Held) -> Result<boo
 mod tests {
     use std::fs::{self, File};
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, SystemTime};
 
     use golive_sandbox::{Sshd, SshdOptions};
@@ -170,6 +174,44 @@ mod tests {
             known.display()
         );
         Sftp::new(&SftpOptions::parse(&address, "/nowhere", &|_| None).unwrap())
+    }
+
+    /// A file that comes and goes under a name that others try to take.
+    #[tokio::test]
+    async fn what_took_a_name_and_is_gone_when_it_is_looked_for_is_told_as_taken_or_the_name_is_taken() {
+        let sshd = Sshd::start(&SshdOptions::new()).unwrap();
+        let store = store(&sshd);
+        store.take_lease(".lock", ".clock").await.unwrap().unwrap();
+        let (path, connection) = (store.path(".lock"), store.connection().await.unwrap());
+        let (lock, done) = (sshd.home().join("leases/.lock"), Arc::new(AtomicBool::new(false)));
+        fs::remove_file(&lock).unwrap();
+        let flickering = std::thread::spawn({
+            let (done, lock) = (done.clone(), lock.clone());
+            move || {
+                let mut comings = 0;
+                while !done.load(Ordering::Relaxed) {
+                    comings += usize::from(File::create_new(&lock).is_ok());
+                    std::thread::sleep(Duration::from_millis(2));
+                    let _ = fs::remove_file(&lock);
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                comings
+            }
+        });
+        let mut ended = [0, 0];
+        for _ in 0..2_000 {
+            match create(&connection, &path).await {
+                Ok(handle) => {
+                    connection.session.close(handle).await.unwrap();
+                    let _ = fs::remove_file(&lock);
+                    ended[0] += 1;
+                }
+                Err(Failure::Exists { .. }) => ended[1] += 1,
+                Err(failure) => panic!("{failure:?}"),
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(flickering.join().unwrap() > 20 && ended.iter().all(|times| *times > 20), "{ended:?}");
     }
 
     fn age(lock: &Path, seconds: u64) {
