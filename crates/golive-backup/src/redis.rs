@@ -273,7 +273,7 @@ async fn fetch(
 
 /// Puts the RDB file of a backup into a folder that is empty or does not exist, and returns its path. Start Redis there
 /// with `appendonly no`, switch it on afterwards with `CONFIG SET appendonly yes`: a server that starts with it takes no
-/// notice of the file.
+/// notice of the file. It is durable once `INFO persistence` says `aof_rewrite_in_progress:0`.
 ///
 /// # Errors
 /// When the backup is damaged or holds something else, or the folder is not empty.

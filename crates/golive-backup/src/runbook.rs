@@ -264,7 +264,7 @@ fn redis_failure(text: &mut String, inputs: &RunbookInputs) {
     commands(text, &[golive(inputs, "secret generate --output NEW_KEY_FILE")]);
     line(
         text,
-        "4. Never start Redis with `appendonly yes` on a directory that holds only an RDB file: it begins with an empty log and ignores the file. Start with `appendonly no`, then `CONFIG SET appendonly yes`.",
+        "4. Never start Redis with `appendonly yes` on a directory that holds only an RDB file: it begins with an empty log and ignores the file. Start with `appendonly no`, then `CONFIG SET appendonly yes`. It is durable once `INFO persistence` says `aof_rewrite_in_progress:0`; stop it no earlier.",
     );
     readiness(text, inputs, 5);
 }

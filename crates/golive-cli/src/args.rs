@@ -19,7 +19,7 @@ Exit codes:
   0   done; ready                       1   a bug in golive
   2   usage or golive.toml              10  looked, and it is not ready
   11  ready but for warnings            12  could not look: out of reach
-  75  another run is at work
+  75  another run is at work, or it was ended: try again
 
 Begin with:
   golive init --source app.db           a golive.toml for this application

@@ -13,8 +13,12 @@ mod told;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
+/// How long a thread that still works may hold up the end.
+const LAST_WORK: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     // Both halves of the TLS stack must agree on one provider, before anything opens a connection.
@@ -35,7 +39,10 @@ fn main() -> ExitCode {
     };
     // A panic has told its place by then; it has an exit code of its own.
     let work = AssertUnwindSafe(|| runtime.block_on(commands::dispatch(args)));
-    match std::panic::catch_unwind(work) {
+    let ended = std::panic::catch_unwind(work);
+    // What still blocks a thread is of a command that was ended; nothing else would end it any more.
+    runtime.shutdown_timeout(LAST_WORK);
+    match ended {
         Ok(result) => exit::code(result, &words, telling),
         Err(_) => exit::bug(),
     }

@@ -77,6 +77,46 @@ fn a_backup_goes_behind_sftp_and_comes_back_and_an_address_with_a_password_is_re
 }
 
 #[test]
+fn a_backup_that_is_ended_leaves_nothing_behind_and_the_next_one_need_not_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (mariadb, sshd) = (server(), Sshd::start(&SshdOptions::new()).unwrap());
+    let rows = "SELECT seq AS id, CONCAT(SHA2(seq, 512), SHA2(-seq, 512)) AS v FROM seq_1_to_60000";
+    mariadb.execute(&format!("USE app; CREATE TABLE t (PRIMARY KEY (id)) {rows}")).unwrap();
+    let (user, port, key) = (sshd.user(), sshd.port(), sshd.login_key());
+    let known = here.join("known hosts");
+    std::fs::write(&known, sshd.known_as(port).unwrap()).unwrap();
+    let behind =
+        format!("sftp://{user}@127.0.0.1:{port}/~/b?key={}&known_hosts={}", key.display(), known.display());
+    let beside = here.join("b").display().to_string();
+    let places = [
+        (beside, here.join("b"), rustix::process::Signal::INT),
+        (behind, sshd.home().join("b"), rustix::process::Signal::TERM),
+    ];
+    for (address, on_disk, signal) in places {
+        let create = ["backup", "create", "--target", "env:TARGET", "--repository", &address];
+        let mut child = support::golive(here)
+            .args(create)
+            .args(["--rate-limit", "1"])
+            .env("TARGET", mariadb.url("app"))
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while stored(&on_disk).iter().all(|(_, bytes)| *bytes < 1 << 20) {
+            assert!(child.try_wait().unwrap().is_none() && std::time::Instant::now() < deadline);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+        let ended = support::ended(child.wait_with_output().unwrap()).with(75);
+        ended.says(&["ending", "take it again"]);
+        let left = stored(&on_disk);
+        assert!(left.iter().all(|(_, bytes)| *bytes < 100), "{left:?}");
+        run(here, &mariadb.url("app"), &create).with(0).says(&["60000 rows"]);
+    }
+}
+
+#[test]
 fn a_dropped_table_is_found_and_the_database_comes_back_as_it_was_before() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
@@ -293,4 +333,20 @@ fn flip_a_byte(repository: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(largest, bytes).unwrap();
+}
+
+/// Every file below a folder, with its size.
+fn stored(folder: &Path) -> Vec<(std::path::PathBuf, u64)> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => files.push((entry.path(), metadata.len())),
+                Err(_) => {}
+            }
+        }
+    }
+    files
 }

@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use golive_backup::{BackupId, Server, check_tables};
 use secrecy::SecretString;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use self::stage::{Stage, Writer};
 pub use page::render_disasters;
@@ -90,10 +91,12 @@ pub struct DisasterOptions {
     pub database: String,
     /// Reads the clock.
     pub clock: fn() -> DateTime<Utc>,
+    /// Ends the rehearsal with the command that runs when it is triggered.
+    pub cancel: CancellationToken,
 }
 
 impl DisasterOptions {
-    /// All of it is needed.
+    /// All of it is needed; nothing ends it.
     pub fn new(
         program: PathBuf,
         repository: PathBuf,
@@ -102,7 +105,8 @@ impl DisasterOptions {
         database: String,
         clock: fn() -> DateTime<Utc>,
     ) -> Self {
-        Self { program, repository, key_file, backup, database, clock }
+        let cancel = CancellationToken::new();
+        Self { program, repository, key_file, backup, database, clock, cancel }
     }
 }
 
@@ -174,6 +178,9 @@ pub enum DisasterError {
         /// The limit.
         seconds: u64,
     },
+    /// It was ended from outside.
+    #[error("finish the rehearsal: it was ended, rehearse again")]
+    Ended,
     /// The damage was not noticed: a recovery would never have begun.
     #[error("notice the damage: every table was found in order, or half a backup was taken for a whole one")]
     Unnoticed,

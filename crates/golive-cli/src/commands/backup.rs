@@ -179,11 +179,20 @@ pub(crate) struct RestoreArgs {
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result {
     match command {
-        Command::Create(args) => create(global, &args).await,
+        Command::Create(args) => {
+            let left = "finish the backup: it was ended, and nothing half-written stays; see `golive backup list`, then take it again";
+            support::unless_ended(left, create(global, &args)).await
+        }
         Command::List(place) => list(global, &place),
-        Command::Verify(args) => verify(global, &args).await,
+        Command::Verify(args) => {
+            let left = "read the backup to its end: it was ended, and nothing is recorded; verify again";
+            support::unless_ended(left, verify(global, &args)).await
+        }
         Command::Prune(args) => prune(global, &args),
-        Command::Restore(args) => restore(global, &args).await,
+        Command::Restore(args) => {
+            let left = "finish the restore: it was ended, and the target may be half-filled; empty it before trying again";
+            support::unless_ended(left, restore(global, &args)).await
+        }
         Command::Schedule(args) => schedule::run(global, &args).await,
         Command::Status(args) => status::run(global, &args).await,
         Command::Drill(args) => disaster::run(global, &args).await,

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use golive::{AbortAt, Config, FlowOptions, Mode, Outcome, ProductionOptions, RehearseOptions, RunError};
 use golive_gate::{Report, StepStatus, Verdict};
-use tokio_util::sync::CancellationToken;
 
 use crate::args::{Format, GateArgs, Global, PlanArgs, RehearseArgs, RunArgs, StepArgs};
 use crate::board::Board;
 use crate::commands::migrate::failure::ToFailure;
+use crate::commands::support;
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands, output};
+
+/// Said when a run is ended.
+const GOES_ON: &str = "ending; `--resume` goes on from here";
 
 pub(crate) async fn rehearse(global: &Global, args: RehearseArgs) -> Result {
     let config =
@@ -26,7 +29,7 @@ pub(crate) async fn rehearse(global: &Global, args: RehearseArgs) -> Result {
     options.seed = args.seed;
     options.keep = args.keep;
     options.flow = flow_options(Mode::Act, args.steps);
-    options.cancel = cancel_on_interrupt();
+    options.cancel = support::cancel_on_interrupt(GOES_ON);
     let board = Arc::new(Board::new(global));
     let outcome = golive::rehearse(options, Board::observer(&board)).await;
     finish(global, &board, outcome)
@@ -58,7 +61,7 @@ async fn production(global: &Global, args: PlanArgs, flow: FlowOptions) -> Resul
     options.target = args.target.map(golive::Setting::from);
     options.by = clock::environment("USER");
     options.flow = flow;
-    options.cancel = cancel_on_interrupt();
+    options.cancel = support::cancel_on_interrupt(GOES_ON);
     let mode = options.flow.mode;
     if mode == Mode::Plan {
         // The plan is the document; a board beside it would say everything twice.
@@ -170,18 +173,6 @@ fn failure(error: RunError) -> Failure {
         | RunError::Directory(RunDirectoryError::NothingToResume { .. }) => Failure::usage(error),
         _ => Failure::reach(error),
     }
-}
-
-fn cancel_on_interrupt() -> CancellationToken {
-    let cancel = CancellationToken::new();
-    let trigger = cancel.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            output::complain("ending; `--resume` goes on from here");
-            trigger.cancel();
-        }
-    });
-    cancel
 }
 
 fn confirmed(global: &Global) -> std::result::Result<bool, Failure> {

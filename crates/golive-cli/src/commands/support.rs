@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Format, Global};
-use crate::exit::Failure;
+use crate::exit::{Failure, Result};
 use crate::{clock, commands, output};
 
 /// Cancelled by the first Ctrl-C, which is answered in order and with exit code 75; a second one ends at once.
@@ -48,6 +48,17 @@ pub(crate) fn cancel_on_terminate(said: &'static str) -> CancellationToken {
         }
     });
     cancel
+}
+
+/// Does what cleans up behind itself when it is dropped, until it is done or ended by Ctrl-C or SIGTERM: then `left` says
+/// what is left of it, and the exit code is 75.
+pub(crate) async fn unless_ended(left: &'static str, work: impl Future<Output = Result>) -> Result {
+    let cancel = cancel_on_terminate("ending; a second Ctrl-C ends at once");
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = cancel.cancelled() => Err(Failure::Busy(left.into())),
+    }
 }
 
 /// The SQLite file: as given, else `[source] sqlite`.

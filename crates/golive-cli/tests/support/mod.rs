@@ -59,7 +59,7 @@ pub(crate) fn run(directory: &Path, target: &str, arguments: &[&str]) -> Ended {
     ended(output)
 }
 
-fn ended(output: Output) -> Ended {
+pub(crate) fn ended(output: Output) -> Ended {
     Ended {
         code: output.status.code().expect("it was not killed"),
         stdout: String::from_utf8(output.stdout).expect("text"),

@@ -15,7 +15,7 @@ pub fn render_disasters(
          the data, while rows were written. The commands are those that were run; `$REPOSITORY` and `$KEY` stand for the \
          places of the backups and their key, and `TARGET` in the environment is the address of an empty server; of a lost \
          Redis the rows are keys, `TARGET` was Redis itself, and it is started again in `DIRECTORY` with `appendonly no`, then \
-         `CONFIG SET appendonly yes`.\n\n\
+         `CONFIG SET appendonly yes`, until `INFO persistence` says `aof_rewrite_in_progress:0`.\n\n\
          | disaster | back after (RTO) | lost (RPO) | rows confirmed | rows back | rehearsed |\n|---|---|---|---|---|---|\n"
     );
     for report in reports {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use golive_sandbox::{Redis, RedisOptions};
 
-use super::stage::{doing, run};
+use super::stage::{doing, run, wait};
 use super::{Disaster, DisasterError, DisasterOptions, DisasterReport};
 
 /// Keys that are in the backup, and as many that are written after it.
@@ -30,7 +30,7 @@ pub(super) fn rehearse(options: &DisasterOptions) -> Result<DisasterReport, Disa
             let places = [(&repository, "\"$REPOSITORY\""), (&key, "\"$KEY\""), (&home, "DIRECTORY")];
             places.iter().fold(text, |text, (path, name)| text.replace(&path.display().to_string(), name))
         };
-        run(&options.program, folder.path(), &redis.url(), &all, &mut commands, shown)
+        run(options, folder.path(), &redis.url(), &all, &mut commands, shown)
     };
     golive(&["create", "--redis", "--redis-url", "env:TARGET"])?;
     write(&redis, &mut confirmed)?;
@@ -51,6 +51,13 @@ pub(super) fn rehearse(options: &DisasterOptions) -> Result<DisasterReport, Disa
     let copy = Redis::start(&second).map_err(doing("start Redis on what came back"))?;
     let ask = |words: &[&str]| copy.command(words).map_err(doing("ask the Redis that came back"));
     ask(&["CONFIG", "SET", "appendonly", "yes"])?;
+    // Until its log holds what it loaded, the next crash loses all of it, and it does not let itself be stopped.
+    wait("Redis to have written its log", || {
+        let said = ask(&["INFO", "persistence"]).unwrap_or_default();
+        let written =
+            ["aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0", "aof_last_bgrewrite_status:ok"];
+        written.iter().all(|word| said.lines().any(|line| line.trim_end() == *word))
+    })?;
     let recovered: u64 = ask(&["DBSIZE"])?.trim().parse().map_err(doing("count the keys that came back"))?;
     let recovery_seconds = began.elapsed().as_secs_f64();
     let back = usize::try_from(recovered).unwrap_or(usize::MAX).min(confirmed.len());

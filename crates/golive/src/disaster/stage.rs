@@ -24,8 +24,7 @@ pub(super) struct Stage {
     // Dropped in this order: the archiver before the server it reads.
     _archiver: Process,
     server: Arc<MariaDb>,
-    program: PathBuf,
-    database: String,
+    options: DisasterOptions,
     repository: PathBuf,
     key_file: PathBuf,
     folder: tempfile::TempDir,
@@ -44,7 +43,7 @@ impl Stage {
         let url = server.url(&options.database);
         let run = |words: &[String]| {
             let mut ignored = Vec::new();
-            run(&options.program, folder.path(), &url, words, &mut ignored, |text| text).map(drop)
+            run(options, folder.path(), &url, words, &mut ignored, |text| text).map(drop)
         };
         let words = |words: &[&str], repository: &std::path::Path, key: &std::path::Path| {
             let mut all: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -68,8 +67,7 @@ impl Stage {
         Ok(Self {
             _archiver: archiver,
             server: Arc::new(server),
-            program: options.program.clone(),
-            database: options.database.clone(),
+            options: options.clone(),
             repository,
             key_file,
             folder,
@@ -86,11 +84,11 @@ impl Stage {
     }
 
     pub(super) fn url(&self) -> String {
-        self.server.url(&self.database)
+        self.server.url(&self.options.database)
     }
 
     pub(super) fn execute(&self, statements: &str) -> Result<String, DisasterError> {
-        execute(&self.server, &self.database, statements)
+        execute(&self.server, &self.options.database, statements)
     }
 
     pub(super) fn turn_log(&self) -> Result<(), DisasterError> {
@@ -123,7 +121,7 @@ impl Stage {
     pub(super) fn overwrite_table(&self) -> Result<(), DisasterError> {
         self.wait_archived()?;
         self.server.stop().map_err(doing("stop the server"))?;
-        let file = self.server.data_directory().join(&self.database).join("golive_drill.ibd");
+        let file = self.server.data_directory().join(&self.options.database).join("golive_drill.ibd");
         let mut bytes = std::fs::read(&file).map_err(doing("read the file of a table"))?;
         // The root page of the clustered index is the fourth; the three before it are of the file itself.
         let (page, start) = (16 * 1024, 3 * 16 * 1024);
@@ -145,7 +143,7 @@ impl Stage {
         target: Option<&MariaDb>,
         commands: &mut Vec<Executed>,
     ) -> Result<String, DisasterError> {
-        let url = target.map_or_else(|| self.url(), |server| server.url(&self.database));
+        let url = target.map_or_else(|| self.url(), |server| server.url(&self.options.database));
         let mut all: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let places = [("--repository", &self.repository), ("--key", &self.key_file)];
         for (option, path) in places {
@@ -155,7 +153,7 @@ impl Stage {
             let text = text.replace(&self.repository.display().to_string(), "\"$REPOSITORY\"");
             text.replace(&self.key_file.display().to_string(), "\"$KEY\"")
         };
-        run(&self.program, self.folder.path(), &url, &all, commands, shown)
+        run(&self.options, self.folder.path(), &url, &all, commands, shown)
     }
 }
 
@@ -178,19 +176,23 @@ fn spec(program: &std::path::Path, folder: &std::path::Path, url: &str, words: &
         .argument("backup")
         .arguments(words.to_vec())
         .directory(folder)
-        .environment([("TARGET", url)])
+        .environment([("TARGET", url.into()), ("TMPDIR", folder.as_os_str().to_owned())])
 }
 
 pub(super) fn run(
-    program: &std::path::Path,
+    options: &DisasterOptions,
     folder: &std::path::Path,
     url: &str,
     words: &[String],
     commands: &mut Vec<Executed>,
     shown: impl Fn(String) -> String,
 ) -> Result<String, DisasterError> {
+    if options.cancel.is_cancelled() {
+        return Err(DisasterError::Ended);
+    }
     let began = Instant::now();
-    let ended = run_to_end(spec(program, folder, url, words), COMMAND_WITHIN).map_err(doing("run golive"))?;
+    let spec = spec(&options.program, folder, url, words);
+    let ended = run_to_end(spec, COMMAND_WITHIN).map_err(doing("run golive"))?;
     let command = shown(format!("golive backup {}", words.join(" ")));
     if !ended.status.success() {
         let said = ended.errors.lines().last().unwrap_or_default().to_owned();
@@ -226,7 +228,7 @@ pub(super) struct Written {
 impl Writer {
     pub(super) fn start(stage: &Stage) -> Result<Self, DisasterError> {
         let (stop, confirmed) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (server, database) = (stage.server.clone(), stage.database.clone());
+        let (server, database) = (stage.server.clone(), stage.options.database.clone());
         let (stopping, confirming) = (stop.clone(), confirmed.clone());
         let write = move || {
             let mut id = 0_u64;
@@ -277,7 +279,7 @@ impl Written {
         commands: Vec<Executed>,
     ) -> Result<DisasterReport, DisasterError> {
         let recovery_seconds = began.elapsed().as_secs_f64();
-        let counted = execute(copy, &stage.database, "SELECT COUNT(*) FROM golive_drill")?;
+        let counted = execute(copy, &stage.options.database, "SELECT COUNT(*) FROM golive_drill")?;
         let recovered: u64 = counted.trim().parse().map_err(doing("count the rows that came back"))?;
         let committed = self.confirmed.len() as u64;
         let back = usize::try_from(recovered).unwrap_or(usize::MAX).min(self.confirmed.len());

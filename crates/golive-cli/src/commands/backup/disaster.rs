@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use golive::{Disaster, DisasterFailure, DisasterOptions, rehearse_disaster, render_disasters};
+use golive::{
+    Disaster, DisasterError, DisasterFailure, DisasterOptions, rehearse_disaster, render_disasters,
+};
 use serde_json::json;
 
 use super::failure::ToFailure;
 use super::{Place, absolute, drill, open, places};
 use crate::args::Global;
-use crate::commands::support::{Meter, blocking, show};
+use crate::commands::support::{self, Meter, blocking, show};
 use crate::exit::{End, Failure, Result};
 use crate::{clock, commands};
 
@@ -26,9 +28,11 @@ pub(crate) struct DrillArgs {
     page: Option<PathBuf>,
 }
 
+const ENDED: &str = "finish the drill: it was ended, and its disposable servers are gone; run it again";
+
 pub(super) async fn run(global: &Global, args: &DrillArgs) -> Result {
     if args.disaster.is_empty() {
-        return drill::run(global, &args.place).await;
+        return support::unless_ended(ENDED, drill::run(global, &args.place)).await;
     }
     let repository = open(global, &args.place)?;
     let (folder, key_file) = places(global, &args.place)?;
@@ -39,16 +43,23 @@ pub(super) async fn run(global: &Global, args: &DrillArgs) -> Result {
         .ok_or_else(|| Failure::usage("find a backup of a database: take one with `golive backup create`"))?;
     let program = std::env::current_exe().map_err(Failure::reach)?;
     // The commands run in a folder of their own.
-    let options =
+    let mut options =
         DisasterOptions::new(program, absolute(folder)?, absolute(key_file)?, id, database, clock::now);
     let meter = Meter::new(global, "rehearsing");
     let (mut reports, mut failures) = (Vec::new(), Vec::new());
+    // Not cut off: a rehearsal takes away itself what it has made.
+    options.cancel =
+        support::cancel_on_terminate("ending with the command that runs; a second Ctrl-C ends at once");
     for disaster in args.disaster.clone() {
         meter.say(format!("rehearsing {}", disaster.word()));
         let options = options.clone();
         let began = clock::now();
         match blocking(move || rehearse_disaster(&options, disaster)).await {
             Ok(report) => reports.push(report),
+            Err(DisasterError::Ended) => {
+                meter.clear();
+                return Err(Failure::Busy(ENDED.into()));
+            }
             // The others are rehearsed all the same, and the page tells of all of them.
             Err(error) => failures.push(DisasterFailure::new(disaster, began, &error)),
         }

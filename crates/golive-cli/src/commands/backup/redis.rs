@@ -43,7 +43,8 @@ pub(super) async fn restore(global: &Global, repository: Repository, id: BackupI
     let file = blocking(move || restore_redis(&repository, &id, &into)).await.map_err(failure)?;
     show(global, &json!({ "file": file }), || {
         format!(
-            "{}: start Redis there with `appendonly no`, then CONFIG SET appendonly yes; with it on, the file is not read",
+            "{}: start Redis there with `appendonly no`, then CONFIG SET appendonly yes, and let it write its log (INFO persistence: aof_rewrite_in_progress:0); \
+             with it on, the file is not read",
             file.display()
         )
     });
