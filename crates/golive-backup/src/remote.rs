@@ -11,10 +11,11 @@ mod journal;
 mod lease;
 mod s3;
 mod sftp;
+mod upload;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, mpsc};
@@ -31,6 +32,7 @@ use self::s3::S3;
 pub use self::s3::{BucketError, BucketOptions};
 use self::sftp::Sftp;
 pub use self::sftp::{SftpError, SftpOptions};
+pub(crate) use self::upload::Upload;
 
 /// A manifest with digests of thousands of tables is some megabytes; what is read whole is no larger.
 const SMALL_BYTES: u64 = 256 * 1024 * 1024;
@@ -335,42 +337,5 @@ impl Remote {
 impl fmt::Debug for Remote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Remote").field(&self.label).finish()
-    }
-}
-
-/// A part being written. Dropped unfinished, it is no backup's, and whoever works its journal off removes it.
-pub(crate) enum Upload {
-    S3(s3::Upload),
-    Sftp(sftp::Upload),
-}
-
-impl Upload {
-    pub(crate) fn new(journal: &Journal, name: &str) -> Self {
-        let remote = journal.remote();
-        match &remote.store {
-            Store::S3(store) => Self::S3(s3::Upload::new(store, journal, name)),
-            Store::Sftp(store) => Self::Sftp(sftp::Upload::new(store, remote, name)),
-        }
-    }
-
-    /// Sends what is left, makes it durable, and returns its size as the store has it.
-    pub(crate) fn finish(self) -> io::Result<u64> {
-        match self {
-            Self::S3(upload) => upload.finish(),
-            Self::Sftp(upload) => upload.finish(),
-        }
-    }
-}
-
-impl Write for Upload {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::S3(upload) => upload.write(buffer),
-            Self::Sftp(upload) => upload.write(buffer),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

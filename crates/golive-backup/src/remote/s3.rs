@@ -21,7 +21,7 @@ use secrecy::ExposeSecret;
 
 pub use self::address::{BucketError, BucketOptions};
 pub(super) use self::lease::Held;
-pub(crate) use self::upload::Upload;
+pub(super) use self::upload::{PIECE_BYTES, Upload};
 use super::{CONNECT_WITHIN, Listed, Mode, Result, SMALL_BYTES, StoreError};
 
 /// A bucket. Cheap to clone. Names are whole keys.

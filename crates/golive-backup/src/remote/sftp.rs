@@ -22,7 +22,7 @@ pub use self::address::{SftpError, SftpOptions};
 use self::connection::Connection;
 pub(super) use self::failure::Failure;
 pub(super) use self::lease::Held;
-pub(crate) use self::upload::Upload;
+pub(super) use self::upload::{PIECE_BYTES, Upload};
 use super::Result;
 
 /// Where small files are written before they get their names.

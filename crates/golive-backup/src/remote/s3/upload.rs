@@ -4,7 +4,7 @@
 //! that somebody can, whatever is begun stands in a [`Journal`] first.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 
 use bytes::Bytes;
 use object_store::multipart::PartId;
@@ -13,19 +13,18 @@ use super::S3;
 use crate::remote::{Journal, Mode, Pending, Result, begin_within};
 
 /// All of one size, which some stores insist on. A store takes 10,000 of them: 312 GiB.
-const PIECE_BYTES: usize = 32 * 1024 * 1024;
+pub(in crate::remote) const PIECE_BYTES: usize = 32 * 1024 * 1024;
 const MOST_PIECES: usize = 10_000;
 /// Pieces on their way while the next one fills.
 const AT_ONCE: usize = 2;
 
 /// A part being written. Dropped unfinished, nothing of it is seen, and its journal takes it back.
-pub(crate) struct Upload {
+pub(in crate::remote) struct Upload {
     store: S3,
     /// As the journal has it.
     name: String,
     key: String,
     journal: Journal,
-    filling: Vec<u8>,
     upload: Option<String>,
     done: Vec<PartId>,
     coming: VecDeque<Pending<PartId>>,
@@ -38,7 +37,6 @@ impl Upload {
             name: name.to_owned(),
             key: journal.remote().path(name),
             journal: journal.clone(),
-            filling: Vec::new(),
             upload: None,
             done: Vec::new(),
             coming: VecDeque::new(),
@@ -69,7 +67,7 @@ impl Upload {
         Ok(())
     }
 
-    fn send(&mut self) -> io::Result<()> {
+    pub(in crate::remote) fn send(&mut self, piece: Bytes) -> io::Result<()> {
         let upload = self.begun()?;
         if self.coming.len() == AT_ONCE {
             self.await_oldest()?;
@@ -78,21 +76,19 @@ impl Upload {
         if index == MOST_PIECES {
             return Err(io::Error::other("more than 312 GiB in one object, which no store takes"));
         }
-        let piece = Bytes::from(std::mem::take(&mut self.filling));
         let sent = self.ask(|store, key| async move { store.put_piece(&key, &upload, index, piece).await });
         self.coming.push_back(sent);
         Ok(())
     }
 
-    /// Sends what is left, lets the object appear, and returns its size as the store has it.
-    pub(crate) fn finish(mut self) -> io::Result<u64> {
+    /// Sends the last piece, lets the object appear, and returns its size as the store has it.
+    pub(in crate::remote) fn finish(mut self, last: Bytes) -> io::Result<u64> {
         if self.upload.is_none() {
-            let whole = Bytes::from(std::mem::take(&mut self.filling));
-            self.ask(|store, key| async move { store.put(&key, whole, Mode::Overwrite).await.map(drop) })
+            self.ask(|store, key| async move { store.put(&key, last, Mode::Overwrite).await.map(drop) })
                 .wait()?;
         } else {
-            if !self.filling.is_empty() {
-                self.send()?;
+            if !last.is_empty() {
+                self.send(last)?;
             }
             while !self.coming.is_empty() {
                 self.await_oldest()?;
@@ -101,20 +97,5 @@ impl Upload {
             self.ask(|store, key| async move { store.end_upload(&key, &upload, pieces).await }).wait()?;
         }
         self.ask(|store, key| async move { store.size(&key).await }).wait()
-    }
-}
-
-impl Write for Upload {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        if self.filling.len() == PIECE_BYTES {
-            self.send()?;
-        }
-        let taken = buffer.len().min(PIECE_BYTES - self.filling.len());
-        self.filling.extend_from_slice(&buffer[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

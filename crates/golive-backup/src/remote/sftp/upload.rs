@@ -4,7 +4,7 @@
 //! connection that is lost ends it: what the server had in memory only may be lost with it, and no one can tell.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,16 +17,15 @@ use super::files::{create, size, sync, sync_folder_of, write_at};
 use crate::remote::{Pending, Remote, Result, begin_within, requests};
 
 /// Three of them are in memory.
-const PIECE_BYTES: usize = 4 * 1024 * 1024;
+pub(in crate::remote) const PIECE_BYTES: usize = 4 * 1024 * 1024;
 /// Pieces on their way while the next one fills.
 const AT_ONCE: usize = 2;
 
 /// A part being written. Dropped unfinished, it is left to be removed by whoever works its journal off.
-pub(crate) struct Upload {
+pub(in crate::remote) struct Upload {
     store: Sftp,
     limit: Duration,
     name: String,
-    filling: Vec<u8>,
     sent: u64,
     open: Option<Open>,
     coming: VecDeque<Pending<()>>,
@@ -46,7 +45,6 @@ impl Upload {
             store: store.clone(),
             limit: remote.limit(),
             name: remote.path(name),
-            filling: Vec::new(),
             sent: 0,
             open: None,
             coming: VecDeque::new(),
@@ -67,21 +65,21 @@ impl Upload {
         self.coming.pop_front().map_or(Ok(()), Pending::wait)
     }
 
-    fn send(&mut self) -> io::Result<()> {
+    pub(in crate::remote) fn send(&mut self, piece: Bytes) -> io::Result<()> {
         let Open { connection, handle, path } = self.open()?;
         if self.coming.len() == AT_ONCE {
             self.await_oldest()?;
         }
-        let (piece, at) = (Bytes::from(std::mem::take(&mut self.filling)), self.sent);
+        let at = self.sent;
         self.sent += piece.len() as u64;
         let written = async move { Ok(write_at(&connection, &path, &handle, at, &piece).await?) };
         self.coming.push_back(begin_within(self.limit, written));
         Ok(())
     }
 
-    /// Sends what is left, makes it durable, and returns its size as the server has it.
-    pub(crate) fn finish(mut self) -> io::Result<u64> {
-        self.send()?;
+    /// Sends the last piece, makes all of it durable, and returns its size as the server has it.
+    pub(in crate::remote) fn finish(mut self, last: Bytes) -> io::Result<u64> {
+        self.send(last)?;
         while !self.coming.is_empty() {
             self.await_oldest()?;
         }
@@ -113,21 +111,6 @@ async fn open(store: &Sftp, name: &str) -> Result<Open, Failure> {
     let connection = cleared.await?;
     let handle = create(&connection, path).await?.into();
     Ok(Open { connection, handle, path: path.as_str().into() })
-}
-
-impl Write for Upload {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        if self.filling.len() == PIECE_BYTES {
-            self.send()?;
-        }
-        let taken = buffer.len().min(PIECE_BYTES - self.filling.len());
-        self.filling.extend_from_slice(&buffer[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Drop for Upload {
