@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use golive_backup::{
     BackupOptions, BucketOptions, ChangeKind, CreateBackupError, Depth, Key, Keys, PlanError, Progress,
-    Repository, RepositoryError, RestoreOptions, Retention, Search, Target, VerifyError, back_up_state,
-    compare_restored, create_backup, find_changes, plan_prune, plan_recovery, restore_backup, restore_state,
-    verify_backup,
+    Repository, RepositoryError, Search, Target, VerifyError, back_up_state, create_backup, find_changes,
+    plan_recovery, restore_state, verify_backup,
 };
 use golive_sandbox::{Process, ProcessSpec, Proxy, free_port, python_with};
 
 use crate::logged::{LEDGER, Logged, rows_at};
-use crate::world::{World, execute, noon};
+use crate::world::{World, noon};
 
 /// What pip brings, once.
 const PACKAGE: &str = "moto[s3,server]==5.1.22";
@@ -148,39 +147,14 @@ async fn a_backup_in_a_bucket_is_taken_verified_restored_and_let_go() {
     let world = World::new("bucketed");
     new_bucket("whole");
     let repository = repository("whole", &world.key);
-    let silent = Progress::silent();
-    let options = BackupOptions::new("bucketed");
-    assert!(repository.list().unwrap().is_empty());
-    let manifest = create_backup(&world.server, &repository, &options, noon(0), &silent).await.unwrap();
-    let verified = verify_backup(&repository, &manifest.id, Depth::Contents, noon(0), &silent).await.unwrap();
-    assert!(verified.passed() && verified.bytes == manifest.stored_bytes(), "{verified:?}");
-    let copy = world.copy();
-    restore_backup(&repository, &manifest.id, &world.server, &copy, &RestoreOptions::new(), &silent)
-        .await
-        .unwrap();
-    let compared = compare_restored(&manifest, &world.server, &copy, &silent).await.unwrap();
-    assert!(compared.equal() && compared.rows > 4000, "{compared:?}");
-    let scan = repository.scan().unwrap();
-    assert_eq!((scan.backups.len(), scan.damaged.len()), (1, 0));
-    assert_eq!(scan.backups[0].1.len(), 1, "the proof is beside it");
+    let manifest = world.backed_up_and_restored(&repository).await;
     let (names, uploads) = objects("whole");
     assert!(!names.iter().any(|name| name.contains(".partial") || name.ends_with(".lock")), "{names:?}");
     assert_eq!(uploads, 0);
 
-    // A month later: the old one goes, and nothing of it stays.
-    for day in [31, 32, 33] {
-        let later = create_backup(&world.server, &repository, &options, noon(day), &silent).await.unwrap();
-        assert!(
-            verify_backup(&repository, &later.id, Depth::Bytes, noon(day), &silent).await.unwrap().passed()
-        );
-    }
-    let plan = plan_prune(&repository.scan().unwrap().candidates(), &Retention::new(), noon(33));
-    assert_eq!(plan.delete, std::slice::from_ref(&manifest.id));
-    repository.prune(&plan, &Retention::new(), noon(33)).unwrap();
+    world.let_go(&repository, &manifest).await;
     let (names, _) = objects("whole");
     assert!(!names.iter().any(|name| name.contains(manifest.id.as_str())), "{names:?}");
-    assert_eq!(repository.list().unwrap().len(), 3);
-    execute("DROP DATABASE bucketed_copy");
 }
 
 /// Files that make a part of several pieces.

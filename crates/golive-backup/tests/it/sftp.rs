@@ -11,15 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use golive_backup::{
     BackupOptions, ChangeKind, Depth, Key, Keys, PlanError, Progress, RemoteOptions, Repository,
-    RepositoryError, RestoreOptions, Retention, Search, SftpOptions, Target, VerifyError, back_up_state,
-    compare_restored, create_backup, find_changes, plan_prune, plan_recovery, restore_backup, restore_state,
-    verify_backup,
+    RepositoryError, Search, SftpOptions, Target, VerifyError, back_up_state, create_backup, find_changes,
+    plan_recovery, restore_state, verify_backup,
 };
 use golive_sandbox::{Proxy, Sshd, SshdOptions};
 
 use crate::bucket::{large_files, noise};
 use crate::logged::{LEDGER, Logged, rows_at};
-use crate::world::{World, execute, noon};
+use crate::world::{World, noon};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -113,14 +112,10 @@ fn age(folder: &Path, seconds: u64) {
     lock.set_modified(now - Duration::from_secs(seconds)).unwrap();
 }
 
+/// An error with its causes.
 fn text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(&format!(": {inner}"));
-        source = inner.source();
-    }
-    text
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,42 +124,17 @@ async fn a_backup_behind_sftp_is_taken_verified_restored_and_let_go() {
     let name = "tägliche Sicherung/kpi";
     let folder = on_disk(sshd(), name);
     let repository = repository("t%C3%A4gliche%20Sicherung/kpi/", &world.key);
-    let silent = Progress::silent();
-    let options = BackupOptions::new("sftped");
-    assert!(repository.list().unwrap().is_empty());
-    let manifest = create_backup(&world.server, &repository, &options, noon(0), &silent).await.unwrap();
-    let verified = verify_backup(&repository, &manifest.id, Depth::Contents, noon(0), &silent).await.unwrap();
-    assert!(verified.passed() && verified.bytes == manifest.stored_bytes(), "{verified:?}");
-    let copy = world.copy();
-    restore_backup(&repository, &manifest.id, &world.server, &copy, &RestoreOptions::new(), &silent)
-        .await
-        .unwrap();
-    let compared = compare_restored(&manifest, &world.server, &copy, &silent).await.unwrap();
-    assert!(compared.equal() && compared.rows > 4000, "{compared:?}");
-    let scan = repository.scan().unwrap();
-    assert_eq!((scan.backups.len(), scan.damaged.len()), (1, 0));
-    assert_eq!(scan.backups[0].1.len(), 1, "the proof is beside it");
+    let manifest = world.backed_up_and_restored(&repository).await;
     assert_clean(&folder);
     for name in files(&folder) {
         let mode = fs::metadata(folder.join(&name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, if name.ends_with('/') { 0o700 } else { 0o600 }, "{name}");
     }
 
-    // A month later: the old one goes, and nothing of it stays.
-    for day in [31, 32, 33] {
-        let later = create_backup(&world.server, &repository, &options, noon(day), &silent).await.unwrap();
-        assert!(
-            verify_backup(&repository, &later.id, Depth::Bytes, noon(day), &silent).await.unwrap().passed()
-        );
-    }
-    let plan = plan_prune(&repository.scan().unwrap().candidates(), &Retention::new(), noon(33));
-    assert_eq!(plan.delete, std::slice::from_ref(&manifest.id));
-    repository.prune(&plan, &Retention::new(), noon(33)).unwrap();
+    world.let_go(&repository, &manifest).await;
     let left = files(&folder);
     assert!(!left.iter().any(|name| name.contains(manifest.id.as_str())), "{left:?}");
-    assert_eq!(repository.list().unwrap().len(), 3);
     assert_clean(&folder);
-    execute("DROP DATABASE sftped_copy");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
-use golive_backup::{Key, Keys, Repository, Server};
+use golive_backup::{
+    BackupOptions, Depth, Key, Keys, Manifest, Progress, Repository, RestoreOptions, Retention, Server,
+    compare_restored, create_backup, plan_prune, restore_backup, verify_backup,
+};
 use golive_sandbox::{MariaDb, MariaDbOptions};
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -67,6 +70,46 @@ impl World {
 
     pub(crate) fn copy(&self) -> String {
         format!("{}_copy", self.database)
+    }
+
+    /// The first backup of a repository: taken, read again, restored and compared.
+    pub(crate) async fn backed_up_and_restored(&self, repository: &Repository) -> Manifest {
+        let silent = Progress::silent();
+        let options = BackupOptions::new(&self.database);
+        assert!(repository.list().unwrap().is_empty());
+        let manifest = create_backup(&self.server, repository, &options, noon(0), &silent).await.unwrap();
+        let verified =
+            verify_backup(repository, &manifest.id, Depth::Contents, noon(0), &silent).await.unwrap();
+        assert!(verified.passed() && verified.bytes == manifest.stored_bytes(), "{verified:?}");
+        let copy = self.copy();
+        restore_backup(repository, &manifest.id, &self.server, &copy, &RestoreOptions::new(), &silent)
+            .await
+            .unwrap();
+        let compared = compare_restored(&manifest, &self.server, &copy, &silent).await.unwrap();
+        assert!(compared.equal() && compared.rows > 4000, "{compared:?}");
+        let scan = repository.scan().unwrap();
+        assert_eq!((scan.backups.len(), scan.damaged.len()), (1, 0));
+        assert_eq!(scan.backups[0].1.len(), 1, "the proof is beside it");
+        execute(&format!("DROP DATABASE {copy}"));
+        manifest
+    }
+
+    /// A month later three more are taken, and the old one goes.
+    pub(crate) async fn let_go(&self, repository: &Repository, manifest: &Manifest) {
+        let (silent, options) = (Progress::silent(), BackupOptions::new(&self.database));
+        for day in [31, 32, 33] {
+            let later = create_backup(&self.server, repository, &options, noon(day), &silent).await.unwrap();
+            assert!(
+                verify_backup(repository, &later.id, Depth::Bytes, noon(day), &silent)
+                    .await
+                    .unwrap()
+                    .passed()
+            );
+        }
+        let plan = plan_prune(&repository.scan().unwrap().candidates(), &Retention::new(), noon(33));
+        assert_eq!(plan.delete, std::slice::from_ref(&manifest.id));
+        repository.prune(&plan, &Retention::new(), noon(33)).unwrap();
+        assert_eq!(repository.list().unwrap().len(), 3);
     }
 }
 
