@@ -188,11 +188,27 @@ fn spawn(
 impl Running {
     /// Holds the program where it is, or lets it go on.
     pub(crate) fn hold(&self, held: bool) -> std::io::Result<()> {
+        let signal = if held { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        Ok(rustix::process::kill_process(self.pid()?, signal)?)
+    }
+
+    /// Lets the program go on when we are killed while we hold it, and can do so no more: it would keep its locks for
+    /// ever. To be kept for as long as it may be held.
+    pub(crate) fn goes_on_without_us(&self) -> Result<Child, ToolError> {
+        let shell = Path::new("sh");
+        let failed = |source| ToolError::Start { program: shell.to_owned(), source };
+        let program = self.pid().map_err(failed)?.as_raw_nonzero().to_string();
+        // Nothing is ever written to it: the line ends when we do.
+        let script = ["-c", "read -r line; kill -s CONT \"$1\"", "sh", &program].map(str::to_owned);
+        let mut command = command(shell, &script);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        command.spawn().map_err(failed)
+    }
+
+    fn pid(&self) -> std::io::Result<rustix::process::Pid> {
         let id =
             self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        let id = id.ok_or_else(|| std::io::Error::other("the program has ended"))?;
-        let signal = if held { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
-        Ok(rustix::process::kill_process(id, signal)?)
+        id.ok_or_else(|| std::io::Error::other("the program has ended"))
     }
 
     /// Waits for the end and insists on status 0. `mask` hides quoted values in what the program said.

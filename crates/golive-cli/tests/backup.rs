@@ -335,6 +335,49 @@ fn flip_a_byte(repository: &Path) {
     std::fs::write(largest, bytes).unwrap();
 }
 
+#[test]
+fn a_run_that_is_killed_while_it_holds_the_tool_up_leaves_no_server_blocked() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mariadb = server();
+    mariadb.execute("CREATE TABLE app.t (id INT PRIMARY KEY); INSERT INTO app.t VALUES (1)").unwrap();
+    let killed = (0..20).any(|_| {
+        let mut child = support::golive(here)
+            .args(["backup", "create", "--physical", "--target", "env:TARGET"])
+            .env("TARGET", mariadb.url("app"))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut held = None;
+        while held.is_none() && child.try_wait().unwrap().is_none() {
+            held = stopped_below(child.id());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let Some(tool) = held else { return false };
+        // A commit waits for as long as the tool stands there.
+        let began = std::time::Instant::now();
+        mariadb.execute("UPDATE app.t SET id = id + 1").unwrap();
+        while std::fs::read_to_string(format!("/proc/{tool}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(began.elapsed() < std::time::Duration::from_secs(30), "the tool goes on by itself");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        true
+    });
+    assert!(killed, "it was never seen held");
+}
+
+/// A program that this one has started and that is stopped now.
+fn stopped_below(parent: u32) -> Option<u32> {
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        (fields.next() == Some("T") && fields.next() == Some(&parent.to_string())).then_some(pid)
+    })
+}
+
 /// Every file below a folder, with its size.
 fn stored(folder: &Path) -> Vec<(std::path::PathBuf, u64)> {
     let mut files = Vec::new();

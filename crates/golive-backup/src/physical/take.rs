@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
+use tokio::process::Child;
 use tokio::sync::mpsc;
 
 use super::{COMPLETED, PHYSICAL_PART};
@@ -354,6 +355,8 @@ async fn inventories(session: &mut Session) -> Result<Vec<(String, Inventory)>, 
 /// A copy that is going on.
 struct Copy {
     running: Running,
+    /// So that the tool is held no longer than we live.
+    _letting_go: Child,
     lines: mpsc::UnboundedReceiver<String>,
     storing: tokio::task::JoinHandle<io::Result<Part>>,
     /// What the tool leaves here of itself.
@@ -411,11 +414,12 @@ impl Copy {
             Stdio::piped(),
             Some(sender),
         )?;
+        let letting_go = running.goes_on_without_us()?;
         let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
         let stdout = Gathering::new(stdout.into_owned_fd().map_err(PhysicalError::Write)?);
         let progress = progress.clone();
         let storing = tokio::task::spawn_blocking(move || store(stdout, writer, &progress));
-        Ok(Self { running, lines, storing, notes, last: String::new() })
+        Ok(Self { running, _letting_go: letting_go, lines, storing, notes, last: String::new() })
     }
 
     /// Waits for the moment at which nobody commits, and opens the readers' snapshots in it.
