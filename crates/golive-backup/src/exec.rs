@@ -104,6 +104,8 @@ pub(crate) struct Running {
     program: PathBuf,
     pub(crate) child: Child,
     stderr: JoinHandle<Vec<u8>>,
+    /// Who signals it when we cannot. Dropped, it is killed before it does.
+    outliving: Option<Child>,
 }
 
 /// Starts a program with the given standard streams.
@@ -182,7 +184,7 @@ fn spawn(
         Some(lines) => tokio::spawn(watch(stderr, lines)),
         None => tokio::spawn(tail(stderr)),
     };
-    Ok(Running { program: program.to_owned(), child, stderr })
+    Ok(Running { program: program.to_owned(), child, stderr, outliving: None })
 }
 
 impl Running {
@@ -192,17 +194,18 @@ impl Running {
         Ok(rustix::process::kill_process(self.pid()?, signal)?)
     }
 
-    /// Lets the program go on when we are killed while we hold it, and can do so no more: it would keep its locks for
-    /// ever. To be kept for as long as it may be held.
-    pub(crate) fn goes_on_without_us(&self) -> Result<Child, ToolError> {
+    /// Sends the program a signal when we are killed and can do so no more: one that is held goes on, where it would keep
+    /// its locks for ever, and one that writes files itself ends.
+    pub(crate) fn signal_without_us(&mut self, signal: &'static str) -> Result<(), ToolError> {
         let shell = Path::new("sh");
         let failed = |source| ToolError::Start { program: shell.to_owned(), source };
         let program = self.pid().map_err(failed)?.as_raw_nonzero().to_string();
         // Nothing is ever written to it: the line ends when we do.
-        let script = ["-c", "read -r line; kill -s CONT \"$1\"", "sh", &program].map(str::to_owned);
+        let script = ["-c", "read -r line; kill -s \"$1\" \"$2\"", "sh", signal, &program].map(str::to_owned);
         let mut command = command(shell, &script);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        command.spawn().map_err(failed)
+        self.outliving = Some(command.spawn().map_err(failed)?);
+        Ok(())
     }
 
     fn pid(&self) -> std::io::Result<rustix::process::Pid> {

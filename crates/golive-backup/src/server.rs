@@ -1,10 +1,10 @@
 //! A MariaDB server as the tools and the driver need it. Credentials leave this file only inside a connection or a
-//! 0600 option file in a private directory; never in an argument, an environment variable or a message.
+//! 0600 option file in a private directory ([`defaults`]); never in an argument, an environment variable or a message.
+
+mod defaults;
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlSslMode};
 use sqlx::{ConnectOptions, Row};
 use url::Url;
+
+pub(crate) use self::defaults::DefaultsFile;
 
 /// How long one connection attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -175,16 +177,7 @@ impl Server {
 
     /// Writes the option file for the tools; it disappears with the value.
     pub(crate) fn defaults_file(&self) -> io::Result<DefaultsFile> {
-        let directory = tempfile::Builder::new().prefix("golive-backup-").tempdir()?;
-        let path = directory.path().join("client.cnf");
-        self.write_defaults(&path)?;
-        Ok(DefaultsFile { path, _directory: directory })
-    }
-
-    /// Writes the option file (0600) into a private directory of the caller's.
-    pub(crate) fn write_defaults(&self, path: &Path) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(self.defaults_text().expose_secret().as_bytes())
+        DefaultsFile::write(&self.defaults_text())
     }
 
     fn defaults_text(&self) -> SecretString {
@@ -234,20 +227,6 @@ impl fmt::Debug for Server {
 pub(crate) struct Session {
     pub(crate) connection: MySqlConnection,
     pub(crate) version: String,
-}
-
-/// The option file of one tool run.
-pub(crate) struct DefaultsFile {
-    path: PathBuf,
-    _directory: tempfile::TempDir,
-}
-
-impl DefaultsFile {
-    /// The argument that must come first on a tool's command line. `--defaults-file` also keeps the invoking user's
-    /// own option files out.
-    pub(crate) fn argument(&self) -> String {
-        format!("--defaults-file={}", self.path.display())
-    }
 }
 
 pub(crate) fn percent_decode(text: &str) -> Option<String> {

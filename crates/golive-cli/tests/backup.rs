@@ -351,7 +351,7 @@ fn a_run_that_is_killed_while_it_holds_the_tool_up_leaves_no_server_blocked() {
             .unwrap();
         let mut held = None;
         while held.is_none() && child.try_wait().unwrap().is_none() {
-            held = stopped_below(child.id());
+            held = children(child.id()).into_iter().find(|child| child.state == "T").map(|child| child.pid);
         }
         child.kill().unwrap();
         child.wait().unwrap();
@@ -359,7 +359,7 @@ fn a_run_that_is_killed_while_it_holds_the_tool_up_leaves_no_server_blocked() {
         // A commit waits for as long as the tool stands there.
         let began = std::time::Instant::now();
         mariadb.execute("UPDATE app.t SET id = id + 1").unwrap();
-        while std::fs::read_to_string(format!("/proc/{tool}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        while runs(tool) {
             assert!(began.elapsed() < std::time::Duration::from_secs(30), "the tool goes on by itself");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
@@ -368,14 +368,78 @@ fn a_run_that_is_killed_while_it_holds_the_tool_up_leaves_no_server_blocked() {
     assert!(killed, "it was never seen held");
 }
 
-/// A program that this one has started and that is stopped now.
-fn stopped_below(parent: u32) -> Option<u32> {
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+#[test]
+fn an_archiver_that_is_killed_leaves_no_program_that_fetches_on_and_no_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut options = MariaDbOptions::new();
+    options.binary_log = true;
+    options.databases = vec!["app".to_owned()];
+    let mariadb = MariaDb::start(&options).unwrap();
+    mariadb.execute("CREATE TABLE app.t (id INT PRIMARY KEY)").unwrap();
+    let temporary = here.join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let golive = |arguments: &[&str]| {
+        let mut command = support::golive(here);
+        command.args(["backup"]).args(arguments).args(["--target", "env:TARGET"]);
+        command.env("TARGET", mariadb.url("app")).env("TMPDIR", &temporary);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+    };
+    assert!(golive(&["create"]).status().unwrap().success());
+    let mut archiver = golive(&["archive-binlog"]).spawn().unwrap();
+    let began = std::time::Instant::now();
+    let limit = std::time::Duration::from_secs(30);
+    let fetching = loop {
+        // Beside it is who ends it.
+        let (found, others): (Vec<_>, Vec<_>) =
+            children(archiver.id()).into_iter().partition(|child| child.name == "mariadb-binlog");
+        if let (Some(child), Some(_)) = (found.first(), others.iter().find(|child| child.name == "sh")) {
+            break child.pid;
+        }
+        assert!(began.elapsed() < limit, "it fetches nothing");
+    };
+    archiver.kill().unwrap();
+    archiver.wait().unwrap();
+    while runs(fetching) {
+        assert!(began.elapsed() < limit, "it fetches on");
+    }
+    let logins = || {
+        std::fs::read_dir(&temporary).unwrap().flatten().map(|entry| entry.file_name()).collect::<Vec<_>>()
+    };
+    assert_eq!(logins().len(), 1, "{:?}", logins());
+    assert!(golive(&["archive-binlog", "--once"]).status().unwrap().success());
+    assert!(logins().is_empty(), "{:?}", logins());
+}
+
+/// A program that another has started.
+struct ChildProcess {
+    pid: u32,
+    name: String,
+    state: String,
+}
+
+/// What a program has started and what has not ended.
+fn children(parent: u32) -> Vec<ChildProcess> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-        (fields.next() == Some("T") && fields.next() == Some(&parent.to_string())).then_some(pid)
+        let (name, rest) = stat.split_once(" (")?.1.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?.to_owned();
+        (fields.next() == Some(&parent.to_string())).then(|| ChildProcess {
+            pid,
+            name: name.to_owned(),
+            state,
+        })
     })
+    .collect()
+}
+
+/// Whether a program has not ended; one that nobody has asked for its end has.
+fn runs(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// Every file below a folder, with its size.

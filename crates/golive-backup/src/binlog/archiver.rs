@@ -220,7 +220,10 @@ fn start(options: &ArchiveOptions, defaults: &str, spool: &Path, from: &str) -> 
         "--".to_owned(),
         from.to_owned(),
     ];
-    exec::start(&options.program, &arguments, Stdio::null(), Stdio::null())
+    let mut running = exec::start(&options.program, &arguments, Stdio::null(), Stdio::null())?;
+    // By itself it would fetch the log for ever.
+    running.signal_without_us("TERM")?;
+    Ok(running)
 }
 
 /// Reads, checks and syncs what arrives until the tool ends, the server falls silent, or all is here.

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
-use tokio::process::Child;
 use tokio::sync::mpsc;
 
 use super::{COMPLETED, PHYSICAL_PART};
@@ -27,7 +26,7 @@ use crate::manifest::{
 use crate::pipeline::{BUFFER_BYTES, Gathering, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
-use crate::server::{ConnectError, Server, Session};
+use crate::server::{ConnectError, DefaultsFile, Server, Session};
 use crate::snapshot::begin;
 use crate::witness::{self, Beside};
 
@@ -355,12 +354,10 @@ async fn inventories(session: &mut Session) -> Result<Vec<(String, Inventory)>, 
 /// A copy that is going on.
 struct Copy {
     running: Running,
-    /// So that the tool is held no longer than we live.
-    _letting_go: Child,
     lines: mpsc::UnboundedReceiver<String>,
     storing: tokio::task::JoinHandle<io::Result<Part>>,
-    /// What the tool leaves here of itself.
-    notes: tempfile::TempDir,
+    /// In its folder the tool leaves notes of itself.
+    defaults: DefaultsFile,
     last: String,
 }
 
@@ -387,17 +384,15 @@ impl Copy {
         staging: &Staging,
         progress: &Progress,
     ) -> Result<Self, PhysicalError> {
-        let notes =
-            tempfile::Builder::new().prefix("golive-backup-").tempdir().map_err(PhysicalError::Write)?;
-        // Beside the notes, so that it lives as long as the tool does: it opens the file when it likes.
-        let defaults = notes.path().join("client.cnf");
-        server.write_defaults(&defaults).map_err(PhysicalError::Write)?;
+        // It opens the file when it likes.
+        let defaults = server.defaults_file().map_err(PhysicalError::Write)?;
+        let notes = defaults.folder();
         let mut arguments = vec![
-            format!("--defaults-file={}", defaults.display()),
+            defaults.argument(),
             "--backup".to_owned(),
             "--stream=mbstream".to_owned(),
-            format!("--target-dir={}", notes.path().join("tmp").display()),
-            format!("--extra-lsndir={}", notes.path().display()),
+            format!("--target-dir={}", notes.join("tmp").display()),
+            format!("--extra-lsndir={}", notes.display()),
         ];
         if options.base.is_some() {
             arguments.push(format!("--incremental-lsn={from_lsn}"));
@@ -414,12 +409,12 @@ impl Copy {
             Stdio::piped(),
             Some(sender),
         )?;
-        let letting_go = running.goes_on_without_us()?;
+        running.signal_without_us("CONT")?;
         let stdout = running.child.stdout.take().expect("stdout was asked for as a pipe");
         let stdout = Gathering::new(stdout.into_owned_fd().map_err(PhysicalError::Write)?);
         let progress = progress.clone();
         let storing = tokio::task::spawn_blocking(move || store(stdout, writer, &progress));
-        Ok(Self { running, _letting_go: letting_go, lines, storing, notes, last: String::new() })
+        Ok(Self { running, lines, storing, defaults, last: String::new() })
     }
 
     /// Waits for the moment at which nobody commits, and opens the readers' snapshots in it.
@@ -465,7 +460,7 @@ impl Copy {
         if !self.last.ends_with(COMPLETED) {
             return Err(PhysicalError::Truncated);
         }
-        let said = read_notes(self.notes.path())?;
+        let said = read_notes(self.defaults.folder())?;
         Ok((stored.map_err(PhysicalError::Write)?, said))
     }
 }
