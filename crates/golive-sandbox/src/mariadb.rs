@@ -25,9 +25,8 @@ use crate::directory::{PrivateDirectory, at, create_directory, open_log, tail, w
 use crate::environment::environment;
 use crate::error::{StartError, StopError};
 use crate::keeper::{Keeper, Launch};
-use crate::port::free_port;
 use crate::requirements::Requirement;
-use crate::server::{Life, PORT_ATTEMPTS, Persistent, random_password, start_and_wait};
+use crate::server::{Life, Persistent, random_password, start_and_wait, start_on_free_port};
 
 const SERVER: &str = "MariaDB";
 /// The account that is given out: all privileges, may grant them on.
@@ -273,14 +272,10 @@ impl Setup {
     }
 
     fn start_on_free_port(&mut self) -> Result<Keeper, StartError> {
-        for _ in 0..PORT_ATTEMPTS {
-            self.port = free_port().map_err(|_| StartError::NoPort)?;
-            match self.start_here() {
-                Err(StartError::Ended { log, .. }) if log.contains("Bind on TCP/IP port") => {}
-                other => return other,
-            }
-        }
-        Err(StartError::NoPort)
+        start_on_free_port("Bind on TCP/IP port", |port| {
+            self.port = port;
+            self.start_here()
+        })
     }
 
     /// One start on the port that was chosen.

@@ -19,9 +19,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::directory::{PrivateDirectory, at, create_directory, open_log, tail, write_private};
 use crate::error::{StartError, StopError};
 use crate::keeper::{Keeper, Launch};
-use crate::port::free_port;
 use crate::requirements::Requirement;
-use crate::server::{Life, PORT_ATTEMPTS, Persistent, random_password, start_and_wait};
+use crate::server::{Life, Persistent, random_password, start_and_wait, start_on_free_port};
 
 const SERVER: &str = "Redis";
 
@@ -234,14 +233,10 @@ fn under_its_name(found: &Path, private: &Path) -> Result<PathBuf, StartError> {
 
 impl Setup {
     fn start_on_free_port(&mut self) -> Result<Keeper, StartError> {
-        for _ in 0..PORT_ATTEMPTS {
-            self.port = free_port().map_err(|_| StartError::NoPort)?;
-            match self.start_here() {
-                Err(StartError::Ended { log, .. }) if log.contains("Address already in use") => {}
-                other => return other,
-            }
-        }
-        Err(StartError::NoPort)
+        start_on_free_port("Address already in use", |port| {
+            self.port = port;
+            self.start_here()
+        })
     }
 
     fn start_here(&self) -> Result<Keeper, StartError> {

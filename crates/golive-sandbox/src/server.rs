@@ -13,13 +13,14 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::directory::{Owner, at, create_directory, tail, write_private};
 use crate::error::{StartError, StopError};
 use crate::keeper::{Keeper, Launch};
+use crate::port::free_port;
 
 /// How long a server may take to become ready; a loaded machine recovering a log needs its time.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 /// Attempts with another port when somebody else took ours.
-pub(crate) const PORT_ATTEMPTS: usize = 10;
+const PORT_ATTEMPTS: usize = 10;
 
 /// Letters and digits, so that it needs no escape in an address, a file or a statement.
 pub(crate) fn random_password() -> SecretString {
@@ -48,6 +49,21 @@ pub(crate) fn start_and_wait(
         }
         keeper.wait(POLL);
     }
+}
+
+/// Starts on one free port after the other until nobody else has taken it meanwhile, which the log says in the words
+/// `taken`.
+pub(crate) fn start_on_free_port(
+    taken: &str,
+    mut start: impl FnMut(u16) -> Result<Keeper, StartError>,
+) -> Result<Keeper, StartError> {
+    for _ in 0..PORT_ATTEMPTS {
+        match start(free_port().map_err(|_| StartError::NoPort)?) {
+            Err(StartError::Ended { log, .. }) if log.contains(taken) => {}
+            ended => return ended,
+        }
+    }
+    Err(StartError::NoPort)
 }
 
 /// The life of one server: running or not, started again and stopped through a shared reference.

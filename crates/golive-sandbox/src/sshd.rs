@@ -12,10 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::directory::{PrivateDirectory, at, create_directory, open_log, tail, write_private};
 use crate::error::{StartError, StopError};
 use crate::keeper::{Keeper, Launch};
-use crate::port::free_port;
 use crate::process::{ProcessSpec, run_to_end};
 use crate::requirements::Requirement;
-use crate::server::{Life, PORT_ATTEMPTS, start_and_wait};
+use crate::server::{Life, start_and_wait, start_on_free_port};
 
 const SERVER: &str = "sshd";
 const MADE_WITHIN: Duration = Duration::from_secs(30);
@@ -208,15 +207,10 @@ impl Drop for Sshd {
 
 impl Setup {
     fn start_on_free_port(&mut self) -> Result<Keeper, StartError> {
-        for _ in 1..PORT_ATTEMPTS {
-            self.port = free_port().map_err(|_| StartError::NoPort)?;
-            match self.start_here() {
-                // Somebody else was faster, most likely.
-                Err(StartError::Ended { log, .. }) if log.contains("Address already in use") => {}
-                started => return started,
-            }
-        }
-        Err(StartError::NoPort)
+        start_on_free_port("Address already in use", |port| {
+            self.port = port;
+            self.start_here()
+        })
     }
 
     fn configuration(&self) -> String {
