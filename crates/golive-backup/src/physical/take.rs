@@ -331,6 +331,11 @@ async fn digest(
     Ok(facts.into_iter().next().expect("one table was asked for"))
 }
 
+/// Whether nothing was committed between the readers' snapshots.
+fn all_alike(positions: &[Option<BinlogPosition>]) -> bool {
+    positions.windows(2).all(|two| two[0] == two[1])
+}
+
 fn same(tool: &BinlogPosition, own: &BinlogPosition) -> bool {
     (&tool.file, tool.position) == (&own.file, own.position)
 }
@@ -446,7 +451,7 @@ impl Copy {
         let opened = opened.map_err(|_| PhysicalError::Timeout { seconds: HOLD_LIMIT.as_secs() })?;
         let positions = opened
             .map_err(|source| PhysicalError::Query { doing: "open the snapshots of the digests", source })?;
-        let exact = exact && positions.windows(2).all(|two| two[0] == two[1]);
+        let exact = exact && all_alike(&positions);
         Ok(Moment { exact, held_milliseconds, binlog: positions.into_iter().next().flatten() })
     }
 
@@ -512,6 +517,20 @@ fn parse_position(text: &str) -> Option<BinlogPosition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn snapshots_between_which_something_was_committed_are_not_of_one_moment() {
+        let at = |position| {
+            parse_position(&format!(
+                "filename 'binlog.000001', position '{position}', GTID of the last change '0-1-5'"
+            ))
+        };
+        assert!(
+            all_alike(&[at(1161), at(1161), at(1161)]) && all_alike(&[None, None]) && all_alike(&[at(1)])
+        );
+        assert!(!all_alike(&[at(1161), at(1161), at(1300)]) && !all_alike(&[at(1300), at(1161)]));
+        assert!(!all_alike(&[None, at(1161)]), "one of them does not know");
+    }
 
     #[test]
     fn the_position_is_read_with_and_without_a_gtid() {
