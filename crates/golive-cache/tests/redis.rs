@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn server(append_only: bool) -> Redis {
     let mut options = RedisOptions::new();
     options.append_only = append_only;
+    // A disk that stands still holds up what is written each second: a kill would lose it.
+    options.settings = vec!["appendfsync always".to_owned()];
     Redis::start(&options).unwrap()
 }
 

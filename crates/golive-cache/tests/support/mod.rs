@@ -20,6 +20,8 @@ pub(crate) const BOUND: Duration = Duration::from_millis(2_400);
 pub(crate) fn server(append_only: bool) -> Redis {
     let mut options = RedisOptions::new();
     options.append_only = append_only;
+    // A disk that stands still holds up what is written each second: a kill would lose it.
+    options.settings = vec!["appendfsync always".to_owned()];
     Redis::start(&options).unwrap()
 }
 
