@@ -97,25 +97,27 @@ fn answer_some(listener: &TcpListener) {
 }
 
 #[test]
-fn ctrl_c_ends_a_run_with_a_report() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    described(folder.path());
-    let arguments = ["load", "run", "--base-url", &url, "--seconds", "600", "--json", "stopped.json"];
-    let mut child = support::golive(folder.path())
-        .args(arguments)
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The handler is there when requests go out; until then a signal would end it the hard way.
-    answer_some(&listener);
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(12));
-    let report = std::fs::read_to_string(folder.path().join("stopped.json")).unwrap();
-    assert!(report.contains("\"stopped\": \"canceled\""), "{report}");
+fn ctrl_c_and_sigterm_end_a_run_with_a_report() {
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        described(folder.path());
+        let arguments = ["load", "run", "--base-url", &url, "--seconds", "600", "--json", "stopped.json"];
+        let mut child = support::golive(folder.path())
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The handler is there when requests go out; until then a signal would end it the hard way.
+        answer_some(&listener);
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(12));
+        let report = std::fs::read_to_string(folder.path().join("stopped.json")).unwrap();
+        assert!(report.contains("\"stopped\": \"canceled\""), "{report}");
+    }
 }
 
 #[test]

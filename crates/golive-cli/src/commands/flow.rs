@@ -29,7 +29,7 @@ pub(crate) async fn rehearse(global: &Global, args: RehearseArgs) -> Result {
     options.seed = args.seed;
     options.keep = args.keep;
     options.flow = flow_options(Mode::Act, args.steps);
-    options.cancel = support::cancel_on_interrupt(GOES_ON);
+    options.cancel = support::cancel_when_ended(GOES_ON);
     let board = Arc::new(Board::new(global));
     let outcome = golive::rehearse(options, Board::observer(&board)).await;
     finish(global, &board, outcome)
@@ -61,7 +61,7 @@ async fn production(global: &Global, args: PlanArgs, flow: FlowOptions) -> Resul
     options.target = args.target.map(golive::Setting::from);
     options.by = clock::environment("USER");
     options.flow = flow;
-    options.cancel = support::cancel_on_interrupt(GOES_ON);
+    options.cancel = support::cancel_when_ended(GOES_ON);
     let mode = options.flow.mode;
     if mode == Mode::Plan {
         // The plan is the document; a board beside it would say everything twice.

@@ -109,7 +109,7 @@ async fn run_load(global: &Global, args: RunArgs) -> Result {
     plan.steady = args.steady;
     let baseline = args.baseline.as_deref().map(outputs::read).transpose()?;
     let meter = Meter::new(global, "sending");
-    let cancel = support::cancel_on_interrupt("stopping; what was measured is told");
+    let cancel = support::cancel_when_ended("stopping; what was measured is told");
     let board = board::moving(&meter);
     let progress = |now| board(now, "");
     let watch = watch::sampler(&config, &plan, args.watch_database.as_deref())?;
@@ -149,7 +149,7 @@ async fn run_load(global: &Global, args: RunArgs) -> Result {
 async fn capacity(global: &Global, args: CapacityArgs) -> Result {
     let (_, plan) = described(global, &args.what)?;
     let meter = Meter::new(global, "searching");
-    let cancel = support::cancel_on_interrupt("stopping; what was found is told");
+    let cancel = support::cancel_when_ended("stopping; what was found is told");
     let moving = board::moving(&meter);
     let progress = |factor: f64, now: Progress| {
         if !meter.is_silent() {

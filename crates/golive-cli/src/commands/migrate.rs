@@ -159,7 +159,7 @@ async fn run_plan(global: &Global, sides: &Sides) -> Result {
 
 async fn run_all(global: &Global, args: &RunArgs) -> Result {
     let sides = &args.sides;
-    let cancel = support::cancel_on_interrupt("ending; the same command goes on from here");
+    let cancel = support::cancel_when_ended("ending; the same command goes on from here");
     let target = connect(global, sides).await?;
     let mut held = Held::take(global, sides, &target, args.freeze, &cancel).await?;
     let options = survey_options(&commands::config_or_nothing(global)?, sides);

@@ -97,7 +97,7 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Result {
     }
     let server = golive_server::bind(&options).await.map_err(failure)?;
     // Before anybody is told that it is there: whoever is told may end it.
-    let cancel = support::cancel_on_terminate("ending the console");
+    let cancel = support::cancel_when_ended("ending the console");
     match (global.format, server.entry_url()) {
         (Format::Json, _) => output::print_json(&json!({ "schema_version": 1, "url": server.url() })),
         (Format::Text, Some(link)) => output::print(&format!(

@@ -17,12 +17,25 @@ use crate::args::{Format, Global};
 use crate::exit::{Failure, Result};
 use crate::{clock, commands, output};
 
-/// Cancelled by the first Ctrl-C, which is answered in order and with exit code 75; a second one ends at once.
-pub(crate) fn cancel_on_interrupt(said: &'static str) -> CancellationToken {
+/// Cancelled by Ctrl-C or by SIGTERM, which is how systemd and containers end a program: that is answered in order, with
+/// exit code 75 where nothing came of it. A second Ctrl-C ends at once.
+pub(crate) fn cancel_when_ended(said: &'static str) -> CancellationToken {
     let cancel = CancellationToken::new();
+    // From now on: a task may begin later.
+    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
     let trigger = cancel.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        let terminated = async {
+            match terminated {
+                Ok(mut terminated) => terminated.recv().await.is_some(),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed.is_ok(),
+            terminated = terminated => terminated,
+        };
+        if ended {
             output::complain(said);
             trigger.cancel();
         }
@@ -33,27 +46,10 @@ pub(crate) fn cancel_on_interrupt(said: &'static str) -> CancellationToken {
     cancel
 }
 
-/// Cancelled by Ctrl-C or by SIGTERM, which is how systemd ends a service; a second Ctrl-C ends at once.
-pub(crate) fn cancel_on_terminate(said: &'static str) -> CancellationToken {
-    let cancel = cancel_on_interrupt(said);
-    let trigger = cancel.clone();
-    // From now on: a task may begin later.
-    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    tokio::spawn(async move {
-        if let Ok(mut terminated) = terminated
-            && terminated.recv().await.is_some()
-        {
-            output::complain(said);
-            trigger.cancel();
-        }
-    });
-    cancel
-}
-
 /// Does what cleans up behind itself when it is dropped, until it is done or ended by Ctrl-C or SIGTERM: then `left` says
 /// what is left of it, and the exit code is 75.
 pub(crate) async fn unless_ended(left: &'static str, work: impl Future<Output = Result>) -> Result {
-    let cancel = cancel_on_terminate("ending; a second Ctrl-C ends at once");
+    let cancel = cancel_when_ended("ending; a second Ctrl-C ends at once");
     tokio::select! {
         biased;
         done = work => done,

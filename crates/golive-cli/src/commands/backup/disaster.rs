@@ -49,7 +49,7 @@ pub(super) async fn run(global: &Global, args: &DrillArgs) -> Result {
     let (mut reports, mut failures) = (Vec::new(), Vec::new());
     // Not cut off: a rehearsal takes away itself what it has made.
     options.cancel =
-        support::cancel_on_terminate("ending with the command that runs; a second Ctrl-C ends at once");
+        support::cancel_when_ended("ending with the command that runs; a second Ctrl-C ends at once");
     for disaster in args.disaster.clone() {
         meter.say(format!("rehearsing {}", disaster.word()));
         let options = options.clone();

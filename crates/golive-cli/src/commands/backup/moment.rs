@@ -101,7 +101,7 @@ pub(super) async fn archive(global: &Global, args: &ArchiveArgs) -> Result {
         options.replica_id = id;
     }
     let meter = Meter::new(global, "archiving the binary log");
-    let cancel = support::cancel_on_terminate("ending; what has arrived is kept");
+    let cancel = support::cancel_when_ended("ending; what has arrived is kept");
     let quiet = global.quiet;
     let moving = meter.clone();
     let report = move |event: &ArchiveEvent| say(event, &moving, quiet);

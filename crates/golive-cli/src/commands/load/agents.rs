@@ -69,7 +69,7 @@ pub(super) async fn serve(global: &Global, args: AgentArgs) -> Result {
     }
     agent.dangerous_public_target =
         args.dangerous_public_target.map(PublicTargetConfirmation::dangerous_i_may_overload);
-    let cancel = support::cancel_on_terminate("stopping");
+    let cancel = support::cancel_when_ended("stopping");
     let tell = Arc::new(|event: AgentEvent| match event {
         AgentEvent::Listening(address) => output::print(&format!("listening on {address}")),
         AgentEvent::TurnedAway { peer, why } => output::complain(&format!("{peer} was turned away: {why}")),
