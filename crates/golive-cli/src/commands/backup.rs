@@ -127,6 +127,9 @@ pub(crate) struct VerifyArgs {
     place: Place,
     /// Which; the newest unless given.
     id: Option<BackupId>,
+    /// Open it too and read its dump to the end: what is done unless --bytes-only is given.
+    #[arg(long, conflicts_with = "bytes_only")]
+    deep: bool,
     /// Compare the stored bytes only, for which no key is needed.
     #[arg(long)]
     bytes_only: bool,
@@ -367,7 +370,7 @@ fn level(level: ProofLevel) -> &'static str {
 async fn verify(global: &Global, args: &VerifyArgs) -> Result {
     let repository = open(global, &args.place)?;
     let id = which(&repository, args.id.clone())?;
-    let depth = if args.bytes_only { Depth::Bytes } else { Depth::Contents };
+    let depth = if args.bytes_only && !args.deep { Depth::Bytes } else { Depth::Contents };
     let meter = Meter::new(global, "reading the backup");
     let found = verify_backup(&repository, &id, depth, clock::now(), &moving(&meter)).await;
     meter.clear();
