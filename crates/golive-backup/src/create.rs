@@ -24,8 +24,8 @@ use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
 use crate::rows;
 use crate::server::{ConnectError, Server, Session};
-use crate::snapshot::{Snapshot, SnapshotError};
-use crate::witness::{self, Beside};
+use crate::snapshot::{Snapshot, SnapshotError, look_at_table};
+use crate::witness::Beside;
 
 pub(crate) const DUMP_PART: &str = "dump.sql.zst.age";
 /// What `mariadb-dump` writes last, when it got that far.
@@ -390,15 +390,16 @@ async fn look_at_tables(
     (digests, seed): (Digests, &str),
     progress: &Progress,
 ) -> Result<Vec<TableFacts>, CreateBackupError> {
-    let (reader, stage) = (&mut snapshot.reader, Stage::Digesting);
-    let facts = match digests {
-        Digests::Sql => inventory::read_tables(reader, database, names, progress, stage).await,
-        Digests::Quick => witness::read(reader, database, names, (Beside::Dump, seed), progress, stage).await,
-    };
-    facts.map_err(|error| match error.is_schema_change() {
-        true => CreateBackupError::SchemaChanged { database: database.to_owned() },
-        false => error.into(),
-    })
+    let mut facts = Vec::with_capacity(names.len());
+    for name in names {
+        let how = (digests, Beside::Dump, seed);
+        let looked = look_at_table(&mut snapshot.reader, database, name, how, progress).await;
+        facts.push(looked.map_err(|error| match error.is_schema_change() {
+            true => CreateBackupError::SchemaChanged { database: database.to_owned() },
+            false => error.into(),
+        })?);
+    }
+    Ok(facts)
 }
 
 /// What the server said of each table, with the digest of its rows in the dump. Both must have the same rows, unless the

@@ -10,8 +10,12 @@ use std::time::{Duration, Instant};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{Connection, Row};
 
-use crate::manifest::{BinlogPosition, SnapshotMethod};
+use crate::create::Digests;
+use crate::inventory::{self, InspectError};
+use crate::manifest::{BinlogPosition, SnapshotMethod, TableFacts};
+use crate::progress::{Progress, Stage};
 use crate::server::{ConnectError, Server, error_number};
+use crate::witness::{self, Beside};
 
 /// How often the lock is tried.
 const LOCK_ATTEMPTS: u32 = 5;
@@ -83,10 +87,33 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error_number(error) == Some(1205)
 }
 
+/// What the server says of one table in the snapshot of this session. The table is let go of afterwards: whoever changes it
+/// meanwhile would wait for the transaction's end, and everybody after him.
+pub(crate) async fn look_at_table(
+    reader: &mut MySqlConnection,
+    database: &str,
+    table: &str,
+    (digests, beside, seed): (Digests, Beside, &str),
+    progress: &Progress,
+) -> Result<TableFacts, InspectError> {
+    let (stage, tables) = (Stage::Digesting, [table.to_owned()]);
+    let facts = match digests {
+        Digests::Sql => inventory::read_tables(reader, database, &tables, progress, stage).await,
+        Digests::Quick => witness::read(reader, database, &tables, (beside, seed), progress, stage).await,
+    };
+    let facts = facts?.into_iter().next().expect("one table was asked for");
+    sqlx::raw_sql("ROLLBACK TO SAVEPOINT golive_snapshot")
+        .execute(reader)
+        .await
+        .map_err(InspectError::query(format!("what is after table {table}")))?;
+    Ok(facts)
+}
+
 /// Opens the snapshot in this session; says where the binary log stands in it.
 pub(crate) async fn begin(reader: &mut MySqlConnection) -> Result<Option<BinlogPosition>, sqlx::Error> {
     sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT").execute(&mut *reader).await?;
+    sqlx::raw_sql("SAVEPOINT golive_snapshot").execute(&mut *reader).await?;
     let mut file = String::new();
     let mut position = 0;
     for row in sqlx::raw_sql("SHOW STATUS LIKE 'binlog_snapshot_%'").fetch_all(&mut *reader).await? {

@@ -27,7 +27,7 @@ use crate::pipeline::{BUFFER_BYTES, Gathering, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
 use crate::server::{ConnectError, DefaultsFile, Server, Session};
-use crate::snapshot::begin;
+use crate::snapshot::{begin, look_at_table};
 use crate::witness::{self, Beside};
 
 /// The tool says this when nobody can commit any more, and that when they can again.
@@ -317,18 +317,13 @@ async fn digest(
     (digests, seed): (Digests, &str),
     progress: &Progress,
 ) -> Result<TableFacts, PhysicalError> {
-    let (connection, stage, table) = (&mut reader.connection, Stage::Digesting, [table.to_owned()]);
-    let facts = match digests {
-        Digests::Sql => inventory::read_tables(connection, database, &table, progress, stage).await,
-        Digests::Quick => {
-            witness::read(connection, database, &table, (Beside::Files, seed), progress, stage).await
+    let how = (digests, Beside::Files, seed);
+    look_at_table(&mut reader.connection, database, table, how, progress).await.map_err(|error| {
+        match error.is_schema_change() {
+            true => PhysicalError::SchemaChanged { database: database.to_owned() },
+            false => error.into(),
         }
-    };
-    let facts = facts.map_err(|error| match error.is_schema_change() {
-        true => PhysicalError::SchemaChanged { database: database.to_owned() },
-        false => error.into(),
-    })?;
-    Ok(facts.into_iter().next().expect("one table was asked for"))
+    })
 }
 
 /// Whether nothing was committed between the readers' snapshots.

@@ -64,6 +64,28 @@ async fn a_table_that_is_changed_in_the_middle_of_the_dump_spoils_it_with_every_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_changes_a_table_does_not_wait_for_the_end_of_the_backup() {
+    let world = World::new("altered");
+    execute("USE altered; CREATE TABLE zz_late (id INT PRIMARY KEY); INSERT INTO zz_late VALUES (1)");
+    let (client, altered) = (server().client_file().unwrap(), world.directory.path().join("altered"));
+    // The tool stands in its full pipe, far before the last table; the server's own word was had long ago.
+    let body = format!(
+        "mariadb-dump \"$@\" | {{ head -c 60000; sleep 3; mariadb --defaults-file={} altered -e \
+         'SET SESSION lock_wait_timeout = 10; ALTER TABLE zz_late ADD COLUMN more INT' >&2 && touch '{}'; cat; }}",
+        client.display(),
+        altered.display()
+    );
+    let options = with_dump(&world, &body);
+    let result =
+        create_backup(&world.server, &world.repository, &options, noon(0), &Progress::silent()).await;
+    assert!(altered.exists(), "it waited: {result:?}");
+    assert!(
+        matches!(result, Err(CreateBackupError::Tool(_) | CreateBackupError::SchemaChanged { .. })),
+        "{result:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_view_fails_the_backup_and_is_named() {
     let world = World::new("broken");
     execute(
