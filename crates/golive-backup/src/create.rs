@@ -24,7 +24,7 @@ use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
 use crate::rows;
 use crate::server::{ConnectError, Server, Session};
-use crate::snapshot::{Snapshot, SnapshotError, look_at_table};
+use crate::snapshot::{Snapshot, SnapshotError, end, look_at_table};
 use crate::witness::Beside;
 
 pub(crate) const DUMP_PART: &str = "dump.sql.zst.age";
@@ -399,6 +399,7 @@ async fn look_at_tables(
             false => error.into(),
         })?);
     }
+    end(&mut snapshot.reader).await?;
     Ok(facts)
 }
 

@@ -87,8 +87,8 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error_number(error) == Some(1205)
 }
 
-/// What the server says of one table in the snapshot of this session. The table is let go of afterwards: whoever changes it
-/// meanwhile would wait for the transaction's end, and everybody after him.
+/// What the server says of one table in the snapshot of this session. The table is let go of afterwards, where the account
+/// may: whoever changes it meanwhile would wait for the transaction's end, and everybody after him.
 pub(crate) async fn look_at_table(
     reader: &mut MySqlConnection,
     database: &str,
@@ -109,8 +109,17 @@ pub(crate) async fn look_at_table(
     Ok(facts)
 }
 
+/// Ends the transaction: nothing more is read in the snapshot, and nobody waits for it.
+pub(crate) async fn end(reader: &mut MySqlConnection) -> Result<(), InspectError> {
+    let ended = sqlx::raw_sql("ROLLBACK").execute(reader).await;
+    ended.map(drop).map_err(InspectError::query("the end of the snapshot".to_owned()))
+}
+
 /// Opens the snapshot in this session; says where the binary log stands in it.
 pub(crate) async fn begin(reader: &mut MySqlConnection) -> Result<Option<BinlogPosition>, sqlx::Error> {
+    // A session that might still write into the binary log goes on holding what it gave up by a savepoint. Refused to
+    // an account without BINLOG ADMIN, which then holds every table until it has looked at all.
+    let _ = sqlx::raw_sql("SET SESSION sql_log_bin = 0").execute(&mut *reader).await;
     sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT").execute(&mut *reader).await?;
     sqlx::raw_sql("SAVEPOINT golive_snapshot").execute(&mut *reader).await?;
@@ -134,4 +143,53 @@ pub(crate) async fn begin(reader: &mut MySqlConnection) -> Result<Option<BinlogP
         .fetch_one(reader)
         .await?;
     Ok(Some(BinlogPosition { file, position, gtid: gtid.unwrap_or_default() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use golive_sandbox::{MariaDb, MariaDbOptions};
+    use secrecy::SecretString;
+
+    use super::*;
+
+    /// Whether `t` can be changed now.
+    fn can_be_changed(mariadb: &MariaDb) -> bool {
+        mariadb.execute("SET SESSION lock_wait_timeout = 1; ALTER TABLE app.t COMMENT ''").is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_table_is_let_go_of_when_it_was_looked_at_and_the_snapshot_stays() {
+        let mut options = MariaDbOptions::new();
+        options.binary_log = true;
+        options.databases = vec!["app".to_owned()];
+        let mariadb = MariaDb::start(&options).unwrap();
+        let statements = "CREATE TABLE app.t (id INT PRIMARY KEY); CREATE TABLE app.u LIKE app.t; \
+                          INSERT INTO app.t VALUES (1); CREATE USER backup@localhost IDENTIFIED BY 'pw'; \
+                          GRANT SELECT, RELOAD, PROCESS ON *.* TO backup@localhost";
+        mariadb.execute(statements).unwrap();
+        let own = mariadb.socket_url("");
+        let socket = own.split_once('?').unwrap().1;
+        let limited = format!("mysql://backup:pw@localhost/?{socket}");
+        for (url, may) in [(&own, true), (&limited, false)] {
+            let server = Server::parse(&SecretString::from(url.as_str())).unwrap();
+            let mut snapshot = Snapshot::open(&server, true).await.unwrap();
+            assert!(snapshot.binlog.is_some());
+            snapshot.unlock().await.unwrap();
+            mariadb.execute("DELETE FROM app.u; INSERT INTO app.u VALUES (1), (2)").unwrap();
+            let how = (Digests::Quick, Beside::Dump, "seed");
+            let reader = &mut snapshot.reader;
+            let looked = look_at_table(reader, "app", "t", how, &Progress::silent()).await.unwrap();
+            assert_eq!((looked.rows, can_be_changed(&mariadb)), (1, may));
+            let looked = look_at_table(reader, "app", "u", how, &Progress::silent()).await.unwrap();
+            assert_eq!(looked.rows, if may { 0 } else { 2 }, "as it was when the snapshot was opened");
+            mariadb.execute("INSERT INTO app.u VALUES (3)").unwrap();
+            assert_eq!(
+                look_at_table(reader, "app", "u", how, &Progress::silent()).await.unwrap().rows,
+                looked.rows
+            );
+            end(reader).await.unwrap();
+            assert!(can_be_changed(&mariadb));
+            mariadb.execute("DELETE FROM app.u WHERE id = 3").unwrap();
+        }
+    }
 }

@@ -27,7 +27,7 @@ use crate::pipeline::{BUFFER_BYTES, Gathering, PartWriter};
 use crate::progress::{Progress, Stage};
 use crate::repository::{Attempt, Repository, RepositoryError, Staging};
 use crate::server::{ConnectError, DefaultsFile, Server, Session};
-use crate::snapshot::{begin, look_at_table};
+use crate::snapshot::{begin, end, look_at_table};
 use crate::witness::{self, Beside};
 
 /// The tool says this when nobody can commit any more, and that when they can again.
@@ -294,9 +294,11 @@ async fn digest_all(
         let mut found = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some((database, table)) = tables.get(at) else { break Ok::<_, PhysicalError>(found) };
+            let Some((database, table)) = tables.get(at) else { break };
             found.push((at, digest(reader, database, table, how, progress).await?));
         }
+        end(&mut reader.connection).await?;
+        Ok::<_, PhysicalError>(found)
     }));
     let mut found: Vec<(usize, TableFacts)> = found.await?.into_iter().flatten().collect();
     found.sort_by_key(|(at, _)| *at);

@@ -25,10 +25,10 @@ fn script(path: &Path, body: &str) {
 }
 
 /// A program in place of `mariadb-dump`, with bash for the status of a whole pipe.
-fn with_dump(world: &World, body: &str) -> BackupOptions {
-    let path = world.directory.path().join("fake-dump");
+fn with_dump(folder: &Path, database: &str, body: &str) -> BackupOptions {
+    let path = folder.join("fake-dump");
     script(&path, &format!("if [ \"$1\" = --version ]; then exec mariadb-dump --version; fi\n{body}"));
-    let mut options = BackupOptions::new(&world.database);
+    let mut options = BackupOptions::new(database);
     options.tools.dump = path;
     options
 }
@@ -52,9 +52,14 @@ async fn a_table_that_is_changed_in_the_middle_of_the_dump_spoils_it_with_every_
             "mariadb-dump \"$@\" | {{ head -c 60000; mariadb --defaults-file={} midway -e '{statement}' >&2 && cat; }}",
             client.display()
         );
-        let result =
-            create_backup(&world.server, &world.repository, &with_dump(&world, &body), noon(0), &silent)
-                .await;
+        let result = create_backup(
+            &world.server,
+            &world.repository,
+            &with_dump(world.directory.path(), &world.database, &body),
+            noon(0),
+            &silent,
+        )
+        .await;
         assert!(
             matches!(result, Err(CreateBackupError::Tool(_) | CreateBackupError::SchemaChanged { .. })),
             "{statement}: {result:?}"
@@ -65,19 +70,22 @@ async fn a_table_that_is_changed_in_the_middle_of_the_dump_spoils_it_with_every_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_changes_a_table_does_not_wait_for_the_end_of_the_backup() {
-    let world = World::new("altered");
-    execute("USE altered; CREATE TABLE zz_late (id INT PRIMARY KEY); INSERT INTO zz_late VALUES (1)");
-    let (client, altered) = (server().client_file().unwrap(), world.directory.path().join("altered"));
+    let logged = Logged::new(
+        "CREATE TABLE a_large (id INT PRIMARY KEY, v TEXT); \
+         INSERT INTO a_large SELECT seq, REPEAT(SHA2(seq, 512), 10) FROM seq_1_to_2000; \
+         CREATE TABLE zz_late (id INT PRIMARY KEY); INSERT INTO zz_late VALUES (1)",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let (client, altered) = (logged.server.client_file().unwrap(), folder.path().join("altered"));
     // The tool stands in its full pipe, far before the last table; the server's own word was had long ago.
     let body = format!(
-        "mariadb-dump \"$@\" | {{ head -c 60000; sleep 3; mariadb --defaults-file={} altered -e \
+        "mariadb-dump \"$@\" | {{ head -c 60000; sleep 3; mariadb --defaults-file={} kpi -e \
          'SET SESSION lock_wait_timeout = 10; ALTER TABLE zz_late ADD COLUMN more INT' >&2 && touch '{}'; cat; }}",
         client.display(),
         altered.display()
     );
-    let options = with_dump(&world, &body);
-    let result =
-        create_backup(&world.server, &world.repository, &options, noon(0), &Progress::silent()).await;
+    let options = with_dump(folder.path(), "kpi", &body);
+    let result = create_backup(&logged.url, &logged.repository, &options, noon(0), &Progress::silent()).await;
     assert!(altered.exists(), "it waited: {result:?}");
     assert!(
         matches!(result, Err(CreateBackupError::Tool(_) | CreateBackupError::SchemaChanged { .. })),
@@ -104,7 +112,8 @@ async fn a_dump_in_another_character_set_is_seen_by_its_content() {
     let world = World::new("garbled");
     let silent = Progress::silent();
     // With success, and a question mark for every letter that the set does not have.
-    let options = with_dump(&world, "mariadb-dump \"${@/=utf8mb4/=latin1}\"");
+    let options =
+        with_dump(world.directory.path(), &world.database, "mariadb-dump \"${@/=utf8mb4/=latin1}\"");
     let manifest = create_backup(&world.server, &world.repository, &options, noon(0), &silent).await.unwrap();
     let copy = world.copy();
     let restore = RestoreOptions::new();
@@ -153,9 +162,14 @@ async fn a_tool_killed_at_any_moment_leaves_no_backup_and_the_next_one_is_good()
     moments.extend((1..=5).map(|turn| chance.wrapping_mul(turn * 7919) % bytes));
     for moment in moments {
         let body = format!("mariadb-dump \"$@\" | head -c {moment}; kill -9 $$");
-        let result =
-            create_backup(&world.server, &world.repository, &with_dump(&world, &body), noon(1), &silent)
-                .await;
+        let result = create_backup(
+            &world.server,
+            &world.repository,
+            &with_dump(world.directory.path(), &world.database, &body),
+            noon(1),
+            &silent,
+        )
+        .await;
         assert!(matches!(result, Err(CreateBackupError::Tool(_))), "killed after {moment} bytes: {result:?}");
         assert_eq!(world.repository.list().unwrap().len(), 1, "killed after {moment} bytes");
     }
