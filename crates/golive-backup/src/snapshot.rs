@@ -19,8 +19,9 @@ use crate::witness::{self, Beside};
 
 /// How often the lock is tried.
 const LOCK_ATTEMPTS: u32 = 5;
-/// How long one attempt may make others wait, in seconds.
-const LOCK_WAIT: &str = "SET SESSION lock_wait_timeout = 2";
+/// How long one attempt may make others wait, in seconds; and how long the server keeps the lock of a run that stands
+/// still, which is somewhat longer than the run itself would.
+const LOCK_WAIT: &str = "SET SESSION lock_wait_timeout = 2, wait_timeout = 40";
 
 /// An open snapshot, and the lock that still keeps it equal to the present.
 pub(crate) struct Snapshot {
@@ -174,6 +175,9 @@ mod tests {
             let server = Server::parse(&SecretString::from(url.as_str())).unwrap();
             let mut snapshot = Snapshot::open(&server, true).await.unwrap();
             assert!(snapshot.binlog.is_some());
+            let (locker, _) = snapshot.locker.as_mut().unwrap();
+            let kept: u64 = sqlx::query_scalar("SELECT @@wait_timeout").fetch_one(locker).await.unwrap();
+            assert_eq!(kept, 40, "a run that is stopped must not block the server for eight hours");
             snapshot.unlock().await.unwrap();
             mariadb.execute("DELETE FROM app.u; INSERT INTO app.u VALUES (1), (2)").unwrap();
             let how = (Digests::Quick, Beside::Dump, "seed");
