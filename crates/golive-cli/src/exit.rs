@@ -27,7 +27,7 @@ pub(crate) enum Failure {
     Usage(Box<dyn Error + Send + Sync>),
     /// A server, tool or file is out of reach.
     OutOfReach(Box<dyn Error + Send + Sync>),
-    /// Another run holds the lock.
+    /// Another run holds the lock, or this one was ended.
     Busy(Box<dyn Error + Send + Sync>),
 }
 

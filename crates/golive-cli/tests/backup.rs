@@ -120,10 +120,7 @@ fn a_backup_that_is_ended_leaves_nothing_behind_and_the_next_one_need_not_wait()
 fn a_dropped_table_is_found_and_the_database_comes_back_as_it_was_before() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let mut options = MariaDbOptions::new();
-    options.binary_log = true;
-    options.databases = vec!["app".to_owned()];
-    let mariadb = MariaDb::start(&options).unwrap();
+    let mariadb = logging_server();
     mariadb.execute("CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO app.t VALUES (1, 'planted-row')").unwrap();
     let url = mariadb.url("app");
     let backup = |arguments: &[&str]| -> Ended { run(here, &url, &[&["backup"], arguments].concat()) };
@@ -372,10 +369,7 @@ fn a_run_that_is_killed_while_it_holds_the_tool_up_leaves_no_server_blocked() {
 fn an_archiver_that_is_killed_leaves_no_program_that_fetches_on_and_no_login() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let mut options = MariaDbOptions::new();
-    options.binary_log = true;
-    options.databases = vec!["app".to_owned()];
-    let mariadb = MariaDb::start(&options).unwrap();
+    let mariadb = logging_server();
     mariadb.execute("CREATE TABLE app.t (id INT PRIMARY KEY)").unwrap();
     let temporary = here.join("temporary");
     std::fs::create_dir(&temporary).unwrap();
@@ -410,6 +404,14 @@ fn an_archiver_that_is_killed_leaves_no_program_that_fetches_on_and_no_login() {
     assert_eq!(logins().len(), 1, "{:?}", logins());
     assert!(golive(&["archive-binlog", "--once"]).status().unwrap().success());
     assert!(logins().is_empty(), "{:?}", logins());
+}
+
+/// A server with one empty database `app` that writes a binary log.
+fn logging_server() -> MariaDb {
+    let mut options = MariaDbOptions::new();
+    options.binary_log = true;
+    options.databases = vec!["app".to_owned()];
+    MariaDb::start(&options).unwrap()
 }
 
 /// A program that another has started.
